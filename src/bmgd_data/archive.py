@@ -1,0 +1,275 @@
+"""Members out of a .7z, as a stream; the only module that knows 7z.
+
+Nothing is written to disk here. Memory is the archive's declared dictionary plus one member.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import struct
+import zlib
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from bmgd_data.errors import CorruptArchiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from py7zr import SevenZipFile
+
+    Sink = Callable[[str, bytes], None]
+
+MAX_MEMBERS: Final = 100_000
+MAX_MEMBER_BYTES: Final = 256 * 2**20
+MAX_DICTIONARY_BYTES: Final = 2**30
+
+_MAGIC: Final = b"7z\xbc\xaf\x27\x1c"
+_START_HEADER: Final = struct.Struct("<6sBBIQQI")
+_HOSTILE: Final = (
+    (re.compile(r"^[/\\]|^[a-zA-Z]:"), "has an absolute path"),
+    (re.compile(r"(^|[/\\])\.\.([/\\]|$)"), "leads upwards"),
+    (
+        re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]"),
+        "has control characters in its name",
+    ),
+)
+
+
+class Member(NamedTuple):
+    """A file as an archive or folder lists it."""
+
+    path: str
+    """Relative, parted by ``/``."""
+    size: int
+    """Bytes, uncompressed."""
+
+
+def check_whole(path: Path, name: str = "") -> None:
+    """Tell a whole .7z file from anything else by its first bytes and its length.
+
+    The start header tells where the archive ends (7zFormat.txt of the 7-Zip distribution), so that
+    a cut file is known at once. The contents are not decoded.
+
+    Args:
+        path: The file.
+        name: What to call it in errors, if not by its path.
+
+    Raises:
+        CorruptArchiveError: An empty or cut file, an HTML page, a git-LFS pointer, or anything else
+            that is no .7z; the message says which.
+    """
+    name = name or str(path)
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise CorruptArchiveError(
+            f"{name} cannot be read ({error.strerror}). Check the disk and the rights."
+        ) from error
+    if not head.startswith(_MAGIC):
+        raise CorruptArchiveError(f"{name} is not a 7z archive: {_what_it_is(head)}")
+    if len(head) < _START_HEADER.size:
+        raise CorruptArchiveError(f"{name} is cut off after {size} bytes. {_FETCH_AGAIN}")
+    _, _, _, crc, offset, length, _ = _START_HEADER.unpack_from(head)
+    if zlib.crc32(head[12:32]) != crc:
+        raise CorruptArchiveError(f"{name} has a damaged start header. {_FETCH_AGAIN}")
+    whole = _START_HEADER.size + offset + length
+    if size < whole:
+        raise CorruptArchiveError(f"{name} is cut off: {size} of {whole} bytes. {_FETCH_AGAIN}")
+
+
+_FETCH_AGAIN: Final = "Fetch it again: `bmgd download`, or copy it anew if it is your own file."
+
+
+def _what_it_is(head: bytes) -> str:
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not head:
+        return f"it is empty. {_FETCH_AGAIN}"
+    if text.startswith(b"version https://git-lfs"):
+        return (
+            "it is a git-LFS pointer, a note in place of the file. Take the file itself, through "
+            "`git lfs pull` or a download from the web page, and give its folder as source=."
+        )
+    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return (
+            "it is a web page, which servers send in place of a file when they are busy, or ask "
+            "for a login. Try again later, or download by hand and give the folder as source=."
+        )
+    return f"it begins with {head[:8]!r}. {_FETCH_AGAIN}"
+
+
+class Archive:
+    """A .7z file whose listing has been looked at and found harmless.
+
+    Args:
+        path: The file.
+
+    Raises:
+        CorruptArchiveError: Not a whole .7z, encrypted, or hostile: absolute or upward paths,
+            links, duplicate names, absurd numbers, sizes or dictionaries.
+    """
+
+    def __init__(self, path: Path) -> None:
+        check_whole(path)
+        self.path = path
+        with self._open() as seven:
+            self.dictionary_bytes = _dictionary_bytes(seven)
+            self.members = _harmless(seven, path)
+
+    def stream(self, sink: Sink) -> None:
+        """Decode every member, in the archive's order, and check it against its CRC.
+
+        Args:
+            sink: Called with a member's path and bytes; what it raises comes through.
+
+        Raises:
+            CorruptArchiveError: The stream is damaged; says where, and how many were good.
+        """
+        handover = _handover(sink)
+        try:
+            with self._open() as seven:
+                seven.extractall(factory=handover)
+        except CorruptArchiveError as error:
+            if handover.failure is not None:
+                raise handover.failure from None
+            where = f" at {handover.at!r}" if handover.at else ""
+            raise CorruptArchiveError(
+                f"{self.path} is damaged{where}, after {handover.good} good files of "
+                f"{len(self.members)} ({error.__cause__}). {_FETCH_AGAIN}"
+            ) from error.__cause__
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[SevenZipFile]:
+        import py7zr
+        from py7zr.exceptions import PasswordRequired
+
+        # A file object, not a path: py7zr then decodes one folder after the other in this thread.
+        with self.path.open("rb") as file:
+            try:
+                with py7zr.SevenZipFile(file, "r") as seven:
+                    yield seven
+            except (CorruptArchiveError, MemoryError):
+                raise
+            except PasswordRequired as error:
+                raise CorruptArchiveError(
+                    f"{self.path} is encrypted. Ask whoever gave it to you for an open one."
+                ) from error
+            # Besides its own errors, py7zr lets pass whatever its parser stumbles on in a damaged
+            # header (IndexError, struct.error, UnicodeDecodeError, LZMAError, ...).
+            except Exception as error:
+                raise CorruptArchiveError(
+                    f"{self.path} cannot be read ({type(error).__name__}: {error}). {_FETCH_AGAIN}"
+                ) from error
+
+
+def _normalised(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).as_posix()
+
+
+def _harmless(seven: SevenZipFile, path: Path) -> list[Member]:
+    """The archive's files, or an error if any member is not what a data set holds."""
+    if len(seven.files) > MAX_MEMBERS:
+        raise CorruptArchiveError(
+            f"{path} is refused: {len(seven.files)} members, where at most {MAX_MEMBERS} are read."
+        )
+    members: dict[str, Member] = {}
+    for entry in seven.files:
+        name = _normalised(entry.filename)
+        reason = next((why for pattern, why in _HOSTILE if pattern.search(entry.filename)), None)
+        if entry.is_symlink or entry.is_junction or entry.is_socket:
+            reason = "is a link or a socket"
+        elif entry.uncompressed > MAX_MEMBER_BYTES:
+            reason = f"declares a size of {entry.uncompressed} bytes"
+        elif name in members and not entry.is_directory:
+            reason = "appears twice"
+        if reason:
+            raise CorruptArchiveError(
+                f"{path} is refused: its member {entry.filename!r} {reason}. No data set needs "
+                "that; check where the archive comes from."
+            )
+        if not entry.is_directory:
+            members[name] = Member(name, entry.uncompressed)
+    return list(members.values())
+
+
+def _dictionary_bytes(seven: SevenZipFile) -> int:
+    """The memory that decoding will take, as the archive declares it."""
+    streams = seven.header.main_streams
+    folders = streams.unpackinfo.folders if streams else []
+    declared = max((_dictionary(coder) for f in folders for coder in f.coders), default=0)
+    if declared > MAX_DICTIONARY_BYTES:
+        raise CorruptArchiveError(
+            f"An archive that needs a dictionary of {declared >> 20} MB is refused; at most "
+            f"{MAX_DICTIONARY_BYTES >> 20} MB are given. Pack it anew with a smaller dictionary."
+        )
+    return declared
+
+
+def _dictionary(coder: dict[str, Any]) -> int:
+    """Dictionary size from a coder's properties; method ids and layouts as in 7zFormat.txt."""
+    method, properties = coder["method"], coder.get("properties") or b""
+    if method == b"\x21" and properties:  # LZMA2: mantissa and exponent in one byte
+        bits = properties[0]
+        return 0xFFFFFFFF if bits >= 40 else (2 | bits & 1) << (bits // 2 + 11)  # noqa: PLR2004
+    if method in (b"\x03\x01\x01", b"\x03\x04\x01") and len(properties) >= 5:  # noqa: PLR2004
+        return int.from_bytes(properties[1:5], "little")  # LZMA, PPMd: one byte, then the size
+    return 0
+
+
+def _handover(sink: Sink) -> Any:  # noqa: C901 - two small classes, which need py7zr to exist
+    """What py7zr asks for places to write to; hands each whole member to `sink`.
+
+    py7zr closes a place only after the member's CRC was right.
+    """
+    from py7zr.io import Py7zIO, WriterFactory
+
+    class Place(Py7zIO):
+        """One member's bytes, let go when they are handed over."""
+
+        def __init__(self, owner: Handover, path: str) -> None:
+            self.owner, self.path = owner, path
+            self.chunks: list[bytes] = []
+
+        def write(self, s: bytes | bytearray) -> int:
+            self.chunks.append(bytes(s))
+            return len(s)
+
+        def close(self) -> None:
+            data = b"".join(self.chunks)
+            self.chunks.clear()
+            try:
+                sink(self.path, data)
+            except Exception as failure:
+                self.owner.failure = failure
+                raise
+            self.owner.good += 1
+
+        def read(self, size: int | None = None) -> bytes:  # noqa: ARG002
+            return b""
+
+        def seek(self, offset: int, whence: int = 0) -> int:  # noqa: ARG002
+            return 0
+
+        def flush(self) -> None:
+            """Nothing is held back."""
+
+        def size(self) -> int:
+            return sum(map(len, self.chunks))
+
+    class Handover(WriterFactory):
+        """Remembers how far the stream was good."""
+
+        def __init__(self) -> None:
+            self.good = 0
+            self.at: str | None = None
+            self.failure: Exception | None = None
+
+        def create(self, filename: str) -> Place:
+            self.at = _normalised(filename)
+            return Place(self, self.at)
+
+    return Handover()

@@ -1,0 +1,165 @@
+"""From the files of a condition to its store: decode, check, label, write, all in one pass.
+
+Files come as a stream (in a solid archive: all images, then all masks) and each goes straight to
+its place in the arrays, so memory does not grow with the number of images. Decoding the archive and
+handling what comes out of it run side by side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+
+from bmgd_data import __version__, disk, instances, layout, store
+from bmgd_data.errors import CorruptArchiveError
+from bmgd_data.intake import Intake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from bmgd_data import facts
+    from bmgd_data.archive import Member
+
+Progress = Callable[[int], object]
+"""Called with the number of steps taken since the last call."""
+
+_QUEUED: Final = 32
+_SHOWN: Final = 10
+_BUILT_WITH: Final = ("imagecodecs", "numpy", "py7zr", "scikit-image", "tifffile")
+
+
+class Files(Protocol):
+    """Where a condition's files come from: an archive or a folder."""
+
+    path: Path
+    members: list[Member]
+
+    def stream(self, sink: Callable[[str, bytes], None]) -> None:
+        """Hand every member's path and bytes to `sink`."""
+
+
+def build(
+    files: Files,
+    condition: facts.Condition,
+    key: str,
+    final: Path,
+    progress: Progress | None = None,
+) -> None:
+    """Make the store of one condition.
+
+    Args:
+        files: The archive or folder to read.
+        condition: Which condition it holds.
+        key: What the store is known by.
+        final: The store's folder; it appears whole or not at all.
+        progress: Called as members are done.
+
+    Raises:
+        CorruptArchiveError: The stream is damaged, or members are; lists them all.
+        StorageError: The disk is full or not writable.
+    """
+    plan = layout.read((member.path for member in files.members), condition)
+    if plan.damage:
+        raise _damage(files.path, plan.damage)
+    with disk.staged(final) as folder, Intake(plan, folder) as intake:
+        with _in_background(intake.take) as hand_over:
+
+            def sink(path: str, data: bytes) -> None:
+                hand_over(path, data)
+                if progress is not None:
+                    progress(1)
+
+            files.stream(sink)
+        if faults := intake.faults():
+            raise _damage(files.path, faults)
+        counts = intake.finish()
+        arrays = [store.IMAGES, store.MASKS, *(f"{method}/{store.LABELS}" for method in counts)]
+        with ThreadPoolExecutor() as pool:
+            digests = dict(
+                zip(arrays, pool.map(lambda name: disk.sha256(folder / name), arrays), strict=True)
+            )
+        for method, per_image in counts.items():
+            _write_side(folder / method, per_image, digests.pop(f"{method}/{store.LABELS}"))
+        index = store.Index(
+            format=store.FORMAT,
+            condition=condition.name,
+            key=key,
+            digests=digests,
+            versions={"bmgd-data": __version__, **{name: version(name) for name in _BUILT_WITH}},
+            **intake.summary(),
+        )
+        disk.write_json(folder / store.INDEX, asdict(index))
+
+
+def derive(opened: store.Store, method: str, progress: Progress | None = None) -> store.Instances:
+    """Compute instance masks in memory: (N, H, W) uint16 and the nuclei per image."""
+    labels = np.empty(opened.index.shape, np.uint16)
+    for row, mask in enumerate(opened.masks):
+        labels[row] = instances.DERIVED[method](mask)
+        if progress is not None:
+            progress(1)
+    return store.Instances(labels, [int(image.max()) for image in labels])
+
+
+def keep(opened: store.Store, method: str, found: store.Instances) -> None:
+    """Put computed instance masks into the store, whole or not at all.
+
+    Raises:
+        StorageError: The disk is full or not writable.
+    """
+    with disk.staged(opened.path / method) as folder:
+        np.save(folder / store.LABELS, found.labels)
+        _write_side(folder, found.counts, disk.sha256(folder / store.LABELS))
+
+
+def _write_side(folder: Path, counts: list[int], digest: str) -> None:
+    disk.write_json(folder / store.INDEX, {"counts": counts, "digest": digest})
+
+
+def _damage(path: Path, damage: Sequence[str]) -> CorruptArchiveError:
+    shown = "\n  ".join(damage[:_SHOWN])
+    more = f"\n  ... and {len(damage) - _SHOWN} more" if len(damage) > _SHOWN else ""
+    return CorruptArchiveError(
+        f"{path} cannot be used; {len(damage)} fault(s) found:\n  {shown}{more}\nFetch it again, "
+        "or mend the files named and give the unpacked folder as source=. If it is upstream's own "
+        "archive, please report this message."
+    )
+
+
+@contextlib.contextmanager
+def _in_background(work: Callable[[str, bytes], None]) -> Iterator[Callable[[str, bytes], None]]:
+    """Run `work` on what is handed over, in order, in another thread; raise here what it raises."""
+    waiting: queue.Queue[tuple[str, bytes] | None] = queue.Queue(_QUEUED)
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        while (item := waiting.get()) is not None:
+            if not failure:
+                try:
+                    work(*item)
+                except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+                    failure.append(error)
+
+    def hand_over(path: str, data: bytes) -> None:
+        if failure:
+            raise failure[0]
+        waiting.put((path, data))
+
+    thread = threading.Thread(target=run, name="bmgd-build", daemon=True)
+    thread.start()
+    try:
+        yield hand_over
+    finally:
+        waiting.put(None)
+        thread.join()
+    if failure:
+        raise failure[0]

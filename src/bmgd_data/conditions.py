@@ -1,0 +1,52 @@
+"""Every way of naming a stiffness, read in one place."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from bmgd_data import facts
+
+Stiffness = str | int
+"""One stiffness as people write it: ``"1200Pa"``, ``"1200 Pa"``, ``"1200"`` or ``1200``."""
+
+_FORM: Final = re.compile(r"\s*(\d+)\s*(pa)?\s*", re.IGNORECASE)
+_BY_PA: Final = {condition.pa: condition for condition in facts.CONDITIONS}
+
+
+def parse_stiffness(stiffness: Stiffness | Iterable[Stiffness] | None) -> list[facts.Condition]:
+    """Read one stiffness, several, or None for all.
+
+    Returns:
+        The conditions, stiffness ascending, each once.
+
+    Raises:
+        ValueError: A value that names none of the four, or an empty selection.
+    """
+    if stiffness is None:
+        return list(facts.CONDITIONS)
+    single = isinstance(stiffness, str) or not isinstance(stiffness, Iterable)
+    wanted: Iterable[object] = [stiffness] if single else stiffness  # type: ignore[assignment]
+    chosen = {_one(value) for value in wanted}
+    if not chosen:
+        raise ValueError(f"No stiffness given. Valid: {_VALID}, several of them, or None for all.")
+    return sorted(chosen, key=lambda condition: condition.pa)
+
+
+_VALID: Final = ", ".join(repr(condition.name) for condition in facts.CONDITIONS)
+
+
+def _one(value: object) -> facts.Condition:
+    if isinstance(value, str):
+        match = _FORM.fullmatch(value)
+        pa = int(match[1]) if match else None
+    else:
+        try:
+            pa = operator.index(value)  # type: ignore[arg-type]
+        except TypeError:
+            pa = None
+    if pa not in _BY_PA or isinstance(value, bool):
+        raise ValueError(f"Unknown stiffness {value!r}. Valid: {_VALID} (or 1200, '1200 Pa').")
+    return _BY_PA[pa]

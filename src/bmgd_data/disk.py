@@ -1,0 +1,159 @@
+"""Writes that are whole or absent, digests, and free space."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from bmgd_data.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_PARTIAL = ".partial"
+
+
+@contextlib.contextmanager
+def staged(final: Path) -> Iterator[Path]:
+    """Give a private folder beside `final`, and make it `final` when the block ends well.
+
+    A process that is killed leaves a ``.<name>-*.partial`` folder, which `sweep` removes. Where
+    `final` has come into being meanwhile, another process won with the same content, and ours is
+    dropped.
+
+    Args:
+        final: The folder to be.
+
+    Yields:
+        The folder to write into, on the same file system.
+
+    Raises:
+        StorageError: The disk is full or not writable; nothing is left behind.
+    """
+    partial = final.with_name(f".{final.name}-{secrets.token_hex(4)}{_PARTIAL}")
+    with explained(final.parent):
+        try:
+            partial.mkdir(parents=True)
+            yield partial
+            for path in partial.rglob("*"):
+                fsync(path)
+            fsync(partial)
+            try:
+                partial.rename(final)
+            except OSError:
+                if not final.is_dir():
+                    raise
+            fsync(final.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def sweep(final: Path) -> None:
+    """Remove what killed processes left of `final`. Only the holder of its lock may call this."""
+    for litter in final.parent.glob(f".{_escaped(final.name)}-*{_PARTIAL}"):
+        if litter.is_dir():
+            shutil.rmtree(litter, ignore_errors=True)
+        else:
+            litter.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def staged_file(final: Path) -> Iterator[Path]:
+    """Give a private file name beside `final`, and make it `final` when the block ends well."""
+    partial = final.with_name(f".{final.name}-{secrets.token_hex(4)}{_PARTIAL}")
+    with explained(final.parent):
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            fsync(partial)
+            partial.replace(final)
+            fsync(final.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` so that readers see the old file or the new one, never half of one."""
+    with staged_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of(content: Any) -> str:
+    """The sha256 of plain data (lists, dicts, strings, numbers), the same on every machine."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def require_space(folder: Path, need: int, what: str) -> None:
+    """Stop before a disk runs full.
+
+    Args:
+        folder: Where it will be written; the nearest existing parent is asked.
+        need: Bytes needed.
+        what: What they are needed for, e.g. ``"to download 250 Pa.7z"``.
+
+    Raises:
+        StorageError: Fewer bytes are free.
+    """
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise StorageError(
+            f"{_megabytes(need)} are needed {what}, but {folder} has {_megabytes(free)} free. "
+            "Free some space, or set BMGD_HOME, or root=, to a folder on a larger disk."
+        )
+
+
+@contextlib.contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turn "no space left" and "not permitted" into a StorageError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _STORAGE_FAULTS or isinstance(error, StorageError):
+            raise
+        raise StorageError(
+            f"Cannot write below {folder}: {error.strerror}. Nothing half-written was left. Free "
+            "some space, or set BMGD_HOME, or root=, to a folder you can write to."
+        ) from error
+
+
+_STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
+
+
+def fsync(path: Path) -> None:
+    """Push a file, or on POSIX a folder, to the disk, so that a power cut cannot take it back."""
+    if os.name == "nt" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB"
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

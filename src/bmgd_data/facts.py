@@ -1,0 +1,114 @@
+"""What the paper and upstream say of BMGD: data, no logic.
+
+Everything that README, ``bmgd info``, CITATION.cff and the docs state as a fact about the data is
+stated here once, with its source. Source of all figures, unless said otherwise: the preprint,
+doi 10.21203/rs.3.rs-8263420/v1.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+NAME: Final = "BMGD"
+LONG_NAME: Final = "Breast Mammary Gland Dataset"
+DOI: Final = "10.21203/rs.3.rs-8263420/v1"
+PAPER_URL: Final = f"https://doi.org/{DOI}"
+REPOSITORY: Final = "https://github.com/zt089/Breast-Mammary-Gland-Dataset-BMGD"
+AUTHORS_CODE: Final = "https://github.com/zt089/BMGD-nuclei-segmentation"
+
+UPSTREAM: Final = f"{REPOSITORY}/raw/main/"
+"""Where the archives lie; an archive's quoted name is appended. No commit is pinned yet."""
+
+
+class Condition(NamedTuple):
+    """One substrate stiffness, as the paper's table counts it."""
+
+    name: str
+    """Canonical name, e.g. ``"1200Pa"``."""
+    pa: int
+    """Stiffness of the substrate in pascal."""
+    archive: str
+    """File name of the archive upstream."""
+    images: int
+    """Images (and masks) in the paper's table."""
+    nuclei: int
+    """Hand-annotated nuclei in the paper's table."""
+    val: int
+    """Images of the validation split when the count is the paper's; test is as large."""
+
+
+CONDITIONS: Final = (
+    Condition("250Pa", 250, "250 Pa.7z", images=453, nuclei=5426, val=45),
+    Condition("950Pa", 950, "950 Pa.7z", images=54, nuclei=453, val=5),
+    Condition("1200Pa", 1200, "1200 Pa.7z", images=114, nuclei=1538, val=12),
+    Condition("1800Pa", 1800, "1800 Pa.7z", images=198, nuclei=2144, val=20),
+)
+"""Stiffness ascending. The paper gives the split sizes in total only (655/82/82); the share of each
+condition is this package's choice, and which image is where is not published."""
+
+IMAGES: Final = 819
+NUCLEI: Final = 9561
+SPLIT_SIZES: Final = {"train": 655, "val": 82, "test": 82}
+
+SHA256: Final[dict[str, str]] = {}
+"""sha256 by archive name. Empty until somebody has fetched upstream's archives and compared: run
+``bmgd checksums`` after ``bmgd download`` and paste what it prints. While an archive has no entry,
+the first good download is trusted and remembered."""
+
+IMAGE_SHAPE: Final = (256, 256)
+BIT_DEPTH: Final = 12
+FULL_SCALE: Final = 4095
+PIXEL_SIZE_UM: Final = 0.25
+"""Width and height of a pixel in micrometres."""
+Z_STEP_UM: Final = 1.0
+"""Distance between neighbouring slices in micrometres."""
+
+ACQUISITION: Final = {
+    "Cells": "MCF10A mammary colonies, grown in 3-D on substrates of four stiffnesses",
+    "Stain": "DAPI",
+    "Microscope": "Zeiss LSM 710, confocal, 40x/1.1 water immersion",
+    "Excitation": "405 nm",
+    "Emission": "420-480 nm",
+    "Voxel (x, y, z)": "0.25 x 0.25 x 1 um",
+    "Pinhole": "1",
+    "Images": "2-D slices of z-stacks, 256 x 256 pixels, 12-bit range (0..4095)",
+    "Annotation": "Labkit in Fiji: random-forest draft, then verified by hand; over 800 hours",
+}
+
+CODE_LICENSE: Final = "MIT"
+DATA_LICENSE: Final = "not stated upstream; ask the authors before redistributing"
+
+
+class Baseline(NamedTuple):
+    """One row of the paper's Table 2: a U-Net with this encoder, scores in percent."""
+
+    encoder: str
+    f1: float
+    iou: float
+    val_loss: float
+
+
+BASELINES: Final = (
+    Baseline("ResNet50", 93.22, 87.31, 0.06650),
+    Baseline("MobileNetV2", 93.31, 87.45, 0.07459),
+    Baseline("Inception-ResNetV2", 93.66, 88.08, 0.08286),
+    Baseline("InceptionV3", 93.61, 87.99, 0.07875),
+    Baseline("DenseNet121", 93.55, 87.89, 0.07849),
+    Baseline("VGG19", 92.90, 86.73, 0.06006),
+)
+"""Loss, optimiser, schedule, batch size and epochs are not published, nor whether the scores are of
+validation or test; so a validation loss cannot be compared."""
+
+CITATION: Final = (
+    "BMGD, the Breast Mammary Gland Dataset. Preprint, Research Square, "
+    f"https://doi.org/{DOI} (authors and title as given there)."
+)
+BIBTEX: Final = f"""\
+@misc{{bmgd,
+  title        = {{{{BMGD}}: the Breast Mammary Gland Dataset}},
+  howpublished = {{Preprint, Research Square}},
+  doi          = {{{DOI}}},
+  url          = {{{PAPER_URL}}},
+  note         = {{Take authors and exact title from the DOI}}
+}}
+"""

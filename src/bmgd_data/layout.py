@@ -1,0 +1,208 @@
+"""Which file is an image, which is its mask: read from the paths alone.
+
+Upstream lays a condition out as ``250 Pa/image/*.tif`` and ``250 Pa/mask/*.tif``, paired by equal
+file names. As its archives have not been seen by this package, every plausible variation is read,
+and what was odd is said.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bmgd_data import facts
+
+IMAGE, MASK, LABELS = "image", "mask", "labels"
+
+_FOLDER_WORDS: Final = {
+    # The first role with a word in the folder's name wins: "labelled masks" holds labels.
+    "overlay": {"overlay", "overlays", "preview", "previews"},
+    LABELS: {
+        *("label", "labels", "labeled", "labelled", "instance", "instances"),
+        *("segmentation", "segmentations", "segmented"),
+    },
+    MASK: {"mask", "masks", "groundtruth", "truth", "gt", "binary", "annotation", "annotations"},
+    IMAGE: {"image", "images", "img", "imgs", "raw", "original", "originals"},
+}
+_SUFFIXES: Final = {".tif", ".tiff", ".png", ".bmp", ".jpg", ".jpeg", ".lsm"}
+_JUNK_NAMES: Final = {"thumbs.db", "desktop.ini", ".ds_store"}
+_JUNK_FOLDERS: Final = {"__macosx", "@eadir", ".git"}
+_TAIL: Final = {
+    IMAGE: re.compile(r"[ ._-]+(image|images|img|raw)$", re.IGNORECASE),
+    MASK: re.compile(r"[ ._-]+(binary)?[ ._-]*(mask|masks|gt|seg|binary)$", re.IGNORECASE),
+    LABELS: re.compile(
+        r"[ ._-]+(mask|masks|label|labels|labelled|labeled|inst|instance|instances|seg)$",
+        re.IGNORECASE,
+    ),
+}
+
+
+class Pair(NamedTuple):
+    """The paths, inside the archive or folder, of what makes up one sample."""
+
+    image: str
+    mask: str
+    labels: str | None
+
+
+@dataclass
+class Layout:
+    """What the paths of a condition say."""
+
+    pairs: dict[str, Pair] = field(default_factory=dict)
+    """By sample name, names ascending by code point."""
+    odd: list[str] = field(default_factory=list)
+    """Harmless; for the user's information."""
+    damage: list[str] = field(default_factory=list)
+    """Makes the condition unusable until mended."""
+
+
+def read(paths: Iterable[str], condition: facts.Condition) -> Layout:
+    """Find the image/mask pairs among the files of one condition.
+
+    A name is ``<pa>Pa/<path below the image folder, without the last suffix, Unicode NFC>``.
+
+    Args:
+        paths: Relative paths of all files, parted by ``/``.
+        condition: Which condition they are of.
+
+    Returns:
+        The pairs, what was odd, and what is damage (two files with one name; no pairs at all).
+    """
+    layout = Layout()
+    files, junk = _images_and_junk(paths)
+    found = _by_role(files)
+    if junk:
+        layout.odd.append(f"{len(junk)} other files left out, e.g. {junk[0]}")
+
+    images = _keyed(found[IMAGE], layout.damage)
+    masks = _partners(found[MASK], MASK, images, layout)
+    labels = _partners(found[LABELS], LABELS, images, layout)
+    if extra := found["overlay"] + found[""]:
+        folders = sorted({str(PurePosixPath(file.path).parent) for file in extra})
+        layout.odd.append(f"{len(extra)} images in other folders left out: {', '.join(folders)}")
+
+    lonely = sorted(key for key in images if key not in masks)
+    if lonely:
+        layout.odd.append(f"{len(lonely)} images without a mask left out, e.g. {lonely[0]}")
+    for key in sorted(images.keys() & masks.keys()):
+        label = labels[key].path if key in labels else None
+        layout.pairs[f"{condition.name}/{key}"] = Pair(images[key].path, masks[key].path, label)
+
+    if not layout.pairs and not layout.damage:
+        layout.damage.append(_nothing_found(files))
+    elif len(layout.pairs) != condition.images and not layout.damage:
+        layout.odd.append(
+            f"{len(layout.pairs)} image/mask pairs, where the paper counts {condition.images}"
+        )
+    return layout
+
+
+class _File(NamedTuple):
+    path: str
+    """As it is stored."""
+    key: str
+    """Path below the role's folder without the last suffix: what pairs are matched by."""
+
+
+def _images_and_junk(paths: Iterable[str]) -> tuple[list[PurePosixPath], list[str]]:
+    files, junk = [], []
+    for text in sorted(paths):
+        path = PurePosixPath(text)
+        folders = {part.lower() for part in path.parts[:-1]}
+        hidden = path.name.startswith("._") or path.name.lower() in _JUNK_NAMES
+        if hidden or folders & _JUNK_FOLDERS or path.suffix.lower() not in _SUFFIXES:
+            junk.append(text)
+        else:
+            files.append(path)
+    return files, junk
+
+
+def _by_role(files: list[PurePosixPath]) -> dict[str, list[_File]]:
+    """Sort files by what the nearest telling folder above them says they are."""
+    placed: dict[str, list[tuple[PurePosixPath, int]]] = defaultdict(list)
+    for path in files:
+        role, depth = _role_of_folders(path)
+        placed[role].append((path, depth))
+    if not placed[IMAGE]:
+        # No image folder: images may lie beside their masks, which then end in "_mask", or above.
+        loose = placed.pop("", [])
+        for path, depth in loose:
+            placed[_role_of_stem(path)].append((path, depth))
+
+    # Folders above the role's folder that all files share ("250 Pa", an added level) say nothing;
+    # those that differ (a folder per colony) are part of the name.
+    telling = [path.parts[:depth] for role in (IMAGE, MASK, LABELS) for path, depth in placed[role]]
+    shared = _common_length(telling)
+    found: dict[str, list[_File]] = defaultdict(list)
+    for role, entries in placed.items():
+        for path, depth in entries:
+            below = path.parts[depth + 1 :] if role and depth < len(path.parts) - 1 else ()
+            parts = (*path.parts[shared:depth], *(below or path.parts[-1:]))
+            key = "/".join((*parts[:-1], path.stem))
+            found[role].append(_File(str(path), unicodedata.normalize("NFC", key)))
+    return found
+
+
+def _role_of_folders(path: PurePosixPath) -> tuple[str, int]:
+    """The role, and where in the path's parts the folder that says so stands."""
+    parents = path.parts[:-1]
+    for depth in range(len(parents) - 1, -1, -1):
+        words = set(re.split(r"[^a-z]+", parents[depth].lower().replace("ground truth", "gt")))
+        for role, telling in _FOLDER_WORDS.items():
+            if words & telling:
+                return role, depth
+    return "", len(parents)
+
+
+def _role_of_stem(path: PurePosixPath) -> str:
+    return next((role for role in (MASK, LABELS) if _TAIL[role].search(path.stem)), IMAGE)
+
+
+def _common_length(paths: list[tuple[str, ...]]) -> int:
+    if not paths:
+        return 0
+    first, last = min(paths), max(paths)
+    same = [a == b for a, b in zip(first, last, strict=False)]
+    return same.index(False) if False in same else len(same)
+
+
+def _keyed(files: list[_File], damage: list[str]) -> dict[str, _File]:
+    """By key; a key that two files share is damage, as nobody can tell which is meant."""
+    counts = Counter(file.key for file in files)
+    for key in sorted(key for key, count in counts.items() if count > 1):
+        same = ", ".join(file.path for file in files if file.key == key)
+        damage.append(f"files with one name: {same}")
+    return {file.key: file for file in files}
+
+
+def _partners(
+    files: list[_File], role: str, images: dict[str, _File], layout: Layout
+) -> dict[str, _File]:
+    """Masks (or labels) by the key of the image they belong to."""
+    bare = {_TAIL[IMAGE].sub("", key): key for key in images}
+    matched: list[_File] = []
+    orphans: list[_File] = []
+    for file in files:
+        stripped = _TAIL[role].sub("", file.key)
+        key = next((key for key in (file.key, stripped) if key in images), bare.get(stripped))
+        (orphans if key is None else matched).append(file._replace(key=key or file.key))
+    if orphans:
+        layout.odd.append(f"{len(orphans)} {role} files without an image, e.g. {orphans[0].path}")
+    return _keyed(matched, layout.damage if role == MASK else layout.odd)
+
+
+def _nothing_found(files: list[PurePosixPath]) -> str:
+    folders = Counter(str(path.parent) for path in files)
+    seen = ", ".join(f"{folder} ({count})" for folder, count in sorted(folders.items())[:10])
+    return (
+        "no image/mask pairs found; expected an 'image' and a 'mask' folder with equal file "
+        f"names, found {'images in: ' + seen if seen else 'no image files at all'}"
+    )

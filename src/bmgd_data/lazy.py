@@ -1,0 +1,86 @@
+"""An array of the whole split that copies only what is indexed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import DTypeLike, NDArray
+
+
+class LazyArray:
+    """(N, H, W) rows chosen from several memory-mapped arrays, as if they were stacked.
+
+    Indexing the first axis with an integer gives a read-only view, with a slice, a list or a mask
+    an array of its own; further axes are then indexed as usual. ``np.asarray`` gives all of it.
+
+    Args:
+        parts: One (n, H, W) array per condition.
+        rows: (N, 2) integers: the part, and the row in it.
+        titles: The parts' names, for errors.
+
+    Raises:
+        ValueError: The parts' images differ in shape; choose one condition then.
+    """
+
+    def __init__(
+        self, parts: Sequence[NDArray[Any]], rows: NDArray[np.int32], titles: Sequence[str]
+    ) -> None:
+        if len({part.shape[1:] for part in parts}) > 1:
+            shapes = ", ".join(f"{t} {p.shape[1:]}" for t, p in zip(titles, parts, strict=True))
+            raise ValueError(f"Images differ in shape ({shapes}). Choose one with stiffness=.")
+        self._parts, self._rows = parts, rows
+        self.shape: tuple[int, ...] = (len(rows), *parts[0].shape[1:])
+        self.dtype = parts[0].dtype
+
+    @property
+    def ndim(self) -> int:
+        """Always 3."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all of it takes once copied."""
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        first, rest = (index[0], index[1:]) if isinstance(index, tuple) else (index, ())
+        if first is Ellipsis or first is None:
+            everything: NDArray[Any] = np.asarray(self)[index]
+            return everything
+        chosen = self._rows[first]
+        if chosen.ndim == 1:
+            picture: NDArray[Any] = self._parts[chosen[0]][chosen[1]]
+            return picture[rest] if rest else picture
+        if chosen.ndim > 2:  # noqa: PLR2004
+            raise IndexError("The first axis takes an integer, a slice, or a 1-D list or mask.")
+        stacked = self._gather(chosen)
+        return stacked[(slice(None), *rest)] if rest else stacked
+
+    def _gather(self, chosen: NDArray[np.int32]) -> NDArray[Any]:
+        out = np.empty((len(chosen), *self.shape[1:]), self.dtype)
+        for number, part in enumerate(self._parts):
+            where = np.flatnonzero(chosen[:, 0] == number)
+            out[where] = part[chosen[where, 1]]
+        return out
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("The rows lie in several files; they cannot be had without copying.")
+        stacked = self._gather(self._rows)
+        return stacked if dtype is None else stacked.astype(dtype, copy=False)
+
+    def __repr__(self) -> str:
+        return f"LazyArray(shape={self.shape}, dtype={self.dtype})"

@@ -1,0 +1,256 @@
+"""Samples as numpy arrays: the core that every adapter translates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, overload
+
+import numpy as np
+
+from bmgd_data import conditions, disk, facts, home, prepare, sources, splits
+from bmgd_data import instances as instance_methods
+from bmgd_data.lazy import LazyArray
+from bmgd_data.store import Store
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+    from bmgd_data.conditions import Stiffness
+    from bmgd_data.store import Instances
+
+
+class Sample(TypedDict):
+    """One image with its masks; the same keys in every framework."""
+
+    image: NDArray[np.uint16]
+    """(H, W), raw grey values."""
+    mask: NDArray[np.bool_]
+    """(H, W), True where a nucleus is."""
+    instances: NDArray[np.uint16]
+    """(H, W), nuclei numbered 1..n, 0 for background."""
+    stiffness_pa: int
+    """Stiffness of the substrate in pascal."""
+    n_nuclei: int
+    """Labels in `instances`."""
+    name: str
+    """``<pa>Pa/<path below the image folder>``."""
+
+
+class Stats(NamedTuple):
+    """Of all pixels, as fractions of the full scale."""
+
+    mean: float
+    std: float
+
+
+class _Part(NamedTuple):
+    """One condition's arrays."""
+
+    store: Store
+    images: NDArray[np.uint16]
+    masks: NDArray[np.bool_]
+    instances: Instances
+
+
+class Reader(Sequence[Sample]):
+    """BMGD as a sequence of samples: numpy only, memory-mapped, nothing copied until used.
+
+    Args:
+        split: "train", "val" (also "validation"), "test" or "all".
+        stiffness: None for all four, or one or several of "1200Pa", "1200 Pa", "1200", 1200. Only
+            the archives that are asked for are fetched.
+        root: Folder that data is kept in; None asks BMGD_HOME, then the user's cache folder.
+        source: None for upstream (or BMGD_SOURCE); "phantom" for generated data; a folder with the
+            archives or the unpacked folders; the base URL of a mirror.
+        download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
+        scheme: How splits are drawn: "random" (alias "paper"), see ``splits``.
+        instances: "components" (8-connected), "watershed" (touching nuclei split) or "provided"
+            (label images of the archive, where it has any).
+
+    Raises:
+        ValueError: An argument that is not understood; the message lists the valid values.
+        DatasetNotFoundError: The data is not here and may not be fetched.
+        DownloadError: It could not be fetched.
+        ChecksumError: It is not the data that is pinned or was seen first.
+        CorruptArchiveError: It is damaged.
+        StorageError: No room for it, or no right to write.
+
+    Example:
+        >>> from bmgd_data import Reader
+        >>> reader = Reader("train", stiffness="1200Pa", source="phantom")
+        >>> reader[0]["image"].shape
+        (256, 256)
+    """
+
+    def __init__(
+        self,
+        split: str = "train",
+        stiffness: Stiffness | Iterable[Stiffness] | None = None,
+        *,
+        root: str | os.PathLike[str] | None = None,
+        source: str | os.PathLike[str] | None = None,
+        download: bool = True,
+        scheme: str = "random",
+        instances: str = "components",
+    ) -> None:
+        self.split = splits.parse_split(split)
+        self.scheme = splits.parse_scheme(scheme)
+        self.conditions = conditions.parse_stiffness(stiffness)
+        self.instance_method = instance_methods.parse_method(instances)
+        self.root = home.root(root)
+        self.source = sources.resolve(source)
+        self._paths = [
+            prepare.prepare(
+                prepare.Place(self.root, self.source, condition), download=download
+            ).path
+            for condition in self.conditions
+        ]
+        self._open()
+        self._rows = self._select()
+
+    def _open(self) -> None:
+        """Map the arrays. The methods' labels are looked up here, so that indexing is quick."""
+        self._parts = []
+        for path in self._paths:
+            store = Store(path)
+            labels = prepare.labelled(store, self.instance_method, self.root)
+            self._parts.append(_Part(store, store.images, store.masks, labels))
+
+    def _select(self) -> NDArray[np.int32]:
+        """(N, 2): the part, and the row in it, of each sample of the split."""
+        chosen = []
+        for number, part in enumerate(self._parts):
+            names, condition = part.store.index.names, part.store.condition
+            assigned = splits.assign(names, condition, self.scheme)
+            chosen += [
+                (number, row) for row, split in enumerate(assigned) if self.split in ("all", split)
+            ]
+        return np.array(chosen, np.int32).reshape(-1, 2)
+
+    # ------------------------------------------------------------------ as a sequence of samples
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Reader: ...
+    def __getitem__(self, index: int | slice) -> Sample | Reader:
+        if isinstance(index, slice):
+            return self._subset(self._rows[index])
+        number, row = self._rows[index].tolist()
+        part = self._parts[number]
+        return {
+            "image": part.images[row],
+            "mask": part.masks[row],
+            "instances": part.instances.labels[row],
+            "stiffness_pa": part.store.condition.pa,
+            "n_nuclei": part.instances.counts[row],
+            "name": part.store.index.names[row],
+        }
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[index] for index in range(len(self)))
+
+    def _subset(self, rows: NDArray[np.int32]) -> Reader:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, _rows=rows)
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_parts"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._open()
+
+    # --------------------------------------------------------------- as arrays of the whole split
+
+    @property
+    def images(self) -> LazyArray:
+        """(N, H, W) uint16, raw grey values; only what is indexed is copied."""
+        return self._stacked([part.images for part in self._parts])
+
+    @property
+    def masks(self) -> LazyArray:
+        """(N, H, W) bool; only what is indexed is copied."""
+        return self._stacked([part.masks for part in self._parts])
+
+    @property
+    def instances(self) -> LazyArray:
+        """(N, H, W) uint16, nuclei numbered 1..n in each image; only what is indexed is copied."""
+        return self._stacked([part.instances.labels for part in self._parts])
+
+    def _stacked(self, arrays: list[NDArray[Any]]) -> LazyArray:
+        return LazyArray(arrays, self._rows, [part.store.condition.name for part in self._parts])
+
+    @property
+    def names(self) -> list[str]:
+        """The N sample names."""
+        return [self._parts[part].store.index.names[row] for part, row in self._rows.tolist()]
+
+    @property
+    def stiffness_pa(self) -> NDArray[np.int64]:
+        """(N,) stiffness of each sample's substrate in pascal."""
+        return np.array([condition.pa for condition in self.conditions])[self._rows[:, 0]]
+
+    @property
+    def n_nuclei(self) -> NDArray[np.int64]:
+        """(N,) labels in each sample's instance mask."""
+        counts = [part.instances.counts for part in self._parts]
+        return np.array([counts[part][row] for part, row in self._rows.tolist()], np.int64)
+
+    # ----------------------------------------------------------------------- about the data itself
+
+    @property
+    def digest(self) -> str:
+        """Names the data's version: equal images and masks of the same conditions, equal digest."""
+        return disk.sha256_of([part.store.index.digest for part in self._parts])
+
+    @property
+    def full_scales(self) -> dict[int, int]:
+        """Largest value that the bit depth allows, by stiffness in pascal; 4095 for 12 bits."""
+        return {part.store.condition.pa: part.store.index.full_scale for part in self._parts}
+
+    def stats(self) -> Stats:
+        """Mean and standard deviation over all pixels of the train split, whatever split this is.
+
+        Computed from this data, as fractions of the full scale, so that they fit the float images
+        of the torch data set. They are of the stiffnesses that were asked for.
+
+        Raises:
+            ValueError: The train split is empty.
+        """
+        total = squares = pixels = 0.0
+        for part in self._parts:
+            index = part.store.index
+            scale = index.full_scale
+            assigned = splits.assign(index.names, part.store.condition, self.scheme)
+            train = [row for row, split in enumerate(assigned) if split == "train"]
+            total += sum(index.sums[row] for row in train) / scale
+            squares += sum(index.sums_of_squares[row] for row in train) / scale**2
+            pixels += len(train) * index.shape[1] * index.shape[2]
+        if not pixels:
+            raise ValueError("The train split holds no images, so there is nothing to average.")
+        mean = total / pixels
+        return Stats(mean, max(squares / pixels - mean**2, 0.0) ** 0.5)
+
+    def __repr__(self) -> str:
+        nuclei, part_of = self.n_nuclei, self._rows[:, 0]
+        lines = [f"{type(self).__name__}: {len(self)} images, split {self.split!r} ({self.scheme})"]
+        lines += [
+            f"  {condition.name}: {(part_of == number).sum()} images, "
+            f"{nuclei[part_of == number].sum()} nuclei"
+            for number, condition in enumerate(self.conditions)
+        ]
+        lines += [
+            f"  Instances: {self.instance_method}",
+            f"  Source: {self.source.label}",
+            f"  Data version: {self.digest[:12]}",
+        ]
+        if self.source.kind != "phantom":
+            lines += [f"  Licence of BMGD: {facts.DATA_LICENSE}", f"  Cite: {facts.PAPER_URL}"]
+        return "\n".join(lines)

@@ -1,0 +1,83 @@
+"""Who is in train, validation and test.
+
+A scheme is a function from one condition's index (its sample names) to a split name for each. It
+sees one condition at a time, so that fetching one archive gives the same membership as fetching
+all four.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bmgd_data import facts
+
+SPLITS: Final = ("train", "val", "test")
+
+_ALIASES: Final = {"validation": "val", "valid": "val"}
+
+
+def parse_split(split: str) -> str:
+    """Read a split name: train, val (also validation), test or all.
+
+    Raises:
+        ValueError: Any other name.
+    """
+    name = _ALIASES.get(split, split)
+    if name not in (*SPLITS, "all"):
+        raise ValueError(
+            f"Unknown split {split!r}. Valid: 'train', 'val' (or 'validation'), 'test', 'all'."
+        )
+    return name
+
+
+def parse_scheme(scheme: str) -> str:
+    """Read the name of a scheme.
+
+    Raises:
+        ValueError: Unknown scheme.
+    """
+    if scheme not in SCHEMES:
+        raise ValueError(f"Unknown scheme {scheme!r}. Valid: {', '.join(map(repr, SCHEMES))}.")
+    return scheme
+
+
+def assign(names: Sequence[str], condition: facts.Condition, scheme: str = "random") -> list[str]:
+    """Say for each sample of one condition which split it is in.
+
+    Args:
+        names: The condition's sample names, in any order.
+        condition: Which condition they are of.
+        scheme: ``"random"`` (or ``"paper"``: the paper's proportions; its membership is not
+            published).
+
+    Returns:
+        ``"train"``, ``"val"`` or ``"test"`` for each name.
+
+    Raises:
+        ValueError: Unknown scheme.
+    """
+    return SCHEMES[parse_scheme(scheme)](names, condition)
+
+
+def random(names: Sequence[str], condition: facts.Condition) -> list[str]:
+    """80:10:10, ranked by the sha256 of the name.
+
+    Test is taken from the low end and validation from the high end, so that a changed count moves
+    images only to or from train. At the paper's count the sizes add up to the paper's 655/82/82
+    (``facts.CONDITIONS``); at any other, validation and test are each n/10 rounded half up. No
+    random generator, machine or order has a say.
+    """
+    size = condition.val if len(names) == condition.images else (len(names) + 5) // 10
+    ranked = sorted(names, key=lambda name: (hashlib.sha256(name.encode()).digest(), name))
+    test, val = set(ranked[:size]), set(ranked[len(ranked) - size :])
+    return ["test" if name in test else "val" if name in val else "train" for name in names]
+
+
+SCHEMES: Final[dict[str, Callable[[Sequence[str], facts.Condition], list[str]]]] = {
+    "random": random,
+    "paper": random,
+}
