@@ -1,6 +1,7 @@
 """Members out of a .7z, as a stream; the only module that knows 7z.
 
-Nothing is written to disk here. Memory is the archive's declared dictionary plus one member.
+Nothing is written to disk here. Memory is the archive's declared dictionary, py7zr's buffers (about
+16 MB) and one member.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ MAX_DICTIONARY_BYTES: Final = 2**30
 
 _MAGIC: Final = b"7z\xbc\xaf\x27\x1c"
 _START_HEADER: Final = struct.Struct("<6sBBIQQI")
+_AES: Final = b"\x06\xf1\x07\x01"
 _HOSTILE: Final = (
     (re.compile(r"^[/\\]|^[a-zA-Z]:"), "has an absolute path"),
     (re.compile(r"(^|[/\\])\.\.([/\\]|$)"), "leads upwards"),
@@ -117,7 +119,7 @@ class Archive:
         check_whole(path)
         self.path = path
         with self._open() as seven:
-            self.dictionary_bytes = _dictionary_bytes(seven)
+            self.dictionary_bytes = _dictionary_bytes(seven, path)
             self.members = _harmless(seven, path)
 
     def stream(self, sink: Sink) -> None:
@@ -129,6 +131,8 @@ class Archive:
         Raises:
             CorruptArchiveError: The stream is damaged; says where, and how many were good.
         """
+        from py7zr.exceptions import UnsupportedCompressionMethodError
+
         handover = _handover(sink)
         try:
             with self._open() as seven:
@@ -136,16 +140,18 @@ class Archive:
         except CorruptArchiveError as error:
             if handover.failure is not None:
                 raise handover.failure from None
+            if isinstance(error.__cause__, UnsupportedCompressionMethodError):
+                raise
             where = f" at {handover.at!r}" if handover.at else ""
             raise CorruptArchiveError(
                 f"{self.path} is damaged{where}, after {handover.good} good files of "
-                f"{len(self.members)} ({error.__cause__}). {_FETCH_AGAIN}"
+                f"{len(self.members)} ({type(error.__cause__).__name__}). {_FETCH_AGAIN}"
             ) from error.__cause__
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[SevenZipFile]:
         import py7zr
-        from py7zr.exceptions import PasswordRequired
+        from py7zr.exceptions import PasswordRequired, UnsupportedCompressionMethodError
 
         # A file object, not a path: py7zr then decodes one folder after the other in this thread.
         with self.path.open("rb") as file:
@@ -155,8 +161,11 @@ class Archive:
             except (CorruptArchiveError, MemoryError):
                 raise
             except PasswordRequired as error:
+                raise _encrypted(self.path) from error
+            except UnsupportedCompressionMethodError as error:
                 raise CorruptArchiveError(
-                    f"{self.path} is encrypted. Ask whoever gave it to you for an open one."
+                    f"{self.path} is packed in a way that py7zr does not read. Unpack it with "
+                    "7-Zip and give the unpacked folder as source=."
                 ) from error
             # Besides its own errors, py7zr lets pass whatever its parser stumbles on in a damaged
             # header (IndexError, struct.error, UnicodeDecodeError, LZMAError, ...).
@@ -174,7 +183,8 @@ def _harmless(seven: SevenZipFile, path: Path) -> list[Member]:
     """The archive's files, or an error if any member is not what a data set holds."""
     if len(seven.files) > MAX_MEMBERS:
         raise CorruptArchiveError(
-            f"{path} is refused: {len(seven.files)} members, where at most {MAX_MEMBERS} are read."
+            f"{path} is refused: {len(seven.files)} members, where at most {MAX_MEMBERS} are read. "
+            "Unpack it and give the folder as source= if you trust it."
         )
     members: dict[str, Member] = {}
     for entry in seven.files:
@@ -182,7 +192,7 @@ def _harmless(seven: SevenZipFile, path: Path) -> list[Member]:
         reason = next((why for pattern, why in _HOSTILE if pattern.search(entry.filename)), None)
         if entry.is_symlink or entry.is_junction or entry.is_socket:
             reason = "is a link or a socket"
-        elif entry.uncompressed > MAX_MEMBER_BYTES:
+        elif not 0 <= entry.uncompressed <= MAX_MEMBER_BYTES:
             reason = f"declares a size of {entry.uncompressed} bytes"
         elif name in members and not entry.is_directory:
             reason = "appears twice"
@@ -196,17 +206,27 @@ def _harmless(seven: SevenZipFile, path: Path) -> list[Member]:
     return list(members.values())
 
 
-def _dictionary_bytes(seven: SevenZipFile) -> int:
+def _dictionary_bytes(seven: SevenZipFile, path: Path) -> int:
     """The memory that decoding will take, as the archive declares it."""
     streams = seven.header.main_streams
     folders = streams.unpackinfo.folders if streams else []
-    declared = max((_dictionary(coder) for f in folders for coder in f.coders), default=0)
+    coders = [coder for folder in folders for coder in folder.coders]
+    if any(coder["method"] == _AES for coder in coders):
+        raise _encrypted(path)
+    declared = max(map(_dictionary, coders), default=0)
     if declared > MAX_DICTIONARY_BYTES:
         raise CorruptArchiveError(
-            f"An archive that needs a dictionary of {declared >> 20} MB is refused; at most "
+            f"{path} is refused: it needs a dictionary of {declared >> 20} MB, where at most "
             f"{MAX_DICTIONARY_BYTES >> 20} MB are given. Pack it anew with a smaller dictionary."
         )
     return declared
+
+
+def _encrypted(path: Path) -> CorruptArchiveError:
+    return CorruptArchiveError(
+        f"{path} is encrypted. Ask whoever gave it to you for an open one, or unpack it and give "
+        "the unpacked folder as source=."
+    )
 
 
 def _dictionary(coder: dict[str, Any]) -> int:

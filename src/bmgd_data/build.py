@@ -117,7 +117,11 @@ def keep(opened: store.Store, method: str, found: store.Instances) -> None:
         StorageError: The disk is full or not writable.
     """
     with disk.staged(opened.path / method) as folder:
-        np.save(folder / store.LABELS, found.labels)
+        # np.save hides "no space left" behind an error without its number.
+        with (folder / store.LABELS).open("wb") as file:
+            header = np.lib.format.header_data_from_array_1_0(found.labels)
+            np.lib.format.write_array_header_1_0(file, header)
+            file.write(found.labels.data)
         _write_side(folder, found.counts, disk.sha256(folder / store.LABELS))
 
 

@@ -11,9 +11,11 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_PIXELS: Final = 4096 * 4096
-"""A file that declares more is refused before it is decoded; BMGD's images have 65,536."""
+MAX_VALUES: Final = 4 * 4096 * 4096
+"""A file that declares more (pixels times channels) is refused before it is decoded; BMGD's images
+have 65,536."""
 
+_MAX_CHANNELS: Final = 4
 _TIFF: Final = {".tif", ".tiff", ".lsm"}
 _MAX_UINT16: Final = 65535
 
@@ -42,7 +44,7 @@ def image(data: bytes, path: str) -> Image:
     pixels, inverted = _read(data, path)
     odd = None
     if pixels.ndim == 3:  # noqa: PLR2004
-        colour = pixels[..., :3]
+        colour, _ = _colour_and_alpha(pixels)
         if not (colour == colour[..., :1]).all():
             raise DecodeError("a colour image, where a grey one is expected")
         pixels, odd = colour[..., 0], "grey images stored as colour"
@@ -93,7 +95,8 @@ def _read(data: bytes, path: str) -> tuple[NDArray[Any], bool]:
     # Decoders raise whatever their parsers stumble on: ValueError, struct.error, KeyError, ...
     except Exception as error:
         raise DecodeError(f"not decodable ({type(error).__name__}: {error})") from error
-    if pixels.ndim not in (2, 3) or pixels.size == 0:
+    channels = pixels.shape[2:] or (1,)
+    if pixels.ndim not in (2, 3) or pixels.size == 0 or channels[0] > _MAX_CHANNELS:
         raise DecodeError(f"of shape {pixels.shape}, where one grey plane is expected")
     return pixels, inverted
 
@@ -107,14 +110,18 @@ def _read_tiff(data: bytes, _path: str) -> tuple[NDArray[Any], bool]:
         if pages > 1 and not (tiff.is_lsm and pages == 2):  # noqa: PLR2004 - a .lsm adds a thumbnail
             raise DecodeError(f"{pages} pages, where one is expected")
         _refuse_absurd(page.shape)
+        # ImageJ and tifffile may write one page only, and the other planes bare behind it.
+        if (tiff.is_imagej or tiff.is_shaped) and (shape := tiff.series[0].shape) != page.shape:
+            raise DecodeError(f"a stack of shape {shape}, where one plane is expected")
         pixels = page.asarray()
         if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
-            pixels = page.colormap[:, pixels].transpose(1, 2, 0)
+            pixels = _looked_up(page.colormap, pixels)
         elif pixels.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:  # noqa: PLR2004
             pixels = np.moveaxis(pixels, 0, -1)
         inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-    if inverted:
-        pixels = ~pixels if pixels.dtype.kind in "bu" else pixels.max() - pixels
+        if inverted:
+            white = pixels.dtype.type((1 << page.bitspersample) - 1)
+            pixels = white ^ pixels if pixels.dtype.kind in "bu" else pixels.max() - pixels
     return pixels, inverted
 
 
@@ -127,15 +134,31 @@ def _read_other(data: bytes, path: str) -> tuple[NDArray[Any], bool]:
 
 
 def _refuse_absurd(shape: tuple[int, ...]) -> None:
-    if np.prod(shape, dtype=float) > 4 * MAX_PIXELS:
-        raise DecodeError(f"of absurd size {shape}; at most {MAX_PIXELS} pixels are read")
+    if np.prod(shape, dtype=float) > MAX_VALUES:
+        raise DecodeError(f"of absurd size {shape}; at most {MAX_VALUES} values are read")
+
+
+def _looked_up(table: NDArray[np.uint16], pixels: NDArray[Any]) -> NDArray[Any]:
+    """What a TIFF with a colour table (3, colours) shows, (H, W, 3).
+
+    A table that only grows brighter is for display, as ImageJ stores an 8-bit image shown in blue;
+    the grey values are then the pixels as they are, (H, W).
+    """
+    steps = np.diff(table.astype(np.int32), axis=1)
+    if (steps >= 0).all() and steps.any(axis=0).all():
+        return pixels
+    return np.moveaxis(table[:, pixels], 0, -1)
+
+
+def _colour_and_alpha(pixels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """(H, W, channels) as its 1 or 3 colour channels, and its 0 or 1 of transparency."""
+    colours = 1 if pixels.shape[-1] == 2 else 3  # noqa: PLR2004 - grey and alpha, or true colour
+    return pixels[..., :colours], pixels[..., colours:]
 
 
 def _colours_as_labels(pixels: NDArray[Any]) -> NDArray[Any]:
     """(H, W, channels) to one number a pixel that is equal where the colours are."""
-    channels = pixels.shape[-1]
-    colours = 1 if channels == 2 else 3  # noqa: PLR2004 - grey and alpha, or true colour
-    colour, alpha = pixels[..., :colours], pixels[..., colours:]
+    colour, alpha = _colour_and_alpha(pixels)
     if colour.dtype.kind not in "bu":
         colour = _as_integers(colour)
     value = np.zeros(pixels.shape[:2], np.uint64)
@@ -149,7 +172,7 @@ def _colours_as_labels(pixels: NDArray[Any]) -> NDArray[Any]:
 def _as_integers(pixels: NDArray[Any]) -> NDArray[np.uint16]:
     if pixels.dtype.kind not in "iuf":
         raise DecodeError(f"of type {pixels.dtype}, where whole numbers are expected")
-    whole = pixels.astype(np.int64) if np.isfinite(pixels).all() else None
-    if whole is None or (whole != pixels).any() or whole.min() < 0 or whole.max() > _MAX_UINT16:
+    within = (pixels >= 0) & (pixels <= _MAX_UINT16)  # False for NaN
+    if not within.all() or (pixels != np.floor(pixels)).any():
         raise DecodeError("values that are not whole numbers within 0..65535")
-    return whole.astype(np.uint16)
+    return pixels.astype(np.uint16)

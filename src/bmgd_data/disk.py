@@ -21,18 +21,10 @@ _PARTIAL = ".partial"
 
 
 @contextlib.contextmanager
-def staged(final: Path) -> Iterator[Path]:
-    """Give a private folder beside `final`, and make it `final` when the block ends well.
+def scratch(final: Path) -> Iterator[Path]:
+    """Give a private folder beside `final`, on the same file system; it goes when the block ends.
 
-    A process that is killed leaves a ``.<name>-*.partial`` folder, which `sweep` removes. Where
-    `final` has come into being meanwhile, another process won with the same content, and ours is
-    dropped.
-
-    Args:
-        final: The folder to be.
-
-    Yields:
-        The folder to write into, on the same file system.
+    A process that is killed leaves a ``.<name>-*.partial`` folder, which `sweep` removes.
 
     Raises:
         StorageError: The disk is full or not writable; nothing is left behind.
@@ -42,17 +34,37 @@ def staged(final: Path) -> Iterator[Path]:
         try:
             partial.mkdir(parents=True)
             yield partial
-            for path in partial.rglob("*"):
-                fsync(path)
-            fsync(partial)
-            try:
-                partial.rename(final)
-            except OSError:
-                if not final.is_dir():
-                    raise
-            fsync(final.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def staged(final: Path) -> Iterator[Path]:
+    """Give a private folder beside `final`, and make it `final` when the block ends well.
+
+    Where `final` has come into being meanwhile, another process won with the same content, and
+    ours is dropped.
+
+    Args:
+        final: The folder to be.
+
+    Yields:
+        The folder to write into, a `scratch` folder.
+
+    Raises:
+        StorageError: The disk is full or not writable; nothing is left behind.
+    """
+    with scratch(final) as partial:
+        yield partial
+        for path in partial.rglob("*"):
+            fsync(path)
+        fsync(partial)
+        try:
+            partial.rename(final)
+        except OSError:
+            if not final.is_dir():
+                raise
+        fsync(final.parent)
 
 
 def sweep(final: Path) -> None:
@@ -61,7 +73,20 @@ def sweep(final: Path) -> None:
         if litter.is_dir():
             shutil.rmtree(litter, ignore_errors=True)
         else:
-            litter.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                litter.unlink()
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder, which vanishes whole before its files go one by one.
+
+    Raises:
+        StorageError: No right to, or another program holds it open.
+    """
+    doomed = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}{_PARTIAL}")
+    with explained(folder.parent):
+        folder.rename(doomed)
+        shutil.rmtree(doomed)
 
 
 @contextlib.contextmanager
@@ -128,7 +153,8 @@ def explained(folder: Path) -> Iterator[None]:
             raise
         raise StorageError(
             f"Cannot write below {folder}: {error.strerror}. Nothing half-written was left. Free "
-            "some space, or set BMGD_HOME, or root=, to a folder you can write to."
+            "some space, or choose a folder you can write to: BMGD_HOME or root= for the data, "
+            "another destination for what is exported."
         ) from error
 
 

@@ -1,19 +1,21 @@
 """Archives over the network; the only module that knows pooch.
 
-An archive takes its final name only after its magic bytes and its length, and its digest where one
-is known, were right.
+An archive takes its final name only after its magic bytes, its length and its digest were right.
 """
 
 from __future__ import annotations
 
-import shutil
+import contextlib
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bmgd_data import __version__, archive, disk, facts
-from bmgd_data.errors import BMGDError, ChecksumError, DatasetNotFoundError, DownloadError
+from bmgd_data.errors import DatasetNotFoundError, DownloadError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import logging
+    from collections.abc import Callable, Iterator
 
     from bmgd_data.progress import Bar
 
@@ -22,6 +24,7 @@ CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 30.0
 USER_AGENT: Final = f"bmgd-data/{__version__} (+{facts.PAPER_URL})"
 
+_CHUNK_BYTES: Final = 2**16
 _BUSY: Final = {403, 429}
 _GONE: Final = {404, 410}
 _BY_HAND: Final = (
@@ -30,71 +33,78 @@ _BY_HAND: Final = (
 )
 
 
-def download(url: str, final: Path, sha256: str | None, bar: Bar) -> None:
+def download(url: str, final: Path, check: Callable[[str], object], bar: Bar) -> str:
     """Fetch one archive; a killed or failed download leaves `final` as it was.
 
     Args:
         url: Its address.
-        final: Where it shall lie. The caller holds the lock for it.
-        sha256: What it must be, or None where nobody knows yet.
+        final: Where it shall lie.
+        check: Called with the sha256 of what came; what it raises keeps that from its place.
         bar: Told how much has come.
+
+    Returns:
+        The sha256.
 
     Raises:
         DatasetNotFoundError: The server has no such file (404, 410).
         DownloadError: It cannot be reached, refuses, or breaks off, also after 3 retries.
         CorruptArchiveError: What came is no whole .7z: a page, a pointer, an empty or a cut file.
-        ChecksumError: It is another archive than expected.
         StorageError: No room for it, or no right to write.
     """
     import pooch
     import requests
 
-    incoming = final.with_name(f".{final.name}.incoming")
-    shutil.rmtree(incoming, ignore_errors=True)
-    with disk.explained(final.parent):
-        incoming.mkdir(parents=True)
+    with disk.scratch(final) as folder, _quiet_in_this_thread(pooch.get_logger()):
         client = pooch.create(
-            path=incoming,
+            path=folder,
             base_url="",
-            registry={final.name: f"sha256:{sha256}" if sha256 else None},
+            registry={final.name: None},
             urls={final.name: url},
             retry_if_failed=RETRIES,
         )
-        talk = pooch.get_logger()
-        level = talk.level
-        talk.setLevel("ERROR")  # progress is shown by our own bar
         try:
-            came = incoming / final.name
-            client.fetch(final.name, downloader=_Downloader(_Transfer(bar, incoming)))
-            # pooch leaves the mode of a temporary file, 0600; the folder knows what the umask says.
-            came.chmod(incoming.stat().st_mode & 0o666)
-            disk.fsync(came)
-            came.replace(final)
-            disk.fsync(final.parent)
-        except BMGDError:
-            raise
-        except requests.exceptions.RequestException as error:
+            client.fetch(final.name, downloader=_Downloader(_Transfer(bar, folder)))
+        # A ValueError is a header that requests cannot read.
+        except (requests.exceptions.RequestException, ValueError) as error:
             raise DownloadError(_why_not(url, error)) from error
-        except ValueError as error:
-            if sha256 is None:
-                raise
-            raise ChecksumError(
-                f"{url} is not the archive that was expected: {error} If upstream has published a "
-                "new version, `bmgd download --accept-changed` takes it; the old data is kept."
-            ) from error
-        finally:
-            talk.setLevel(level)
-            shutil.rmtree(incoming, ignore_errors=True)
+        came = folder / final.name
+        key = disk.sha256(came)
+        check(key)
+        # pooch leaves the mode of a temporary file, 0600; the folder knows what the umask says.
+        came.chmod(folder.stat().st_mode & 0o666)
+        disk.fsync(came)
+        came.replace(final)
+        disk.fsync(final.parent)
+    return key
+
+
+@contextlib.contextmanager
+def _quiet_in_this_thread(talk: logging.Logger) -> Iterator[None]:
+    """Keep pooch's messages back: our own bar tells of the progress. Other users still see theirs.
+
+    The logger's level would not do: it is everybody's, and threads that set it would mix it up.
+    """
+    here = threading.get_ident()
+
+    def from_elsewhere(record: logging.LogRecord) -> bool:
+        return record.thread != here
+
+    talk.addFilter(from_elsewhere)
+    try:
+        yield
+    finally:
+        talk.removeFilter(from_elsewhere)
 
 
 def _why_not(url: str, error: Exception) -> str:
-    response = getattr(error, "response", None)
-    if response is None:
-        what = f"The download of {url} failed ({_root_cause(error)})"
-    else:
-        what = f"The server answered {response.status_code} {response.reason} for {url}"
-        if response.status_code in _BUSY:
+    from requests.exceptions import HTTPError
+
+    if isinstance(error, HTTPError) and error.response is not None:
+        what = f"The server answered {error.response.status_code} {error.response.reason} for {url}"
+        if error.response.status_code in _BUSY:
             what += "; it is refusing for now, as hosts do when many ask"
+    else:
+        what = f"The download of {url} failed ({_root_cause(error)})"
     return f"{what}, also after {RETRIES} retries. Try again later, {_BY_HAND}."
 
 
@@ -138,28 +148,32 @@ class _Downloader:
     """pooch's HTTP downloader, which also looks at what came before pooch names it."""
 
     def __init__(self, transfer: _Transfer) -> None:
-        import pooch
-
-        self._http = pooch.HTTPDownloader(
-            progressbar=transfer,
-            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-            timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
-        )
+        self._transfer = transfer
 
     def __call__(self, url: str, output_file: str, client: Any) -> None:
-        from pathlib import Path
-
+        import pooch
         import requests
 
-        try:
-            self._http(url, output_file, client)
-        except requests.exceptions.HTTPError as error:
-            status = error.response.status_code if error.response is not None else 0
-            if status in _GONE:
+        with contextlib.ExitStack() as connections:
+
+            def leave(response: requests.Response, **_: object) -> None:
+                connections.callback(response.close)  # which pooch does only where all goes well
+
+            fetch = pooch.HTTPDownloader(
+                progressbar=self._transfer,
+                chunk_size=_CHUNK_BYTES,
+                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+                timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+                hooks={"response": leave},
+            )
+            try:
+                fetch(url, output_file, client)
+            except requests.exceptions.HTTPError as error:
+                if error.response is None or error.response.status_code not in _GONE:
+                    raise
                 raise DatasetNotFoundError(
-                    f"There is no {url} (the server answered {status}). If "
+                    f"There is no {url} (the server answered {error.response.status_code}). If "
                     "upstream has moved its files, look for a newer bmgd-data; or give the base "
                     f"address of a mirror as source=, {_BY_HAND}."
                 ) from error
-            raise
         archive.check_whole(Path(output_file), name=url)

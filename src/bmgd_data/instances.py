@@ -37,10 +37,7 @@ def components(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
     """
     from skimage.measure import label
 
-    labels, count = label(mask, connectivity=2, return_num=True)
-    if count > np.iinfo(np.uint16).max:
-        raise CorruptArchiveError(f"A mask with {count} components is noise, not nuclei.")
-    return np.asarray(labels, np.uint16)
+    return _as_uint16(label(mask, connectivity=2))
 
 
 def watershed(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
@@ -76,10 +73,20 @@ def watershed(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
 
 
 def renumbered(labels: NDArray[np.integer]) -> NDArray[np.uint16]:
-    """Number the labels of an (H, W) instance mask 1..n in their own order, without gaps."""
+    """Number the labels of an (H, W) instance mask 1..n in their own order, without gaps.
+
+    Raises:
+        CorruptArchiveError: More than 65535 labels.
+    """
     values, inverse = np.unique(labels, return_inverse=True)
     offset = 0 if values[0] == 0 else 1
-    return np.asarray(inverse.reshape(labels.shape) + offset, np.uint16)
+    return _as_uint16(inverse.reshape(labels.shape) + offset)
+
+
+def _as_uint16(labels: NDArray[np.integer]) -> NDArray[np.uint16]:
+    if (count := int(labels.max())) > np.iinfo(np.uint16).max:
+        raise CorruptArchiveError(f"A mask with {count} regions is noise, not nuclei.")
+    return labels.astype(np.uint16)
 
 
 DERIVED: Final[dict[str, Callable[[NDArray[np.bool_]], NDArray[np.uint16]]]] = {

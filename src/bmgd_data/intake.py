@@ -128,6 +128,11 @@ class Intake:
             for path, why in self._faults.items()
             if self._place[path][1] != layout.LABELS
         ]
+        faults += [
+            f"{path}: listed, but nothing came"
+            for path in self._place
+            if path not in self._shapes and path not in self._faults
+        ]
         sizes = Counter(self._shapes[p.image] for p in self._pairs if p.image in self._shapes)
         usual = sizes.most_common(1)[0][0] if sizes else None
         for image, mask, _ in self._pairs:

@@ -7,6 +7,7 @@ and what was odd is said.
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -137,13 +138,19 @@ def _by_role(files: list[PurePosixPath]) -> dict[str, list[_File]]:
         for path, depth in loose:
             placed[_role_of_stem(path)].append((path, depth))
 
-    # Folders above the role's folder that all files share ("250 Pa", an added level) say nothing;
-    # those that differ (a folder per colony) are part of the name.
-    telling = [path.parts[:depth] for role in (IMAGE, MASK, LABELS) for path, depth in placed[role]]
-    shared = _common_length(telling)
+    if not placed[MASK]:
+        placed[MASK] = placed.pop(LABELS, [])  # label images show the foreground too
+
+    # Folders above the image folder that all images share ("250 Pa", an added level) say nothing;
+    # those that differ (a folder per colony) are part of the name. Masks beside images follow them;
+    # elsewhere ("250 Pa/image", but "250 Pa labels") they lose what they share among themselves.
+    above_images = {path.parts[:depth] for path, depth in placed[IMAGE]}
     found: dict[str, list[_File]] = defaultdict(list)
     for role, entries in placed.items():
+        above = {path.parts[:depth] for path, depth in entries}
+        common, own = len(_common(above_images)), len(_common(above))
         for path, depth in entries:
+            shared = common if path.parts[:depth] in above_images else own
             below = path.parts[depth + 1 :] if role and depth < len(path.parts) - 1 else ()
             parts = (*path.parts[shared:depth], *(below or path.parts[-1:]))
             key = "/".join((*parts[:-1], path.stem))
@@ -166,12 +173,11 @@ def _role_of_stem(path: PurePosixPath) -> str:
     return next((role for role in (MASK, LABELS) if _TAIL[role].search(path.stem)), IMAGE)
 
 
-def _common_length(paths: list[tuple[str, ...]]) -> int:
-    if not paths:
-        return 0
-    first, last = min(paths), max(paths)
-    same = [a == b for a, b in zip(first, last, strict=False)]
-    return same.index(False) if False in same else len(same)
+def _common(paths: set[tuple[str, ...]]) -> tuple[str, ...]:
+    """The leading folders that all share."""
+    first, last = min(paths, default=()), max(paths, default=())
+    alike = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return tuple(here for here, _ in alike)
 
 
 def _keyed(files: list[_File], damage: list[str]) -> dict[str, _File]:
@@ -191,7 +197,7 @@ def _partners(
     matched: list[_File] = []
     orphans: list[_File] = []
     for file in files:
-        stripped = _TAIL[role].sub("", file.key)
+        stripped = _TAIL[LABELS].sub("", _TAIL[role].sub("", file.key))
         key = next((key for key in (file.key, stripped) if key in images), bare.get(stripped))
         (orphans if key is None else matched).append(file._replace(key=key or file.key))
     if orphans:

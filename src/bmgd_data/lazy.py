@@ -56,10 +56,11 @@ class LazyArray:
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
-        first, rest = (index[0], index[1:]) if isinstance(index, tuple) else (index, ())
-        if first is Ellipsis or first is None:
+        key = index if isinstance(index, tuple) else (index,)
+        if not key or key[0] is Ellipsis or key[0] is None:
             everything: NDArray[Any] = np.asarray(self)[index]
             return everything
+        first, rest = key[0], key[1:]
         chosen = self._rows[first]
         if chosen.ndim == 1:
             picture: NDArray[Any] = self._parts[chosen[0]][chosen[1]]

@@ -142,7 +142,8 @@ def write_archive(
     lzma2 = {"id": lzma.FILTER_LZMA2, "preset": 1}  # noise hardly packs: more effort gains little
     with (
         tempfile.TemporaryFile(dir=path.parent) as masks,
-        py7zr.SevenZipFile(path, "w", filters=[lzma2]) as archive,
+        path.open("w+b") as file,  # py7zr leaves a file of its own open where the disk is full
+        py7zr.SevenZipFile(file, "w", filters=[lzma2]) as archive,
     ):
         names = []
         for done, item in enumerate(generate(phantom, condition), start=1):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import os
 import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,7 +13,6 @@ from bmgd_data import build, disk, fetch, home, sources, store, trust
 from bmgd_data.archive import Archive
 from bmgd_data.errors import (
     BMGDWarning,
-    ChecksumError,
     CorruptArchiveError,
     DatasetNotFoundError,
     StorageError,
@@ -60,7 +61,7 @@ def prepare(place: Place, *, download: bool = True, accept_changed: bool = False
         place: Which condition of which source, and where it is kept.
         download: Whether the network may be used; BMGD_OFFLINE=1 forbids it too.
         accept_changed: Fetch anew, and trust what comes even if it differs from what was seen
-            first. The store of the old archive is kept.
+            first, unless a pin forbids it. The store of the old archive is kept.
 
     Raises:
         DatasetNotFoundError: Not there, and may not be fetched.
@@ -72,6 +73,8 @@ def prepare(place: Place, *, download: bool = True, accept_changed: bool = False
     if not accept_changed and (opened := _open_known(place)):
         return opened
     with home.lock(place.root, f"{place.source.slug}-{place.condition.name}"):
+        disk.sweep(place.archive)
+        disk.sweep(place.note)
         if not accept_changed and (opened := _open_known(place)):
             return opened
         return _make(place, may_download=download and not home.offline(), accept=accept_changed)
@@ -93,23 +96,26 @@ def labelled(opened: Store, method: str, root: Path) -> Instances:
             "instances='components' (as they are in the mask) or 'watershed' (touching nuclei "
             "split)."
         )
-    title = f"{method} of {opened.condition.name}"
     try:
         with home.lock(root, f"{opened.path.name}-{method}"):
             if not opened.has(method):
                 disk.sweep(opened.path / method)
-                with bar(title, len(opened)) as progress:
-                    build.keep(opened, method, build.derive(opened, method, progress))
+                build.keep(opened, method, _derived(opened, method))
             return opened.instances(method)
     except StorageError:
+        # Named by the root, so that Python shows it once for all conditions.
         warnings.warn(
-            f"{opened.path} cannot be written: instances={method!r} are computed in memory, each "
-            "time anew. Let its owner read them once, and they are kept.",
+            f"{root} is full or cannot be written: instances={method!r} are computed in memory, "
+            "each time anew. Let its owner read them once, and they are kept.",
             BMGDWarning,
             stacklevel=2,
         )
-        with bar(title, len(opened)) as progress:
-            return build.derive(opened, method, progress)
+        return _derived(opened, method)
+
+
+def _derived(opened: Store, method: str) -> Instances:
+    with bar(f"{method} of {opened.condition.name}", len(opened)) as progress:
+        return build.derive(opened, method, progress)
 
 
 def _open_known(place: Place) -> Store | None:
@@ -118,11 +124,16 @@ def _open_known(place: Place) -> Store | None:
     if place.source.kind == "phantom":
         key: str | None = place.source.phantom.key(place.condition)
     elif place.source.kind == "folder":
-        key = _look_at_local(place, seen).key
+        now = _look_at_local(place, seen)
+        key = now.key
     else:
-        key = trust.binding(place.source, place.condition) or (seen.key if seen else None)
-    if key is None or not (path := place.store(key)).is_dir():
+        key = trust.expected(place.source, place.condition, seen)
+    # Unlike Path.is_dir, this says no where it may not look; the lock then tells what to do.
+    if key is None or not os.path.isdir(path := place.store(key)):  # noqa: PTH112
         return None
+    if place.source.kind == "folder" and (seen is None or seen.fingerprint != now.fingerprint):
+        with contextlib.suppress(OSError):  # a read-only root is read all the same
+            _remember(place, seen, now)
     return Store(path)
 
 
@@ -130,22 +141,26 @@ def _make(place: Place, *, may_download: bool, accept: bool) -> Store:
     """Get the archive or folder, build its store, and only then trust it. Holds the lock."""
     seen = trust.recall(place.note)
     if place.source.kind == "phantom":
-        fresh = _generated(place)
+        fresh = _generated(place, seen)
     elif place.source.kind == "folder":
         fresh = _look_at_local(place, None if accept else seen)
     else:
-        fresh = _fetched(place, seen, may_download=may_download, accept=accept)
+        fresh = _fetched(place, None if accept else seen, may_download=may_download, anew=accept)
     path = place.store(fresh.key)
     with home.lock(place.root, path.name):
         disk.sweep(path)
         if not path.is_dir():
             _build(place, fresh.key, path)
+    _remember(place, seen, fresh)
+    return Store(path)
+
+
+def _remember(place: Place, seen: Seen | None, fresh: Seen) -> None:
     if seen is not None:
         changed = [seen.key] if seen.key != fresh.key else []
         first = fresh.first_seen if changed else seen.first_seen
         fresh = replace(fresh, first_seen=first, before=[*seen.before, *changed])
     trust.remember(place.note, fresh)
-    return Store(path)
 
 
 def _build(place: Place, key: str, path: Path) -> None:
@@ -156,8 +171,9 @@ def _build(place: Place, key: str, path: Path) -> None:
         with bar(f"reading {origin.name}", len(files.members)) as progress:
             build.build(files, place.condition, key, path, progress)
     except CorruptArchiveError:
-        if not local:
-            origin.unlink(missing_ok=True)  # so that the next run fetches it again
+        # So that the next run fetches it again, unless that would bring the same bytes.
+        if not local and trust.binding(place.source, place.condition) != key:
+            origin.unlink(missing_ok=True)
         raise
     if (odd := Store(path).index.odd) and place.source.kind != "phantom":
         warnings.warn(
@@ -167,16 +183,18 @@ def _build(place: Place, key: str, path: Path) -> None:
         )
 
 
-def _generated(place: Place) -> Seen:
+def _generated(place: Place, seen: Seen | None) -> Seen:
     from bmgd_data import phantom
 
     wanted = place.source.phantom
-    if not place.archive.is_file():
+    key = wanted.key(place.condition)
+    # What lies there may come from an earlier generator, and then belongs to another key.
+    if not place.archive.is_file() or seen is None or seen.key != key:
         title = f"generating {place.archive.name}"
         with disk.staged_file(place.archive) as partial, bar(title) as progress:
             progress.start_over(wanted.count(place.condition))
             phantom.write_archive(wanted, place.condition, partial, lambda _done, _all: progress(1))
-    return _seen(place, wanted.key(place.condition), place.archive.stat().st_size)
+    return _seen(place, key, place.archive.stat().st_size)
 
 
 def _look_at_local(place: Place, seen: Seen | None) -> Seen:
@@ -187,29 +205,31 @@ def _look_at_local(place: Place, seen: Seen | None) -> Seen:
     unchanged = seen is not None and seen.fingerprint == fingerprint
     key = seen.key if seen and unchanged else sources.digest(origin, files)
     # An archive is a release: another one is an error. A folder is a workshop: people mend masks.
-    if origin.is_file():
-        expected = trust.binding(place.source, place.condition) or (seen.key if seen else key)
-        if key != expected:
-            raise ChecksumError(
-                f"{origin} is not the archive that was expected: its sha256 is {key}, not "
-                f"{expected}. Put the right one there, or take this one with `bmgd download "
-                f"--source {place.source.location!r} --accept-changed`; the old data is kept."
-            )
-    return _seen(place, key, sum(path.stat().st_size for path in files.values()), fingerprint)
+    unpacked = origin.is_dir()
+    if not unpacked:
+        before = None if seen is None or seen.unpacked else seen
+        trust.compare(place.source, place.condition, before, key, str(origin))
+    size = sum(path.stat().st_size for path in files.values())
+    return replace(_seen(place, key, size), fingerprint=fingerprint, unpacked=unpacked)
 
 
-def _fetched(place: Place, seen: Seen | None, *, may_download: bool, accept: bool) -> Seen:
+def _fetched(place: Place, seen: Seen | None, *, may_download: bool, anew: bool) -> Seen:
     """The archive of a remote source, from the cache or the network."""
-    pin = trust.binding(place.source, place.condition)
-    expected = pin or (seen.key if seen and not accept else None)
-    key = disk.sha256(place.archive) if place.archive.is_file() and not accept else None
-    if key is None or (expected and key != expected):
+
+    def check(key: str, where: str) -> None:
+        trust.compare(place.source, place.condition, seen, key, where)
+
+    cached = {} if anew or not place.archive.is_file() else sources.files_of(place.archive)
+    key = sources.digest(place.archive, cached) if cached else None
+    wanted = trust.expected(place.source, place.condition, seen)
+    if key is None or wanted not in (None, key):
         if not may_download:
+            if key is not None:
+                check(key, str(place.archive))
             raise _not_here(place)
         url = place.source.url(place.condition)
         with bar(f"fetching {place.condition.archive}", in_bytes=True) as progress:
-            fetch.download(url, place.archive, expected, progress)
-        key = disk.sha256(place.archive)
+            key = fetch.download(url, place.archive, lambda came: check(came, url), progress)
     if place.source.kind == "mirror":
         _compare_with_upstream(place, key)
     return _seen(place, key, place.archive.stat().st_size)
@@ -226,9 +246,8 @@ def _compare_with_upstream(place: Place, key: str) -> None:
         )
 
 
-def _seen(place: Place, key: str, size: int, fingerprint: str = "") -> Seen:
-    today = dt.datetime.now(dt.UTC).date().isoformat()
-    return Seen(place.source.label, key, today, size, fingerprint)
+def _seen(place: Place, key: str, size: int) -> Seen:
+    return Seen(place.source.label, key, dt.datetime.now(dt.UTC).date().isoformat(), size)
 
 
 def _not_here(place: Place) -> DatasetNotFoundError:

@@ -39,7 +39,8 @@ def bar(title: str, total: int = 0, *, in_bytes: bool = False) -> Iterator[Bar]:
         total: Steps in all; 0 if not known yet.
         in_bytes: Whether steps are bytes; shows size and speed.
     """
-    if home.switched_on("BMGD_QUIET") or not sys.stderr.isatty():
+    watched = sys.stderr is not None and sys.stderr.isatty()  # pythonw has no such stream
+    if home.switched_on("BMGD_QUIET") or not watched:
         yield _Silent()
         return
     from rich.console import Console

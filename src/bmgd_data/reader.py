@@ -193,6 +193,13 @@ class Reader(Sequence[Sample]):
         return [self._parts[part].store.index.names[row] for part, row in self._rows.tolist()]
 
     @property
+    def splits(self) -> list[str]:
+        """The split of each of the N samples: "train", "val" or "test"."""
+        stores = [part.store for part in self._parts]
+        assigned = [splits.assign(s.index.names, s.condition, self.scheme) for s in stores]
+        return [assigned[part][row] for part, row in self._rows.tolist()]
+
+    @property
     def stiffness_pa(self) -> NDArray[np.int64]:
         """(N,) stiffness of each sample's substrate in pascal."""
         return np.array([condition.pa for condition in self.conditions])[self._rows[:, 0]]

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from bmgd_data import disk, facts
 from bmgd_data.archive import Member
@@ -67,10 +67,12 @@ def resolve(source: str | os.PathLike[str] | None = None) -> Source:
 
     Raises:
         DatasetNotFoundError: It names a folder that is not there.
-        ValueError: A phantom that is not understood, or an address that is not http(s).
+        ValueError: A phantom or an address that is not understood.
     """
     named = source if source is not None else os.environ.get("BMGD_SOURCE") or "upstream"
     text = os.fspath(named)
+    if not text:
+        raise ValueError(f"The source is an empty string. Valid: {VALID}.")
     if isinstance(named, str):
         if text in ("upstream", facts.UPSTREAM, facts.UPSTREAM.rstrip("/")):
             return Source("upstream", facts.UPSTREAM)
@@ -80,14 +82,18 @@ def resolve(source: str | os.PathLike[str] | None = None) -> Source:
             return Source("phantom", str(Phantom.parse(text)))
         if "://" in text:
             address = urlsplit(text)
-            if address.scheme in ("http", "https"):
+            if address.scheme in ("http", "https") and address.hostname:
                 return Source("mirror", text.rstrip("/") + "/")
             if address.scheme != "file":
                 raise ValueError(f"Unknown source {text!r}. Valid: {VALID}.")
-            text = unquote(address.path)
+            from urllib.request import url2pathname
+
+            text = url2pathname(address.path)
     folder = Path(text).expanduser()
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "does not exist"
+    # Unlike Path's methods, these say no where they may not look.
+    if not os.path.isdir(folder):  # noqa: PTH112
+        there = os.path.exists(folder)  # noqa: PTH110
+        what = "is a file, not a folder" if there else "does not exist, or may not be looked into"
         raise DatasetNotFoundError(f"The source {str(named)!r} {what}. Valid: {VALID}.")
     return Source("folder", str(folder.resolve()))
 
@@ -117,9 +123,16 @@ class Folder:
 
 
 def files_of(origin: Path) -> dict[str, Path]:
-    """An archive, or all files of an unpacked folder, by path relative to the source."""
-    files = [origin] if origin.is_file() else sorted(p for p in origin.rglob("*") if p.is_file())
-    return {file.relative_to(origin.parent).as_posix(): file for file in files}
+    """An archive, or all files of an unpacked folder, by path relative to the source.
+
+    Ascending by path.
+
+    Raises:
+        CorruptArchiveError: A folder in it cannot be read.
+    """
+    with _readable(origin):
+        found = [origin] if origin.is_file() else [p for p in origin.rglob("*") if p.is_file()]
+    return {file.relative_to(origin.parent).as_posix(): file for file in sorted(found)}
 
 
 def fingerprint(files: dict[str, Path]) -> str:
@@ -158,16 +171,18 @@ def local_files(source: Source, condition: facts.Condition) -> Path:
 
     Raises:
         DatasetNotFoundError: Neither is there; lists what is.
+        CorruptArchiveError: The folder cannot be read.
     """
     folder = Path(source.location)
-    entries = sorted(folder.iterdir())
-    for wanted, is_wanted_kind in (
-        (condition.archive, Path.is_file),
-        (condition.name, Path.is_dir),
-    ):
-        for entry in entries:
-            if _plain(entry.name) == _plain(wanted) and is_wanted_kind(entry):
-                return entry
+    with _readable(folder):
+        entries = sorted(folder.iterdir())
+        for wanted, is_wanted_kind in (
+            (condition.archive, Path.is_file),
+            (condition.name, Path.is_dir),
+        ):
+            for entry in entries:
+                if plain(entry.name) == plain(wanted) and is_wanted_kind(entry):
+                    return entry
     seen = ", ".join(entry.name for entry in entries[:10]) or "nothing"
     raise DatasetNotFoundError(
         f"Neither {condition.archive!r} nor an unpacked folder {condition.archive[:-3]!r} is in "
@@ -176,5 +191,6 @@ def local_files(source: Source, condition: facts.Condition) -> Path:
     )
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A name without what people change in it: "250Pa.7z" is the archive "250 Pa.7z"."""
     return re.sub(r"[ _-]", "", name).lower()

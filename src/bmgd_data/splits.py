@@ -72,9 +72,54 @@ def random(names: Sequence[str], condition: facts.Condition) -> list[str]:
     random generator, machine or order has a say.
     """
     size = condition.val if len(names) == condition.images else (len(names) + 5) // 10
-    ranked = sorted(names, key=lambda name: (hashlib.sha256(name.encode()).digest(), name))
+    ranked = sorted(names, key=_rank)
     test, val = set(ranked[:size]), set(ranked[len(ranked) - size :])
     return ["test" if name in test else "val" if name in val else "train" for name in names]
+
+
+def parse_fold(fold: int, folds: int) -> tuple[int, int]:
+    """Check which fold of how many is meant.
+
+    Raises:
+        ValueError: There are fewer than two folds, or none of that number.
+    """
+    if folds < 2 or not 0 <= fold < folds:  # noqa: PLR2004 - two is the least that validates
+        raise ValueError(
+            f"No fold {fold} of {folds} folds. Valid: folds of 2 or more, fold 0 to folds - 1."
+        )
+    return fold, folds
+
+
+def refold(names: Sequence[str], assigned: Sequence[str], fold: int, folds: int) -> list[str]:
+    """Draw train and validation anew, as one fold of a k-fold cross-validation; test stays.
+
+    The names that are not in test, ranked by sha256, are cut into `folds` runs whose lengths differ
+    by one at most; run number `fold` is validation and the others are train. So each of these
+    names is validated in exactly one fold.
+
+    Args:
+        names: One condition's sample names, in any order.
+        assigned: The split of each, as from `assign`.
+        fold: Number of the fold, from 0.
+        folds: How many there are.
+
+    Raises:
+        ValueError: There is no such fold, or it would be empty.
+    """
+    fold, folds = parse_fold(fold, folds)
+    ranked = sorted((n for n, at in zip(names, assigned, strict=True) if at != "test"), key=_rank)
+    if folds > len(ranked):
+        raise ValueError(f"{len(ranked)} images cannot be cut into {folds} folds. Ask for fewer.")
+    val = {name for rank, name in enumerate(ranked) if rank * folds // len(ranked) == fold}
+    return [
+        "val" if name in val else "test" if split == "test" else "train"
+        for name, split in zip(names, assigned, strict=True)
+    ]
+
+
+def _rank(name: str) -> tuple[bytes, str]:
+    """Sorting by it shuffles names the same way on every machine."""
+    return hashlib.sha256(name.encode()).digest(), name
 
 
 SCHEMES: Final[dict[str, Callable[[Sequence[str], facts.Condition], list[str]]]] = {

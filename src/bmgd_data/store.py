@@ -12,6 +12,7 @@ A store is complete or absent, never changed, and opened without a lock. ``build
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -33,6 +34,8 @@ FORMAT: Final = 1
 IMAGES, MASKS, LABELS = "images.npy", "masks.npy", "labels.npy"
 INDEX: Final = "index.json"
 DTYPES: Final = {IMAGES: np.dtype("<u2"), MASKS: np.dtype("?"), LABELS: np.dtype("<u2")}
+
+_CONDITIONS: Final = {condition.name: condition for condition in facts.CONDITIONS}
 
 
 @dataclass(frozen=True)
@@ -94,9 +97,9 @@ class Store:
             content = json.loads((path / INDEX).read_text(encoding="utf-8"))
             content["shape"] = tuple(content["shape"])
             self.index = Index(**{field.name: content[field.name] for field in fields(Index)})
+            self.condition = _CONDITIONS[self.index.condition]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._damaged(f"{INDEX} is not readable ({error})") from error
-        self.condition = next(c for c in facts.CONDITIONS if c.name == self.index.condition)
 
     def __len__(self) -> int:
         return self.index.shape[0]
@@ -150,14 +153,14 @@ class Store:
         try:
             side = json.loads((self.path / method / INDEX).read_text(encoding="utf-8"))
             counts, digest = side["counts"], side["digest"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._damaged(f"{method}/{INDEX} is not readable ({error})") from error
         return {"counts": counts, "digest": digest}
 
     def _map(self, path: Path) -> NDArray[Any]:
         try:
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise self._damaged(f"{path.name} cannot be opened ({error})") from error
         if mapped.shape != self.index.shape or mapped.dtype != DTYPES[path.name]:
             raise self._damaged(f"{path.name} holds {mapped.dtype} {mapped.shape}")
@@ -179,4 +182,5 @@ def location(root: Path, condition: facts.Condition, key: str) -> Path:
 def stores(root: Path) -> Iterator[Store]:
     """Every readable store below a root."""
     for path in sorted((root / "stores").glob(f"[!.]*-v{FORMAT}")):
-        yield Store(path)
+        with contextlib.suppress(CorruptArchiveError):
+            yield Store(path)

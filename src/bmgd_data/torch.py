@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
-from bmgd_data.errors import MissingDependencyError
+from bmgd_data.errors import BMGDWarning, MissingDependencyError
 from bmgd_data.reader import Reader
 
 try:
@@ -23,30 +22,33 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Sequence
 
+    from numpy.typing import NDArray
+
     from bmgd_data.conditions import Stiffness
 
+_kinds: dict[str, type[torch.Tensor]] = {}
 try:
     from torchvision import tv_tensors
-except ImportError:  # torchvision is optional: samples are plain tensors then
-    _kinds: dict[str, Any] = {}
+except ModuleNotFoundError:
+    pass  # torchvision is optional: samples are plain tensors then
+except (ImportError, RuntimeError, OSError) as error:  # as one made for another torch gives
+    warnings.warn(
+        f"torchvision is installed but cannot be imported ({error}), so samples are plain tensors, "
+        "which v2 transforms do not move together. Install the release made for "
+        f"torch {torch.__version__}.",
+        BMGDWarning,
+        stacklevel=2,
+    )
 else:
-
-    class _Pinnable:
-        """Stays what it is in pinned memory; tv_tensors alone turn into plain tensors there."""
-
-        def pin_memory(self, *args: Any) -> Any:
-            return tv_tensors.wrap(super().pin_memory(*args), like=self)  # type: ignore[misc]
-
-    class Image(_Pinnable, tv_tensors.Image):  # type: ignore[misc]
-        """An image, or a batch of them, that v2 transforms treat as one."""
-
-    class Mask(_Pinnable, tv_tensors.Mask):  # type: ignore[misc]
-        """A binary or instance mask, or a batch, that moves with its image, by nearest pixel."""
-
-    _kinds = {"image": Image, "mask": Mask, "instances": Mask}
+    _kinds = {"image": tv_tensors.Image, "mask": tv_tensors.Mask, "instances": tv_tensors.Mask}
 
 _KINDS: Final = _kinds
-_DTYPES: Final = {"image": torch.float32, "mask": torch.uint8, "instances": torch.int32}
+_FORMS: Final[dict[str, tuple[torch.dtype, tuple[int, ...]]]] = {
+    "image": (torch.float32, (1,)),
+    "mask": (torch.uint8, ()),
+    "instances": (torch.int32, ()),
+}
+"""dtype of each picture, and the axes before (H, W)."""
 
 Sample = dict[str, Any]
 """`image` float32 (1, H, W) in 0..1, `mask` uint8 (H, W), `instances` int32 (H, W), all fresh and
@@ -101,45 +103,45 @@ class BMGD(Dataset[Sample]):
             instances=instances,
         )
         self.transforms = transforms
+        self._full_scales = self.reader.full_scales
 
     def __len__(self) -> int:
         return len(self.reader)
 
     def __getitem__(self, index: int) -> Sample:
-        sample = self._translate([index])[0]
+        sample: Sample = {**self.reader[operator.index(index)]}
+        for key, (dtype, channel) in _FORMS.items():
+            tensor = torch.empty((*channel, *sample[key].shape), dtype=dtype)
+            self._fill(tensor.numpy(), key, sample)
+            sample[key] = _wrap(key, tensor)
         return self.transforms(sample) if self.transforms else sample
 
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """The samples at `indices`, as DataLoader asks for a batch of them.
 
-        Without transforms they are views into one block of memory per key, and `collate` takes the
-        blocks as the batch instead of copying. Each call makes its own.
+        Without transforms, and where the images are of one shape, they are views into one block of
+        memory per key, which `collate` takes as the batch instead of copying. Each call makes its
+        own.
         """
-        samples = self._translate(indices)
-        return [self.transforms(sample) for sample in samples] if self.transforms else samples
-
-    def _translate(self, indices: Sequence[int]) -> _Samples:
-        raw = [self.reader[index] for index in indices]
-        scales = self.reader.full_scales
-        samples = _Samples({**sample} for sample in raw)
-        for key, dtype in _DTYPES.items():
-            shapes = {sample[key].shape for sample in raw}  # type: ignore[literal-required]
-            if len(shapes) > 1:
-                raise ValueError(
-                    f"Images of different shapes {sorted(shapes)} make no batch. Choose one "
-                    "stiffness with stiffness=, or batch_size=1."
-                )
-            channel = (1,) if key == "image" else ()
-            block = _empty((len(raw), *channel, *shapes.pop()), dtype)
-            for row, sample in zip(block.numpy(), raw, strict=True):
-                row[...] = sample[key]  # type: ignore[literal-required]
-                if key == "image":
-                    np.divide(row, np.float32(scales[sample["stiffness_pa"]]), out=row)
+        samples = _Samples({**self.reader[index]} for index in indices)
+        if self.transforms or len({sample["image"].shape for sample in samples}) != 1:
+            return [self[index] for index in indices]
+        for key, (dtype, channel) in _FORMS.items():
+            block = torch.empty((len(samples), *channel, *samples[0][key].shape), dtype=dtype)
+            if get_worker_info() is not None:  # it goes to another process: no second copy then
+                block.share_memory_()
             views = [_wrap(key, view) for view in block.unbind()]
+            for sample, row, view in zip(samples, block.numpy(), views, strict=True):
+                self._fill(row, key, sample)
+                sample[key] = view
             samples.blocks[key] = _Block(_wrap(key, block), views)
-            for translated, view in zip(samples, views, strict=True):
-                translated[key] = view
         return samples
+
+    def _fill(self, out: NDArray[Any], key: str, sample: Sample) -> None:
+        """Write the Reader's array into a tensor's memory; an image as fractions of full scale."""
+        out[...] = sample[key]
+        if key == "image":
+            out /= self._full_scales[sample["stiffness_pa"]]
 
     def __repr__(self) -> str:
         first, *rest = repr(self.reader).splitlines()
@@ -154,24 +156,21 @@ def collate(samples: Sequence[Sample]) -> Sample:
     mask. Use it as ``DataLoader(..., collate_fn=collate)``.
 
     Args:
-        samples: At least one sample.
+        samples: At least one sample, with the same keys in each.
 
     Returns:
         The same keys: `image` (B, 1, H, W), `mask` and `instances` (B, H, W), `stiffness_pa` and
-        `n_nuclei` int64 (B,), `name` a list.
+        `n_nuclei` int64 (B,), `name` a list; keys that were added as ``default_collate`` has them.
+
+    Raises:
+        ValueError: The samples differ in shape.
     """
     blocks = samples.blocks if isinstance(samples, _Samples) else {}
     batch = {}
-    for key, first in samples[0].items():
+    for key in samples[0]:
         values = [sample[key] for sample in samples]
         block = blocks.get(key)
-        if block is not None and block.is_made_of(values):
-            batch[key] = block.batch
-        elif type(first) in _KINDS.values():
-            plain = default_collate([value.as_subclass(torch.Tensor) for value in values])
-            batch[key] = plain.as_subclass(type(first))
-        else:
-            batch[key] = default_collate(values)
+        batch[key] = block.batch if block and block.is_made_of(values) else _stack(key, values)
     return batch
 
 
@@ -182,8 +181,12 @@ class _Block(NamedTuple):
     views: list[torch.Tensor]
 
     def is_made_of(self, values: Sequence[torch.Tensor]) -> bool:
-        """Whether these are the views, all of them, in order: nobody has put others in place."""
-        return len(values) == len(self.views) and all(map(operator.is_, values, self.views))
+        """Whether these are the views, all of them, in order, and of the shape they had."""
+        return (
+            len(values) == len(self.views)
+            and all(map(operator.is_, values, self.views))
+            and all(value.shape == self.batch.shape[1:] for value in values)
+        )
 
 
 class _Samples(list[Sample]):
@@ -198,9 +201,16 @@ def _wrap(key: str, tensor: torch.Tensor) -> torch.Tensor:
     return tensor.as_subclass(_KINDS[key]) if _KINDS else tensor
 
 
-def _empty(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """Room for a block; in a DataLoader's worker in shared memory, where batches go anyway."""
-    if get_worker_info() is None:
-        return torch.empty(shape, dtype=dtype)
-    shared: torch.Tensor = torch.empty(shape, dtype=dtype).share_memory_()
-    return shared
+def _stack(key: str, values: list[Any]) -> Any:
+    first = values[0]
+    if not isinstance(first, torch.Tensor):
+        return default_collate(values)
+    if len(shapes := {tuple(value.shape) for value in values}) > 1:
+        raise ValueError(
+            f"Samples whose {key!r} is of different shapes {sorted(shapes)} make no batch. Choose "
+            "one stiffness with stiffness=, crop or resize in transforms=, or use batch_size=1."
+        )
+    stacked = default_collate([value.as_subclass(torch.Tensor) for value in values])
+    if _KINDS and isinstance(first, tv_tensors.TVTensor):
+        return tv_tensors.wrap(stacked, like=first)
+    return stacked

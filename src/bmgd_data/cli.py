@@ -1,0 +1,293 @@
+"""The `bmgd` command: parses, asks the library, prints."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from bmgd_data import __version__, conditions, console, facts, home, report, sources, trust, upkeep
+from bmgd_data.about import about
+from bmgd_data.console import say
+from bmgd_data.errors import BMGDError
+from bmgd_data.prepare import Place, prepare
+
+
+class _Group(TyperGroup):
+    """Ends every expected error as one message; BMGD_DEBUG=1 or --debug shows where it arose."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with console.tidy_warnings():
+            try:
+                return super().invoke(ctx)
+            except (BMGDError, ValueError) as error:
+                if home.switched_on("BMGD_DEBUG") or ctx.params.get("_debug"):
+                    raise
+                console.complain(error)
+                raise typer.Exit(1) from error
+
+
+app = typer.Typer(cls=_Group, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _valid_source(value: str | None) -> str | None:
+    try:
+        if value is not None:
+            sources.resolve(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return value
+
+
+def _valid_stiffness(values: list[str] | None) -> list[str] | None:
+    wanted = [part for value in values or [] for part in value.split(",")]
+    try:
+        conditions.parse_stiffness(wanted or None)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return wanted or None
+
+
+def _valid_picture(path: Path) -> Path:
+    endings = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+    if path.suffix.lower() not in endings:
+        raise typer.BadParameter(f"{path} should end in {', '.join(endings)}.")
+    return path
+
+
+def _hush(value: bool) -> bool:
+    if value:
+        os.environ["BMGD_QUIET"] = "1"
+    return value
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        say(f"bmgd-data {__version__}")
+        raise typer.Exit
+
+
+Root = Annotated[
+    Path | None,
+    typer.Option(help="Folder that data is kept in. Default: BMGD_HOME, or the user's cache."),
+]
+Source = Annotated[
+    str | None,
+    typer.Option(
+        callback=_valid_source,
+        help="'upstream', 'phantom' (generated data), the base URL of a mirror, or a folder with "
+        "the archives or the unpacked folders. Default: BMGD_SOURCE, or upstream.",
+    ),
+]
+Stiffness = Annotated[
+    list[str] | None,
+    typer.Option(
+        callback=_valid_stiffness,
+        help="Only this one: 250, 950, 1200 or 1800; repeat it, or part by commas, for several.",
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_hush, help="No progress bars.")]
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    ctx: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+    _debug: Annotated[bool, typer.Option("--debug", help="Show errors with tracebacks.")] = False,
+) -> None:
+    """BMGD, the Breast Mammary Gland Dataset: nuclei images and masks as trustworthy samples.
+
+    Start with `bmgd demo`, which needs no network; `bmgd download` fetches the data itself.
+    """
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path, typer.Option(callback=_valid_picture, help="The picture to write: PNG, JPEG or TIFF.")
+    ] = Path("bmgd-demo.png"),
+    source: Annotated[
+        str,
+        typer.Option(
+            callback=_valid_source,
+            help="'phantom:full' generates as many images as the paper counts; takes all that "
+            "`bmgd download --source` takes, too.",
+        ),
+    ] = "phantom",
+    stiffness: Stiffness = None,
+    root: Root = None,
+    _quiet: Quiet = False,
+) -> None:
+    """Take generated data through the whole pipeline and draw it; no network is needed."""
+    from bmgd_data import showcase
+    from bmgd_data.reader import Reader
+
+    read = partial(Reader, stiffness=stiffness, root=root, source=source, instances="watershed")
+    reader = read("all")
+    say(f"{len(reader)} images, from archives to samples ({showcase.note(reader)}).")
+    console.show(showcase.COUNTS, showcase.counts(reader), total=True)
+    say("Nuclei: in the masks, touching ones split by watershed; the paper's, annotated by hand.")
+    say("\nA batch of the train split:")
+    for line in showcase.batch(read("train")):
+        say(f"  {line}")
+    showcase.draw(reader, out)
+    say(f"\nA picture of it: {out}\nThe data is in: {reader.root}\n\nGo on in Python with\n")
+    for line in showcase.next_lines(reader, root_given=root is not None):
+        say(f"  {line}")
+
+
+@app.command()
+def download(
+    stiffness: Stiffness = None,
+    source: Source = None,
+    root: Root = None,
+    accept_changed: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changed",
+            help="Fetch again, and trust what comes even if it differs from what was seen first; "
+            "what is pinned still binds, and the old data is kept.",
+        ),
+    ] = False,
+    _quiet: Quiet = False,
+) -> None:
+    """Fetch what is missing, check it, and make it ready to be read."""
+    rows: list[list[str]] = []
+    try:
+        for place in _places(root, source, stiffness):
+            index = prepare(place, accept_changed=accept_changed).index
+            status = trust.status(place.source, place.condition, index.key)
+            rows.append([place.condition.name, str(len(index.names)), index.key[:16], status])
+    finally:
+        if rows:  # also of what came before an error
+            console.show(("stiffness", ">images", "sha256", "trust"), rows)
+    for line in report.meanings(row[-1] for row in rows):
+        say(line)
+    say(f"\nReady to be read in {home.root(root)}.")
+
+
+@app.command()
+def verify(
+    stiffness: Stiffness = None, source: Source = None, root: Root = None, _quiet: Quiet = False
+) -> None:
+    """Read all data again and compare it with its digests; nothing is downloaded.
+
+    Ends with exit code 1 if anything has changed, is damaged, or is not here.
+    """
+    places = _places(root, source, stiffness)
+    findings = [report.examine(place) for place in places]
+    if present := [finding for finding in findings if finding.row]:
+        say(f"{places[0].source.label}, kept in {places[0].root}")
+        console.show(report.COLUMNS, [finding.row for finding in present])
+        for line in report.remarks(present):
+            say(line)
+    if wrong := report.complaints(findings):
+        for text in wrong:
+            console.remark(text, "error")
+        raise typer.Exit(1)
+    say(f"\n{report.verdict(findings)}")
+
+
+@app.command()
+def info(
+    bibtex: Annotated[bool, typer.Option("--bibtex", help="Only the BibTeX entry.")] = False,
+) -> None:
+    """Tell what the data set is, how to cite it, and the licences; needs no data."""
+    if bibtex:
+        say(facts.BIBTEX.rstrip())
+    else:
+        about()
+
+
+@app.command()
+def checksums(source: Source = None, root: Root = None) -> None:
+    """Print the sha256 of the archives seen, as facts.SHA256 and BMGD_CHECKSUMS take them.
+
+    What they are worth is told on the standard error stream.
+    """
+    places = _places(root, source, None)
+    found = report.seen_archives(places)
+    say(json.dumps({name: seen.key for name, seen in found.items()}, indent=4))
+    for line in report.worth(places, found):
+        console.remark(line)
+
+
+@app.command()
+def where(
+    root: Root = None,
+    long: Annotated[bool, typer.Option("--long", "-l", help="Also what is in it.")] = False,
+) -> None:
+    """Print the folder that data is kept in."""
+    say(str(home.root(root)))
+    if long and (found := upkeep.items(home.root(root))):
+        _list(found)
+    elif long:
+        say("Nothing of this package is in it.")
+
+
+@app.command()
+def clean(
+    *,
+    root: Root = None,
+    archives: Annotated[
+        bool, typer.Option("--archives", help="Downloaded or generated archives.")
+    ] = False,
+    stores: Annotated[
+        bool, typer.Option("--stores", help="What samples are read from; built anew when needed.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Both, and the notes of what was seen and is trusted.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+) -> None:
+    """Remove data from the folder it is kept in; sources elsewhere are never touched."""
+    chosen = {"archives": archives, "stores": stores, "sources": False}
+    kinds = {kind for kind, wanted in chosen.items() if wanted or everything}
+    if not kinds:
+        raise typer.BadParameter("Say what to remove: --archives, --stores or --all.")
+    where = home.root(root)
+    found = [item for item in upkeep.items(where) if item.kind in kinds]
+    if not found:
+        say(f"There is nothing to remove in {where}.")
+        return
+    say(f"To be removed from {where}:")
+    _list(found)
+    if dry_run:
+        say("Nothing was removed (--dry-run).")
+        return
+    if not yes:
+        typer.confirm("Remove all this?", abort=True)
+    for item in found:
+        upkeep.remove(where, item)
+    if everything:
+        upkeep.leave(where)
+    say(f"Removed {console.size(sum(item.size for item in found))}.")
+
+
+def _places(root: Path | None, source: str | None, stiffness: list[str] | None) -> list[Place]:
+    origin = sources.resolve(source)
+    chosen = conditions.parse_stiffness(stiffness)
+    return [Place(home.root(root), origin, condition) for condition in chosen]
+
+
+def _list(found: list[upkeep.Item]) -> None:
+    rows = [
+        [item.kind, item.path.name, item.origin, console.size(item.size)]
+        for item in found
+        if item.kind != "locks"
+    ]
+    if locks := len(found) - len(rows):
+        rows.append(["locks", f"{locks} files", "", console.size(0)])
+    rows.append(["all", "", "", console.size(sum(item.size for item in found))])
+    console.show(("kind", "name", "from", ">size"), rows, total=True)

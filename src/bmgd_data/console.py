@@ -1,0 +1,122 @@
+"""How the command line speaks: tables, errors, warnings; on any terminal, or into a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from bmgd_data.errors import BMGDWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+_PIPE_WIDTH: Final = 1000  # lines of a pipe or file have no end
+
+
+def say(text: str = "") -> None:
+    """Print prose; the terminal wraps it, and a pipe gets whole lines."""
+    _console(sys.stdout).print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def remark(text: str, kind: str = "note", style: str = "bold") -> None:
+    """Print a line to the standard error stream: not the answer, but about it."""
+    from rich.text import Text
+
+    line = Text.assemble((f"{kind}: ", style), text)
+    _console(sys.stderr).print(line, highlight=False, soft_wrap=True)
+
+
+def complain(error: Exception) -> None:
+    """Print an error as one message."""
+    remark(str(error), "error", "bold red")
+
+
+def show(titles: Sequence[str], rows: Sequence[Sequence[str]], *, total: bool = False) -> None:
+    """Print a table; where the terminal is too narrow for it, one block a row instead.
+
+    Args:
+        titles: Of the columns; a leading ">" sets a column flush right, as numbers are.
+        rows: One text a column, each.
+        total: Whether the last row sums up the others.
+    """
+    from rich import box
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
+
+    console = _console(sys.stdout)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for title in titles:
+        table.add_column(title.lstrip(">"), justify="right" if title.startswith(">") else "left")
+    for number, row in enumerate(rows):
+        last = total and number == len(rows) - 1
+        table.add_row(
+            *(Text(cell) for cell in row),
+            style="bold" if last else None,
+            end_section=total and number == len(rows) - 2,
+        )
+    unbounded = console.options.update(max_width=_PIPE_WIDTH)
+    if Measurement.get(console, unbounded, table).minimum <= console.width:
+        say()
+        console.print(table)
+    else:
+        for row in rows:
+            say()
+            for title, cell in zip(titles, row, strict=True):
+                say(f"{title.lstrip('>')}: {cell}")
+    say()
+
+
+@contextlib.contextmanager
+def tidy_warnings() -> Iterator[None]:
+    """Show this package's warnings, and what it waits for, as one line each."""
+    usual = warnings.showwarning
+
+    def shown(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+        if issubclass(category, BMGDWarning):
+            remark(str(message), "warning", "bold yellow")
+        else:
+            usual(message, category, *rest)
+
+    class Waiting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            remark(record.getMessage())
+
+    log, handler = logging.getLogger("bmgd_data"), Waiting(logging.INFO)
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", BMGDWarning)
+            warnings.showwarning = shown  # type: ignore[assignment]
+            yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+def size(count: int) -> str:
+    """Bytes as people read them."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:  # noqa: PLR2004
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # an odd name must not end the program
+    given = stream.isatty() or "COLUMNS" in os.environ
+    return Console(file=stream, width=None if given else _PIPE_WIDTH)

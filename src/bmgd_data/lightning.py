@@ -1,0 +1,176 @@
+"""The Lightning dialect: a data module, with cross-validation and a stiffness held out."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from bmgd_data import conditions, splits
+from bmgd_data.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable
+
+    from torch.utils.data import DataLoader
+
+    from bmgd_data.conditions import Stiffness
+    from bmgd_data.facts import Condition
+    from bmgd_data.torch import Sample
+
+
+def _base() -> Any:
+    """The LightningDataModule of whichever package is in use: their trainers tell them apart."""
+    packages = ("lightning.pytorch", "pytorch_lightning")
+    for package in sorted(packages, key=lambda name: name not in sys.modules):
+        try:
+            return importlib.import_module(package).LightningDataModule
+        except ModuleNotFoundError as error:
+            missing = error
+    raise MissingDependencyError(
+        'BMGDDataModule needs Lightning, which is not installed: pip install "bmgd-data[lightning]"'
+        ". Without it, bmgd_data.BMGD works with a DataLoader of your own."
+    ) from missing
+
+
+_Base: Any = _base()
+
+
+class BMGDDataModule(_Base):  # type: ignore[misc]
+    """BMGD for a Lightning Trainer.
+
+    Batches are what ``bmgd_data.torch.collate`` makes. Prediction runs over the test split.
+
+    Args:
+        stiffness: None for all four, or one or several of "1200Pa", "1200 Pa", "1200", 1200.
+        batch_size: Samples a batch, in each process.
+        num_workers: Worker processes of each DataLoader; they stay alive between epochs.
+        transforms: Gets and returns a whole sample; used for training only.
+        fold: Which fold of a cross-validation is validated, from 0; None keeps the scheme's own
+            validation split. Folds are cut from train and validation together, in each stiffness
+            alone, by the names' hash; test stays as it is.
+        folds: How many folds there are.
+        hold_out: One or several stiffnesses never trained on: all their images, and no others, are
+            the test split. Of the other stiffnesses train and validation are used and their own
+            test images left out, so that the benchmark's test split remains unseen.
+        root: Folder that data is kept in; None asks BMGD_HOME, then the user's cache folder.
+        source: None for upstream (or BMGD_SOURCE); "phantom"; a folder; the base URL of a mirror.
+        download: Whether the network may be used.
+        scheme: How splits are drawn, see ``bmgd_data.splits``.
+        instances: "components", "watershed" or "provided".
+
+    Raises:
+        ValueError: An argument that is not understood.
+
+    Example:
+        >>> from bmgd_data.lightning import BMGDDataModule
+        >>> data = BMGDDataModule("1200Pa", batch_size=4, source="phantom")
+        >>> data.prepare_data(); data.setup()
+        >>> next(iter(data.val_dataloader()))["image"].shape
+        torch.Size([4, 1, 256, 256])
+    """
+
+    def __init__(
+        self,
+        stiffness: Stiffness | Iterable[Stiffness] | None = None,
+        *,
+        batch_size: int = 8,
+        num_workers: int = 0,
+        transforms: Callable[[Sample], Sample] | None = None,
+        fold: int | None = None,
+        folds: int = 5,
+        hold_out: Stiffness | Iterable[Stiffness] | None = None,
+        root: str | os.PathLike[str] | None = None,
+        source: str | os.PathLike[str] | None = None,
+        download: bool = True,
+        scheme: str = "random",
+        instances: str = "components",
+    ) -> None:
+        super().__init__()
+        chosen = conditions.parse_stiffness(stiffness)
+        self.held_out = conditions.parse_stiffness(hold_out) if hold_out is not None else []
+        if all(condition in self.held_out for condition in chosen):
+            raise ValueError(
+                f"hold_out={hold_out!r} leaves no stiffness to train on. Hold out fewer, or give "
+                "more in stiffness=."
+            )
+        self.fold = None if fold is None else splits.parse_fold(fold, folds)
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.transforms = transforms
+        self._arguments: dict[str, Any] = {
+            "stiffness": [condition.pa for condition in (*chosen, *self.held_out)],
+            "root": root,
+            "source": source,
+            "download": download,
+            "scheme": splits.parse_scheme(scheme),
+            "instances": instances,
+        }
+
+    def prepare_data(self) -> None:
+        """Fetch and build what is missing; Lightning calls it in one process of each machine."""
+        from bmgd_data.reader import Reader
+
+        Reader("all", **self._arguments)
+
+    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002 - all splits cost nothing
+        """Open the data and say which sample is in which split; called in every process."""
+        from torch.utils.data import Subset
+
+        from bmgd_data.torch import BMGD
+
+        plain = BMGD("all", **self._arguments)
+        augmented = copy.copy(plain)
+        augmented.transforms = self.transforms
+        reader, members = plain.reader, []
+        for condition in reader.conditions:
+            names = [name for name in reader.names if name.startswith(f"{condition.name}/")]
+            members += self._assign(names, condition, reader.scheme)
+        self.datasets = {
+            split: Subset(
+                augmented if split == "train" else plain,
+                [number for number, member in enumerate(members) if member == split],
+            )
+            for split in splits.SPLITS
+        }
+
+    def _assign(self, names: list[str], condition: Condition, scheme: str) -> list[str]:
+        """The split of each sample of one condition; "" for one that is in none."""
+        if condition in self.held_out:
+            return ["test"] * len(names)
+        assigned = splits.assign(names, condition, scheme)
+        if self.fold:
+            assigned = splits.refold(names, assigned, *self.fold)
+        return ["" if self.held_out and split == "test" else split for split in assigned]
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        """Shuffled, with the transforms."""
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Sample]:
+        """In order, without the transforms."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader[Sample]:
+        """In order, without the transforms."""
+        return self._loader("test")
+
+    predict_dataloader = test_dataloader
+
+    def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader[Sample]:
+        import torch
+        from torch.utils.data import DataLoader
+
+        from bmgd_data.torch import collate
+
+        return DataLoader(
+            self.datasets[split],
+            batch_size=self.batch_size,
+            shuffle=shuffle,
+            num_workers=self.num_workers,
+            collate_fn=collate,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )

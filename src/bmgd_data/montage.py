@@ -1,0 +1,181 @@
+"""Samples as one picture for people: image, mask outline and instances below one another."""
+
+from __future__ import annotations
+
+import colorsys
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from bmgd_data.reader import Sample
+
+    Picture = NDArray[np.uint8]
+    """(H, W, 3), RGB."""
+
+_GROUND: Final = (13, 15, 20)
+_TEXT: Final = (232, 234, 238)
+_QUIET: Final = (146, 152, 164)
+_OUTLINE: Final = (255, 178, 62)
+_DAPI: Final = [(8, 9, 16), (18, 38, 84), (38, 96, 168), (112, 178, 222), (216, 238, 248)]
+"""From the darkest to the brightest, evenly spaced: blue, as DAPI glows."""
+_STRETCH: Final = (2.0, 99.8)  # percentiles of an image that become the darkest and the brightest
+_GAMMA: Final = 0.8
+_DIMMED: Final = 0.7
+_TINT: Final = 0.7
+_GOLDEN: Final = 0.381966  # part of the hue circle from label to label; it never comes full circle
+_BAR_UM: Final = 10
+_GAP, _MARGIN, _HEADER, _FOOTER = 10, 20, 46, 24
+_LARGE, _SMALL = 17, 13
+
+
+def montage(
+    samples: Iterable[Sample],
+    *,
+    note: str = "",
+    method: str = "",
+    pixel_size_um: float | None = None,
+    columns: int = 4,
+) -> Picture:
+    """Draw samples side by side: the image, the outline of its mask, its instances in colour.
+
+    Each image is stretched between two percentiles of its own grey values, so brightness cannot be
+    compared between images. The colours of instances only tell them apart.
+
+    Args:
+        samples: What a `Reader` gives; shapes may differ.
+        note: A line at the foot, such as where the samples come from.
+        method: How the instances were found, to be named beside them.
+        pixel_size_um: Side of a pixel in micrometres; where given, a bar shows 10 um.
+        columns: Samples side by side; more go below.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+
+    Raises:
+        ValueError: No samples, or no columns.
+    """
+    chosen = list(samples)
+    if not chosen or columns < 1:
+        raise ValueError(f"Nothing to draw: {len(chosen)} samples in {columns} columns.")
+    strips = [
+        _strip(sample, method if place % columns == 0 else None, pixel_size_um)
+        for place, sample in enumerate(chosen)
+    ]
+    height = max(strip.height for strip in strips) + _GAP
+    width = max(strip.width for strip in strips) + _GAP
+    across, down = min(columns, len(strips)), -(-len(strips) // columns)
+    canvas, draw = _blank(
+        2 * _MARGIN + across * width - _GAP,
+        2 * _MARGIN + down * height - _GAP + (_FOOTER if note else 0),
+    )
+    for place, strip in enumerate(strips):
+        row, column = divmod(place, columns)
+        canvas.paste(strip, (_MARGIN + column * width, _MARGIN + row * height))
+    foot = _shortened(note, canvas.width - 2 * _MARGIN)
+    _write(draw, (_MARGIN, canvas.height - _MARGIN), foot, colour=_QUIET, anchor="ls")
+    return np.asarray(canvas)
+
+
+def _strip(sample: Sample, method: str | None, pixel_size_um: float | None) -> Image.Image:
+    """One sample: a header, and three panels that are named where `method` is not None."""
+    grey = _stretched(sample["image"])
+    panels = [_glowing(grey), _outlined(grey, sample["mask"]), _tinted(grey, sample["instances"])]
+    height, width = grey.shape
+    strip, draw = _blank(width, _HEADER + 3 * (height + _GAP) - _GAP)
+    nuclei = f"{sample['n_nuclei']} nuclei"
+    _write(draw, (0, 0), f"{sample['stiffness_pa']} Pa", size=_LARGE)
+    _write(draw, (width, 4), nuclei, anchor="ra")
+    _write(draw, (0, 23), _shortened(sample["name"], width), colour=_QUIET)
+    for row, panel in enumerate(panels):
+        strip.paste(Image.fromarray(panel), (0, _HEADER + row * (height + _GAP)))
+    if method is not None:
+        last = f"instances ({method})" if method else "instances"
+        for row, title in enumerate(("image", "mask", last)):
+            _write(draw, (7, _HEADER + row * (height + _GAP) + 5), title)
+    if pixel_size_um:
+        _scale_bar(draw, (width - 8, _HEADER + height - 8), pixel_size_um)
+    return strip
+
+
+def _stretched(image: NDArray[np.uint16]) -> NDArray[np.float64]:
+    """(H, W) in 0..1."""
+    low, high = np.percentile(image, _STRETCH)
+    share = (image - low) / max(high - low, 1.0)
+    return np.asarray(share.clip(0, 1) ** _GAMMA)
+
+
+def _glowing(grey: NDArray[np.float64]) -> Picture:
+    steps = np.linspace(0, 1, len(_DAPI))
+    bands = [np.interp(grey, steps, band) for band in zip(*_DAPI, strict=True)]
+    return np.stack(bands, axis=-1).astype(np.uint8)
+
+
+def _outlined(grey: NDArray[np.float64], mask: NDArray[np.bool_]) -> Picture:
+    picture = _dimmed(grey)
+    picture[_edges(mask)] = _OUTLINE
+    return picture
+
+
+def _tinted(grey: NDArray[np.float64], instances: NDArray[np.integer[Any]]) -> Picture:
+    from skimage.color import label2rgb
+
+    count = int(instances.max())
+    hues = [(number * _GOLDEN) % 1 for number in range(max(count, 1))]
+    colours = [colorsys.hls_to_rgb(hue, 0.62, 0.85) for hue in hues]
+    flat = label2rgb(instances, colors=colours, bg_label=0)
+    # Brightness stays the image's, so that texture shows through the colour.
+    base = _dimmed(grey) / 255
+    shaded = flat * (0.3 + 0.7 * grey[..., None])
+    inside = (instances > 0)[..., None]
+    picture = np.where(inside, (1 - _TINT) * base + _TINT * shaded, base)
+    edges = _edges(instances)
+    picture[edges] = flat[edges]
+    return (picture * 255).astype(np.uint8)
+
+
+def _dimmed(grey: NDArray[np.float64]) -> Picture:
+    return (np.repeat(grey[..., None], 3, axis=-1) * 255 * _DIMMED).astype(np.uint8)
+
+
+def _edges(labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """(H, W): the outermost pixels of each region."""
+    from skimage.segmentation import find_boundaries
+
+    return np.asarray(find_boundaries(labels, mode="inner"))
+
+
+def _scale_bar(draw: ImageDraw.ImageDraw, corner: tuple[int, int], pixel_size_um: float) -> None:
+    right, bottom = corner
+    left = right - round(_BAR_UM / pixel_size_um)
+    draw.rectangle((left, bottom - 2, right - 1, bottom), fill=_TEXT)
+    _write(draw, ((left + right) // 2, bottom - 7), f"{_BAR_UM} um", anchor="ms")
+
+
+def _blank(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    canvas = Image.new("RGB", (width, height), _GROUND)
+    return canvas, ImageDraw.Draw(canvas)
+
+
+def _write(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[int, int],
+    text: str,
+    *,
+    size: int = _SMALL,
+    colour: tuple[int, int, int] = _TEXT,
+    anchor: str = "la",
+) -> None:
+    draw.text(place, text, fill=colour, font=ImageFont.load_default(size), anchor=anchor)
+
+
+def _shortened(text: str, width: int) -> str:
+    """The end of a name or path, as much of it as there is room for; ends tell names apart."""
+    font = ImageFont.load_default(_SMALL)
+    tails = (text if cut == 0 else f"...{text[cut:]}" for cut in range(len(text)))
+    return next((tail for tail in tails if font.getlength(tail) <= width), "")

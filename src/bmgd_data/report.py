@@ -1,0 +1,209 @@
+"""What `bmgd verify` and `bmgd checksums` tell: what was compared with what, and the outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from bmgd_data import console, disk, prepare, sources, trust
+from bmgd_data.errors import BMGDError, DatasetNotFoundError
+from bmgd_data.progress import bar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bmgd_data.prepare import Place
+    from bmgd_data.store import Store
+    from bmgd_data.trust import Seen
+
+MEANING: Final = {
+    "pinned": "the archive's sha256 is the one that is pinned",
+    "not the pinned one": "the archive's sha256 differs from the one that is pinned",
+    "first-seen": "no sha256 is pinned; the first archive that came is trusted, and later ones are "
+    "compared with it",
+    "not compared": "local files; there was no published sha256 to compare them with",
+    "generated": "made by this package; not BMGD",
+    "changed": "not what it was when it was read; see below",
+}
+"""What the words of `trust.status` say about where the data comes from."""
+
+COLUMNS: Final = (
+    *("stiffness", ">pairs /paper", ">components /paper", ">values"),
+    *("sha256", "trust", ">labels"),
+)
+
+
+@dataclass
+class Finding:
+    """What was found of one condition."""
+
+    place: Place
+    row: list[str] = field(default_factory=list)
+    """For `COLUMNS`; empty where it is missing or cannot be opened."""
+    odd: list[str] = field(default_factory=list)
+    """Harmless oddities."""
+    status: str = ""
+    """How far its origin can be trusted: a word of `MEANING`, or "changed"."""
+    size: int = 0
+    """Bytes that were read again."""
+    missing: str = ""
+    """Why it is not here."""
+    changed: list[str] = field(default_factory=list)
+    """What has changed of what this package keeps."""
+    faults: list[str] = field(default_factory=list)
+    """Whole messages on what else is wrong."""
+
+
+def examine(place: Place) -> Finding:
+    """Read all that is kept of a condition again, without the network.
+
+    The arrays are compared with the digests taken when they were built, and the archive, where it
+    is still there, with the sha256 it had then. Local sources that were never read are read now.
+    """
+    finding = Finding(place)
+    try:
+        opened = prepare.prepare(place, download=False)
+        finding.size = disk.size_of(opened.path)
+        finding.odd = opened.index.odd
+        with bar(f"checking {place.condition.name}", in_bytes=True) as progress:
+            progress.start_over(finding.size)
+            finding.changed = opened.verify(progress)
+        _examine_origin(finding, opened.index.key)
+        known = trust.status(place.source, place.condition, opened.index.key)
+        finding.status = "changed" if finding.changed or finding.faults else known
+        finding.row = _row(opened, finding.status)
+    except DatasetNotFoundError as error:
+        finding.missing = str(error)
+    except BMGDError as error:
+        finding.faults.append(str(error))
+    return finding
+
+
+def _examine_origin(finding: Finding, key: str) -> None:
+    place = finding.place
+    if place.source.kind == "phantom":
+        return  # known by its parameters: two archives of the same samples differ in bytes
+    local = place.source.kind == "folder"
+    origin = sources.local_files(place.source, place.condition) if local else place.archive
+    if not origin.exists() or sources.digest(origin, sources.files_of(origin)) == key:
+        return
+    what = f"{origin} has changed since it was read"
+    if local:
+        finding.faults.append(
+            f"{what}, though its size and date have not. Get the right one, or take this one with "
+            f"`bmgd download --source {place.source.location!r} --accept-changed`."
+        )
+    else:
+        finding.changed.append(what)
+
+
+def _row(opened: Store, status: str) -> list[str]:
+    index, condition = opened.index, opened.condition
+    regions = sum(opened.instances("components").counts)
+    brought = opened.has("provided")
+    return [
+        condition.name,
+        f"{len(opened)}/{condition.images}",
+        f"{regions}/{condition.nuclei}",
+        f"{index.minimum}..{index.maximum}",
+        index.key[:8],
+        status,
+        str(sum(opened.instances("provided").counts)) if brought else "none",
+    ]
+
+
+def remarks(findings: Sequence[Finding]) -> list[str]:
+    """What stands below the table: how to read it, and every oddity in full."""
+    lines = [
+        "pairs: images with their masks.",
+        "components: connected regions in the masks; fewer than nuclei where some touch.",
+        "labels: instance labels that the archive brought along.",
+        *meanings(finding.status for finding in findings),
+    ]
+    odd = [
+        f"  {finding.place.condition.name}: {what}" for finding in findings for what in finding.odd
+    ]
+    return [*lines, "", "Oddities (harmless):" if odd else "No oddities.", *odd]
+
+
+def meanings(statuses: Iterable[str]) -> list[str]:
+    """A line on each word that was used, once."""
+    return [f"{status}: {MEANING[status]}." for status in dict.fromkeys(statuses)]
+
+
+def complaints(findings: Sequence[Finding]) -> list[str]:
+    """A message on everything that has changed, is damaged, or is missing."""
+    messages = [fault for finding in findings for fault in finding.faults]
+    if changed := [what for finding in findings for what in finding.changed]:
+        messages.append(
+            "\n  ".join(["Not what was kept:", *changed]) + "\n`bmgd clean --stores` removes the "
+            "arrays, and `bmgd download` makes them anew; it fetches changed archives again."
+        )
+    missing = [finding for finding in findings if finding.missing]
+    if len(missing) > 1 and missing[0].place.source.remote:
+        names = ", ".join(finding.place.condition.name for finding in missing)
+        place = missing[0].place
+        messages.append(
+            f"Not here: {names} of {place.source.label}, in {place.root}. Run `bmgd download`, or "
+            "say what to verify with --stiffness, --source or --root."
+        )
+    else:
+        messages += [finding.missing for finding in missing]
+    return messages
+
+
+def verdict(findings: Sequence[Finding]) -> str:
+    """A sentence that says no more than was compared; for findings without complaint."""
+    size = console.size(sum(finding.size for finding in findings))
+    return f"{size} read again, and as they were when they were built."
+
+
+def seen_archives(places: Iterable[Place]) -> dict[str, Seen]:
+    """What was seen of a source's archives, by archive name.
+
+    Raises:
+        DatasetNotFoundError: Nothing was seen.
+        ValueError: The source is generated.
+    """
+    found = {}
+    for place in places:
+        if place.source.kind == "phantom":
+            raise ValueError(
+                "Generated data has no checksums: it is known by its parameters. Name another "
+                "--source, or leave it out for upstream."
+            )
+        seen = trust.recall(place.note)
+        if seen is not None and not _is_unpacked(place):
+            found[place.condition.archive] = seen
+    if not found:
+        raise DatasetNotFoundError(
+            f"No archive of {place.source.label} was seen by {place.root}. Run `bmgd download` "
+            "first, with the same --source and --root; an unpacked folder has no archives."
+        )
+    return found
+
+
+def worth(places: Iterable[Place], found: dict[str, Seen]) -> list[str]:
+    """How far each of these digests can be trusted, in a line."""
+    lines = []
+    for place in places:
+        if seen := found.get(place.condition.archive):
+            status = trust.status(place.source, place.condition, seen.key)
+            lines.append(
+                f"{place.condition.archive}: seen on {seen.first_seen} from {seen.source}; "
+                f"{_WORTH[status]}"
+            )
+    return lines
+
+
+_WORTH: Final = {
+    "pinned": "the pinned one",
+    "not the pinned one": "not the pinned one",
+    "first-seen": "not compared with anything yet",
+    "not compared": "not compared with anything yet",
+}
+
+
+def _is_unpacked(place: Place) -> bool:
+    local = place.source.kind == "folder"
+    return local and sources.local_files(place.source, place.condition).is_dir()

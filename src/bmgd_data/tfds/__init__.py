@@ -1,0 +1,77 @@
+"""The TensorFlow Datasets dialect: importing this package makes ``tfds.load("bmgd")`` known.
+
+    import tensorflow_datasets as tfds
+    import bmgd_data.tfds
+
+    train = tfds.load("bmgd/1200Pa", split="train")
+
+Where `prepare`, or ``bmgd tfds``, has run, ``tfds.load("bmgd")`` needs no import of this package.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bmgd_data.errors import MissingDependencyError
+
+# tensorflow-datasets imports the last one late, and does not declare that it needs it.
+_NEEDED: Final = ("tensorflow_datasets", "tensorflow", "importlib_resources")
+
+if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+    raise MissingDependencyError(
+        f"TFDS records need {', '.join(missing)}, not installed here: pip install "
+        '"bmgd-data[tfds]". Without it, bmgd_data.Reader gives the same samples as numpy arrays.'
+    )
+
+from bmgd_data.tfds.bmgd_dataset_builder import Builder  # noqa: E402 - after the check
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["Builder", "prepare"]
+
+
+def prepare(
+    config: str | int = "all",
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    root: str | os.PathLike[str] | None = None,
+    source: str | os.PathLike[str] | None = None,
+    instances: str = "components",
+    file_format: str = "tfrecord",
+) -> Path:
+    """Write the records, so that other processes load them without importing this package.
+
+    What is there already is checked and kept.
+
+    Args:
+        config: "all", or one stiffness: "250Pa", "950Pa", "1200Pa", "1800Pa" (or 1200, "1200 Pa").
+        data_dir: TFDS's folder; None as in `Builder`.
+        root: Folder that the archives and arrays are kept in, as in ``Reader``.
+        source: As in ``Reader``.
+        instances: "components", "watershed" or "provided".
+        file_format: "tfrecord" for ``tfds.load``, "array_record" for ``tfds.data_source``.
+
+    Returns:
+        The `data_dir` that the records can be loaded from.
+
+    Raises:
+        BMGDError: The data cannot be read, or `data_dir` holds other data.
+        ValueError: An argument that is not understood.
+
+    Example:
+        >>> data_dir = prepare("1200Pa", source="phantom")  # doctest: +SKIP
+        >>> tfds.load("bmgd/1200Pa", split="test", data_dir=data_dir)  # doctest: +SKIP
+    """
+    builder = Builder(
+        config=config,
+        data_dir=data_dir,
+        root=root,
+        source=source,
+        instances=instances,
+        file_format=file_format,
+    )
+    builder.download_and_prepare()
+    return Path(builder.data_dir_root)

@@ -1,0 +1,185 @@
+"""BMGD as a TFDS data set: it writes what the Reader reads, and knows what it was written from."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from bmgd_data import conditions, facts, home, sources
+from bmgd_data import instances as instance_methods
+from bmgd_data.errors import DatasetNotFoundError
+from bmgd_data.reader import Reader
+from bmgd_data.tfds.features import features, png
+from bmgd_data.tfds.info import Info
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ALL: Final = "all"
+_PAPER: Final = "substrate of {} Pa: {} images in the paper"
+_CONFIGS: Final = {
+    ALL: f"all four stiffnesses: {facts.IMAGES} images in the paper",
+    **{c.name: _PAPER.format(c.pa, c.images) for c in facts.CONDITIONS},
+}
+_SPLITS: Final = ("train", "validation", "test")
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
+    """BMGD for TFDS: configs "all", "250Pa", "950Pa", "1200Pa", "1800Pa".
+
+    Args:
+        source: As in ``Reader``: None for BMGD_SOURCE, or else upstream.
+        root: Folder that archives and arrays are kept in; None for BMGD_HOME, or else the user's
+            cache folder.
+        instances: "components", "watershed" or "provided".
+        config: One of the above, or a stiffness in another spelling.
+        data_dir: Where the records lie. None is TFDS's own folder for upstream's data with
+            components as tfrecord; TFDS tells records apart by name, config and version alone, so
+            every other source, method and format gets a folder of its own below `root`. A folder
+            that is named is used as it is, and what lies there must be what is asked for. (TFDS's
+            own read-only builder, which serves ``tfds.load`` without this package's import or with
+            a version in the name, compares nothing; ``info.metadata`` says what it holds.)
+        version: Of the records.
+        file_format: "tfrecord" (None) or "array_record".
+
+    Raises:
+        ChecksumError: The records in `data_dir` were written from other data, or with other
+            instances, than what is asked for.
+        CorruptArchiveError: The records in `data_dir` are not whole.
+        BMGDError: See ``Reader``.
+        ValueError: An argument that is not understood; lists the valid ones.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar = {"1.0.0": "First version; split at random, 80:10:10."}
+    BUILDER_CONFIGS: ClassVar = [
+        tfds.core.BuilderConfig(name=name, description=text) for name, text in _CONFIGS.items()
+    ]
+    DEFAULT_BUILDER_CONFIG_NAME = ALL
+
+    def __init__(
+        self,
+        *,
+        source: str | os.PathLike[str] | None = None,
+        root: str | os.PathLike[str] | None = None,
+        instances: str = "components",
+        config: str | int | tfds.core.BuilderConfig | None = None,
+        data_dir: str | os.PathLike[str] | None = None,
+        version: str | tfds.core.Version | None = None,
+        file_format: str | tfds.core.FileFormat | None = None,
+    ) -> None:
+        self.source = sources.resolve(source)
+        self.root = home.root(root)
+        self.instance_method = instance_methods.parse_method(instances)
+        if isinstance(config, str | int):
+            config = _config_name(config)
+        super().__init__(
+            data_dir=data_dir or self._folder_apart(file_format),
+            config=config,
+            version=version,
+            file_format=file_format,
+        )
+        # What a copy in another process is made from, whatever its environment says.
+        self._original_state |= {
+            "source": self.source.location,
+            "root": self.root,
+            "instances": self.instance_method,
+            "data_dir": os.fspath(self.data_dir_root),
+            "file_format": self.info.file_format,
+        }
+        if self.data_path.exists():
+            self.info.require_whole()
+            self.info.require_same(self._wanted(), self.source.label)
+
+    def download_and_prepare(
+        self, *, download_config: tfds.download.DownloadConfig | None = None, **options: Any
+    ) -> None:
+        """Write the records, unless they are there. TFDS's bucket, which lacks BMGD, is not asked.
+
+        Args:
+            download_config: As TFDS has it.
+            options: As TFDS has them.
+
+        Raises:
+            BMGDError: See ``Reader``.
+        """
+        given = download_config or tfds.download.DownloadConfig()
+        if not self.data_path.exists() or given.download_mode.overwrite_dataset:
+            self.info.fit(self._reader())
+        super().download_and_prepare(
+            download_config=dataclasses.replace(given, try_download_gcs=False), **options
+        )
+
+    # ------------------------------------------------------------------------ what TFDS asks for
+
+    def _info(self) -> Info:
+        about = self.get_metadata()
+        origin = f"Read from {self.source.label}, not from upstream, which is described here:\n\n"
+        return Info(
+            builder=self,
+            description=origin * (self.source.kind != "upstream") + about.description,
+            features=features(),
+            supervised_keys=("image", "mask"),
+            homepage=facts.REPOSITORY,
+            citation=about.citation,
+            license=facts.DATA_LICENSE,
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, _manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        readers = {split: self._reader(split) for split in _SPLITS}
+        # TFDS cannot write an empty split, which a handful of images of one's own may give.
+        filled = {split: reader for split, reader in readers.items() if reader}
+        return {split: self._generate_examples(reader) for split, reader in filled.items()}
+
+    def _generate_examples(self, reader: Reader) -> Iterator[tuple[str, dict[str, Any]]]:
+        for sample in reader:
+            yield (
+                sample["name"],
+                {
+                    **sample,
+                    "image": png(sample["image"]),
+                    "mask": png(sample["mask"].view(np.uint8)),
+                    "instances": png(sample["instances"]),
+                    "stiffness": f"{sample['stiffness_pa']}Pa",
+                },
+            )
+
+    # ------------------------------------------------------------------------------- what it needs
+
+    def _reader(self, split: str = "all", **options: Any) -> Reader:
+        stiffness = None if self.builder_config.name == ALL else self.builder_config.name
+        options = {"instances": self.instance_method, **options}
+        return Reader(split, stiffness, root=self.root, source=self.source.location, **options)
+
+    def _wanted(self) -> dict[str, str]:
+        """What the records must agree with. Equal digests are equal data, wherever it came from."""
+        wanted = {"instances": self.instance_method}
+        try:
+            wanted["digest"] = self._reader(instances="components", download=False).digest
+        except DatasetNotFoundError:
+            wanted["source"] = self.source.label
+        return wanted
+
+    def _folder_apart(self, file_format: str | tfds.core.FileFormat | None) -> Path | None:
+        form = tfds.core.FileFormat.from_value(file_format or "tfrecord").value
+        if (self.source.kind, self.instance_method, form) == ("upstream", "components", "tfrecord"):
+            return None
+        return self.root / "tfds" / f"{self.source.slug}-{self.instance_method}-{form}"
+
+
+def _config_name(config: str | int) -> str:
+    if config == ALL:
+        return ALL
+    try:
+        (condition,) = conditions.parse_stiffness(config)
+    except ValueError as error:
+        raise ValueError(
+            f"Unknown config {config!r}. Valid: {', '.join(map(repr, _CONFIGS))}."
+        ) from error
+    return condition.name

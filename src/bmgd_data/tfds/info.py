@@ -1,0 +1,82 @@
+"""What TFDS keeps of the records: their shape, and which data they were written from."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+import tensorflow_datasets as tfds
+
+from bmgd_data import __version__
+from bmgd_data.errors import ChecksumError, CorruptArchiveError
+from bmgd_data.tfds.features import features
+
+if TYPE_CHECKING:
+    import os
+
+    from bmgd_data.reader import Reader
+
+_FILES: Final = ("dataset_info.json", "features.json", "metadata.json")
+_TITLES: Final = {"source": "source", "digest": "data version", "instances": "instance method"}
+
+
+class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
+    """A DatasetInfo that learns from the data what is only known once it is there."""
+
+    def fit(self, reader: Reader) -> None:
+        """Take over the images' shape, and note what data it is."""
+        shapes = {sample["image"].shape for sample in reader}
+        self._features = features(shapes.pop() if len(shapes) == 1 else (None, None))
+        self.metadata.update(
+            source=reader.source.label,
+            digest=reader.digest,
+            instances=reader.instance_method,
+            bmgd_data=__version__,
+        )
+
+    def require_whole(self) -> None:
+        """Raise CorruptArchiveError if a file of the records is missing or cut off."""
+        folder = tfds.core.Path(self.data_dir)
+        bad = [name for name in _FILES if not _is_json(folder / name)]
+        records = [path for split in self.splits.values() for path in split.filepaths]
+        if bad := bad + [path.name for path in records if not path.exists()]:
+            raise CorruptArchiveError(
+                f"The records in {folder} are not whole: {', '.join(bad)} missing or unreadable. "
+                "Remove that folder, and load again or run `bmgd tfds`; they are written anew."
+            )
+
+    def require_same(self, wanted: dict[str, str], label: str) -> None:
+        """Raise ChecksumError if the records hold something else.
+
+        Args:
+            wanted: What is asked for, by the names under which `fit` noted it.
+            label: The source that is asked for.
+        """
+        kept = self.metadata
+        if differing := [_TITLES[key] for key, value in wanted.items() if kept[key] != value]:
+            version = wanted.get("digest", "")[:12] or "not known here"
+            raise ChecksumError(
+                f"The records in {self.data_dir} are of {kept['source']} (instances="
+                f"{kept['instances']!r}, data version {kept['digest'][:12]}), but asked for is "
+                f"{label} (instances={wanted['instances']!r}, data version {version}): "
+                f"another {' and another '.join(differing)}. Name another data_dir, or ask for "
+                "what is there (source= or BMGD_SOURCE, instances=), or remove that folder, and "
+                "the records are written anew."
+            )
+
+    def read_from_directory(self, dataset_info_dir: str | os.PathLike[str]) -> None:
+        """As TFDS does it, with the shape that the records were written in."""
+        self.require_whole()
+        self._features = tfds.features.FeaturesDict.from_config(dataset_info_dir)
+        super().read_from_directory(dataset_info_dir)
+
+    def initialize_from_bucket(self) -> None:
+        """Nothing: TFDS's bucket lacks BMGD, and loading must not need the network."""
+
+
+def _is_json(path: tfds.core.Path) -> bool:
+    try:
+        json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    return True

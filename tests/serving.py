@@ -1,0 +1,90 @@
+"""A real HTTP server that answers as a test tells it to, and remembers who asked for what."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Answer = Callable[["Scripted"], None]
+
+
+class Scripted(BaseHTTPRequestHandler):
+    """Gives its answers one after the other, and the last one for ever."""
+
+    answers: ClassVar[list[Answer]]
+    asked: ClassVar[list[tuple[str, dict[str, str]]]]
+    """(path, headers) of every request."""
+
+    def do_GET(self) -> None:
+        self.asked.append((self.path, dict(self.headers)))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        with contextlib.suppress(OSError):  # the client has gone
+            answer(self)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def send(data: bytes, status: int = 200, length: int | None = None, **headers: str) -> Answer:
+    """The whole of `data`, whatever length is declared."""
+
+    def answer(to: Scripted) -> None:
+        to.send_response(status)
+        to.send_header("Content-Length", str(len(data) if length is None else length))
+        for name, value in headers.items():
+            to.send_header(name, value)
+        to.end_headers()
+        to.wfile.write(data)
+
+    return answer
+
+
+def refuse(status: int) -> Answer:
+    return send(b"no", status)
+
+
+def stall(data: bytes, seconds: float) -> Answer:
+    """Half of `data`, and then nothing for a while."""
+
+    def answer(to: Scripted) -> None:
+        send(data[: len(data) // 2], length=len(data))(to)
+        threading.Event().wait(seconds)
+
+    return answer
+
+
+def wait_halfway(data: bytes, halfway: threading.Event, go_on: threading.Event) -> Answer:
+    """Half of `data`, a sign to the test, and the rest when the test says so."""
+
+    def answer(to: Scripted) -> None:
+        send(data[: len(data) // 2], length=len(data))(to)
+        halfway.set()
+        go_on.wait(30)
+        to.wfile.write(data[len(data) // 2 :])
+
+    return answer
+
+
+@pytest.fixture(name="answer")
+def answering() -> Iterator[Callable[..., tuple[str, type[Scripted]]]]:
+    """Start a server that gives these answers: its base URL, and what it was asked."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(*answers: Answer) -> tuple[str, type[Scripted]]:
+        handler = type("Handler", (Scripted,), {"answers": list(answers), "asked": []})
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}/", handler
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,99 @@
+"""What `Archive` promises by itself; forms, packings and hostile files are in test_matrix.py."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import py7zr
+import pytest
+
+from bmgd_data.archive import Archive, Member, check_whole
+from bmgd_data.errors import CorruptArchiveError
+
+
+@pytest.fixture
+def path(tmp_path, write_7z):
+    return write_7z(tmp_path / "a.7z", {"x/a.tif": b"A" * 9, "x/empty": b"", "x/b.tif": b"B" * 5})
+
+
+def test_members_are_listed_and_streamed_in_order(path):
+    archive = Archive(path)
+    assert archive.members == [Member("x/a.tif", 9), Member("x/empty", 0), Member("x/b.tif", 5)]
+    came = []
+    archive.stream(lambda name, data: came.append((name, data)))
+    assert came == [("x/a.tif", b"A" * 9), ("x/empty", b""), ("x/b.tif", b"B" * 5)]
+    archive.stream(lambda name, data: came.append((name, data)))
+    assert len(came) == 6, "it can be streamed again"
+
+
+def test_the_declared_dictionary(tmp_path, write_7z):
+    filters = [{"id": py7zr.FILTER_LZMA2, "dict_size": 1 << 20}]
+    path = write_7z(tmp_path / "a.7z", {"a": b"x"}, filters=filters)
+    assert Archive(path).dictionary_bytes == 1 << 20
+
+
+@pytest.mark.parametrize("failure", [ValueError, OSError, CorruptArchiveError, MemoryError])
+def test_what_the_sink_raises_comes_through(path, failure):
+    raised = failure("from the sink")
+
+    def sink(name, data):
+        raise raised
+
+    with pytest.raises(failure) as caught:
+        Archive(path).stream(sink)
+    assert caught.value is raised
+
+
+def test_interrupts_come_through(path):
+    def sink(name, data):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Archive(path).stream(sink)
+
+
+def test_members_are_let_go_once_handed_over(tmp_path, write_7z):
+    size, count = 2**20, 48
+    filters = [{"id": py7zr.FILTER_LZMA2, "dict_size": 1 << 20}]
+    path = write_7z(
+        tmp_path / "a.7z", {str(i): bytes([i]) * size for i in range(count)}, filters=filters
+    )
+    archive = Archive(path)
+    tracemalloc.start()
+    try:
+        archive.stream(lambda name, data: None)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < count * size / 2
+
+
+def test_folders_are_no_members(tmp_path):
+    (tmp_path / "tree" / "empty").mkdir(parents=True)
+    (tmp_path / "tree" / "a").write_bytes(b"a")
+    with py7zr.SevenZipFile(tmp_path / "a.7z", "w") as out:
+        out.writeall(tmp_path / "tree", "tree")
+    assert Archive(tmp_path / "a.7z").members == [Member("tree/a", 1)]
+
+
+def test_an_archive_of_nothing_has_no_members(tmp_path, write_7z):
+    archive = Archive(write_7z(tmp_path / "a.7z", {}))
+    assert archive.members == []
+    archive.stream(lambda name, data: pytest.fail(name))
+
+
+def test_check_whole_uses_the_name_it_is_given(tmp_path):
+    (tmp_path / "part").write_bytes(b"<html>")
+    with pytest.raises(CorruptArchiveError, match=r"^250 Pa.7z is not a 7z archive: it is a web"):
+        check_whole(tmp_path / "part", "250 Pa.7z")
+
+
+def test_check_whole_accepts_whole_archives_and_trailing_bytes(path):
+    check_whole(path)
+    path.write_bytes(path.read_bytes() + b"signature")
+    check_whole(path)
+
+
+def test_check_whole_of_what_cannot_be_read(tmp_path):
+    with pytest.raises(CorruptArchiveError, match=r"cannot be read .*No such file"):
+        check_whole(tmp_path / "none.7z")

@@ -1,0 +1,608 @@
+"""What can happen to processes: killed, many at once, other users, full disks.
+
+Every child is a real process of its own; the server is real, and so are the archives.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from bmgd_data import Reader, disk, facts, home, prepare, sources, store
+from bmgd_data.errors import BMGDWarning, StorageError
+from serving import answering, send, wait_halfway  # noqa: F401 - a fixture
+
+posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and modes")
+pytestmark = [posix, pytest.mark.filterwarnings("ignore:.* was read, with oddities")]
+
+C950 = facts.CONDITIONS[1]
+SUPERUSER = os.name == "posix" and os.geteuid() == 0
+
+AS_SOMEBODY_ELSE = """
+# Rights do not bind the superuser, so its child becomes somebody else, as soon as it has loaded
+# what somebody else may not be able to reach.
+import os, sys
+import bmgd_data.fetch, bmgd_data.phantom, filelock, numpy as np, pooch, py7zr, requests
+from bmgd_data import build, home, instances, sources
+instances.DERIVED["watershed"](np.eye(8, dtype=bool))
+sources.resolve("phantom:size=0.001").phantom
+home.root()
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+"""
+
+READ = """
+import sys, warnings
+from bmgd_data import Reader
+warnings.filterwarnings("ignore", ".*oddities")
+source, method, *stiffness = sys.argv[1:]
+reader = Reader("all", stiffness or 950, source=source, instances=method)
+print(reader.digest, int(sum(reader.n_nuclei)))
+"""
+
+
+def child(code: str, *arguments: object, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, **options)
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    """What a child printed; it must have ended well."""
+    with process:
+        out, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    return out.strip()
+
+
+def read(source: object, method: str = "components") -> str:
+    reader = Reader("all", 950, source=source, instances=method)
+    return f"{reader.digest} {sum(reader.n_nuclei)}"
+
+
+def litter(root: Path | None = None) -> list[str]:
+    """Whatever lies in a root and does not belong there."""
+    root = root or home.root()
+    belongs = {"archives": ".7z", "sources": ".json", "locks": ".lock"}
+    inside = [path for path in root.rglob("*") if path.is_file()]
+    strange = [
+        path
+        for path in inside
+        if path.relative_to(root).parts[0] != "stores"
+        and path.suffix != belongs.get(path.relative_to(root).parts[0])
+    ]
+    hidden = [path for path in root.rglob("*") if path.name.startswith(".")]
+    return [str(path.relative_to(root)) for path in strange + hidden]
+
+
+@pytest.fixture
+def packed(tmp_path, write_7z, nuclei) -> bytes:
+    return write_7z(tmp_path / "made" / "950 Pa.7z", nuclei()).read_bytes()
+
+
+@pytest.fixture
+def local(tmp_path, packed) -> Path:
+    """A local folder with the same archive."""
+    return tmp_path / "made"
+
+
+@pytest.fixture
+def one_image(monkeypatch) -> None:
+    """Generated sources have as many images as their size says, and not twelve at least."""
+    from bmgd_data import phantom
+
+    monkeypatch.setattr(phantom, "MIN_IMAGES", 1)
+
+
+@pytest.fixture
+def expected(tmp_path, local, packed) -> str:
+    """What reading that archive gives, undisturbed."""
+    reader = Reader("all", 950, source=local, root=tmp_path / "undisturbed")
+    return f"{reader.digest} {sum(reader.n_nuclei)}"
+
+
+# ----------------------------------------------------------------------------------------- killed
+
+
+def test_killed_while_downloading(answer, packed, expected):
+    halfway, go_on = threading.Event(), threading.Event()
+    url, server = answer(wait_halfway(packed, halfway, go_on), send(packed))
+    with child(READ, url, "components") as process:
+        assert halfway.wait(30)
+        process.kill()
+    go_on.set()
+    assert process.returncode == -signal.SIGKILL
+    assert litter()
+    assert not prepare.Place(home.root(), sources.resolve(url), C950).archive.exists()
+
+    assert read(url) == expected
+    assert litter() == []
+    assert len(server.asked) == 2
+
+
+KILLED_AT_EVERY_STEP = """
+# Forks once per step: the child kills itself when it is about to touch the root for the nth time;
+# the next child must then find the right result.
+import os, shutil, signal, sys, warnings
+from pathlib import Path
+import bmgd_data.fetch, pooch, requests, py7zr, skimage.measure, scipy.ndimage, skimage.segmentation
+from bmgd_data import Reader
+
+warnings.filterwarnings("ignore", ".*oddities")
+source, method, expected, root, stride = sys.argv[1:]
+WATCHED = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.chmod"}
+
+def read(die_at):
+    steps = 0
+    def watch(event, arguments):
+        nonlocal steps
+        if event in WATCHED and isinstance(arguments[0], (str, os.PathLike)):
+            if os.fspath(arguments[0]).startswith(root):
+                steps += 1
+                if steps == die_at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(watch)
+    reader = Reader("all", 950, source=source, instances=method, root=root)
+    assert expected in ("", f"{reader.digest} {sum(reader.n_nuclei)}"), "other data"
+
+def in_a_child(die_at):
+    pid = os.fork()
+    if not pid:
+        try:
+            read(die_at)
+        except BaseException as error:
+            print(die_at, repr(error), file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+die_at, killed = 1, 0
+while True:
+    shutil.rmtree(root, ignore_errors=True)
+    ended = in_a_child(die_at)
+    if ended == 0:
+        break
+    assert ended == -signal.SIGKILL, ended
+    killed += 1
+    assert in_a_child(0) == 0, f"after a kill at step {die_at}"
+    hidden = [str(path) for path in Path(root).rglob(".*")]
+    assert not hidden, f"after a kill at step {die_at}: {hidden}"
+    for kind in ("stores", "archives/*", "sources/*"):
+        assert len(list(Path(root).glob(f"{kind}/*"))) in (0, 1), kind
+    die_at += int(stride)
+print(killed)
+"""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("url", "components", 11),
+        ("folder", "watershed", 17),
+        pytest.param(("url", "watershed", 1), marks=pytest.mark.slow),
+        pytest.param(("folder", "watershed", 1), marks=pytest.mark.slow),
+        pytest.param(("phantom", "components", 3), marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_killed_at_any_step_and_run_again(answer, local, tmp_path, case):
+    kind, method, stride = case
+    data = (local / "950 Pa.7z").read_bytes()
+    source = {"url": answer(send(data))[0], "folder": local, "phantom": "phantom:size=0.02"}[kind]
+    result = "" if kind == "phantom" else read(local, method)
+    script = child(KILLED_AT_EVERY_STEP, source, method, result, tmp_path / "root", stride)
+    assert int(said(script)) * stride > 35
+
+
+@pytest.mark.slow
+def test_killed_after_so_many_milliseconds(tmp_path):
+    """No matter where it is: also between the steps that the other test knows of."""
+    source = "phantom:size=0.02"
+    expected = said(child(READ, source, "watershed"))
+    for milliseconds in range(500, 4000, 250):
+        shutil.rmtree(home.root(), ignore_errors=True)
+        with child(READ, source, "watershed") as process:
+            time.sleep(milliseconds / 1000)
+            process.kill()
+        assert said(child(READ, source, "watershed")) == expected
+        assert litter() == []
+
+
+def test_generating_is_killed_midway(monkeypatch):
+    code = """
+import os, signal, sys
+from bmgd_data import phantom, Reader
+real = phantom.generate
+def generate(*arguments):
+    for number, item in enumerate(real(*arguments)):
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield item
+phantom.generate = generate
+phantom.MIN_IMAGES = 3
+Reader("all", 950, source="phantom:size=0.02")
+"""
+    with child(code) as process:
+        process.wait(60)
+    assert process.returncode == -signal.SIGKILL
+    assert litter()
+    monkeypatch.setattr("bmgd_data.phantom.MIN_IMAGES", 3)
+    read("phantom:size=0.02")
+    assert litter() == []
+
+
+# ------------------------------------------------------------------------------------ many at once
+
+TOGETHER = """
+import sys, warnings
+from bmgd_data import Reader, build
+warnings.filterwarnings("ignore", ".*oddities")
+source, log, *_ = sys.argv[1:]
+real = build.build
+def counted(*arguments):
+    with open(log, "a") as file:
+        file.write("built\\n")
+    real(*arguments)
+build.build = counted
+import bmgd_data.fetch, pooch, py7zr, skimage.measure
+print("ready", flush=True)
+sys.stdin.readline()
+reader = Reader("all", 950, source=source, instances="watershed")
+print(reader.digest, int(sum(reader.n_nuclei)))
+"""
+
+
+def together(sources_of_children: list[object], log: Path) -> list[str]:
+    """Start a child for each source, let them go at the same moment; what they said."""
+    children = [child(TOGETHER, source, log) for source in sources_of_children]
+    for process in children:
+        assert process.stdout.readline() == "ready\n"
+    for process in children:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return [said(process) for process in children]
+
+
+def test_eight_processes_build_one_store(answer, packed, local, tmp_path):
+    url, server = answer(send(packed))
+    log = tmp_path / "log"
+    results = together([url] * 8, log)
+    assert len(set(results)) == 1
+    assert log.read_text().split() == ["built"]
+    assert len(server.asked) == 1
+    assert litter() == []
+    assert read(local, "watershed") == results[0]
+
+
+@pytest.mark.slow
+def test_eight_processes_with_different_sources(tmp_path, write_7z, nuclei):
+    folders = [tmp_path / str(number) for number in range(8)]
+    for number, folder in enumerate(folders):
+        write_7z(folder / "950 Pa.7z", nuclei(count=10 + number))
+    results = together(folders, tmp_path / "log")
+    assert len(set(results)) == 8
+    assert len(list((home.root() / "stores").iterdir())) == 8
+    assert litter() == []
+
+
+def test_eight_threads_build_one_store(answer, packed, expected, monkeypatch):
+    url, server = answer(send(packed))
+    built = []
+    real = prepare.build.build
+    monkeypatch.setattr(
+        prepare.build, "build", lambda *arguments: (built.append(1), real(*arguments))
+    )
+    start = threading.Barrier(8)
+
+    def go(_: int) -> str:
+        start.wait()
+        return read(url)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(go, range(8))) == {expected}
+    assert built == [1]
+    assert len(server.asked) == 1
+    assert litter() == []
+
+
+def test_eight_threads_with_different_sources(tmp_path, write_7z, nuclei):
+    folders = [tmp_path / str(number) for number in range(8)]
+    for number, folder in enumerate(folders):
+        write_7z(folder / "950 Pa.7z", nuclei(count=10 + number))
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(read, folders))) == 8
+    assert litter() == []
+
+
+def test_where_the_lock_does_not_hold_the_rename_decides(answer, packed, expected, monkeypatch):
+    """Some network drives have no working locks."""
+    import contextlib
+
+    monkeypatch.setattr(home, "lock", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(disk, "sweep", lambda _: None)
+    url, _ = answer(send(packed))
+    start = threading.Barrier(4)
+
+    def go(_: int) -> str:
+        start.wait()
+        return read(url)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(go, range(4))) == {expected}
+    assert litter() == []
+
+
+HOLD = """
+import sys
+from contextlib import ExitStack
+from bmgd_data import home
+with ExitStack() as held:
+    for name in sys.argv[1:]:
+        held.enter_context(home.lock(home.root(), name))
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_an_existing_store_is_opened_without_a_lock(answer, packed, local):
+    url, _ = answer(send(packed))
+    for source in (url, local):
+        read(source)
+    locks = [path.stem for path in (home.root() / "locks").iterdir()]
+    assert len(locks) == 2
+    with child(HOLD, *locks) as holder, ThreadPoolExecutor(1) as pool:
+        assert holder.stdout.readline() == "held\n"
+        try:
+            for source in (url, local):
+                pool.submit(read, source).result(timeout=20)
+            # The lock is truly held: whoever must build waits for it.
+            shutil.rmtree(next((home.root() / "stores").iterdir()))
+            waiting = pool.submit(read, url)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.5)
+        finally:
+            holder.stdin.write("\n")
+            holder.stdin.flush()
+        waiting.result(timeout=20)
+
+
+# ---------------------------------------------------------------------------------------- two users
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """A root that other users can reach, unlike pytest's own folders."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        root = Path(folder) / "root"
+        monkeypatch.setenv("BMGD_HOME", str(root))
+        yield root
+        for path in [root, *root.rglob("*")]:
+            if path.is_dir():
+                path.chmod(0o755)
+
+
+@pytest.fixture
+def umask():
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+@pytest.mark.parametrize("mask", [0o002, 0o077])
+def test_the_umask_says_what_others_may(answer, packed, shared, umask, mask):
+    umask(mask)
+    read(answer(send(packed))[0], "watershed")
+    folders = [path for path in [shared, *shared.rglob("*")] if path.is_dir()]
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in folders}
+    assert set(modes.values()) == {0o777 & ~mask}
+    files = {
+        path: stat.S_IMODE(path.stat().st_mode) for path in shared.rglob("*") if path.is_file()
+    }
+    assert {path.suffix for path in files} == {".7z", ".json", ".npy", ".lock"}
+    assert set(files.values()) == {0o666 & ~mask}
+
+
+def ask(method: str, source: object, *stiffness: object) -> tuple[str, str]:
+    """What another user's process prints and complains of."""
+    with child(AS_SOMEBODY_ELSE + READ, source, method, *stiffness) as process:
+        out, errors = process.communicate(timeout=60)
+    return out.strip(), errors
+
+
+def close(root: Path) -> None:
+    """Nobody may write below a root any more; the superuser's rights do not matter to its child."""
+    for path in [root, *root.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+def test_another_user_reads_what_is_built(answer, packed, shared, umask):
+    url, server = answer(send(packed))
+    result = read(url)
+    close(shared)
+    assert ask("components", url) == (result, "")
+    assert len(server.asked) == 1
+
+
+def test_what_is_missing_is_computed_in_memory_with_one_warning(answer, packed, shared, umask):
+    url, _ = answer(send(packed))
+    result = read(url)
+    close(shared)
+    out, errors = ask("watershed", url)
+    assert out.startswith(result.split()[0])
+    assert errors.count("BMGDWarning") == 1
+    assert "full or cannot be written: instances='watershed' are computed in memory" in errors
+    assert read(url) == result
+    assert litter(shared) == []
+
+
+@pytest.mark.usefixtures("one_image")
+def test_one_warning_for_all_conditions(shared, umask):
+    Reader("all", [250, 950], source="phantom:size=0.001")
+    close(shared)
+    out, errors = ask("watershed", "phantom:size=0.001", 250, 950)
+    assert out
+    assert errors.count("BMGDWarning") == 1
+
+
+def test_a_root_that_may_not_be_written_says_what_to_do(answer, packed, shared, umask):
+    url, server = answer(send(packed))
+    shared.mkdir()
+    close(shared)
+    out, errors = ask("components", url)
+    assert out == ""
+    assert "StorageError: Cannot write to" in errors
+    assert "Set BMGD_HOME" in errors
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("kind", ["url", "phantom"])
+@pytest.mark.usefixtures("one_image")
+def test_a_private_root_of_another_user_says_what_to_do(answer, packed, shared, umask, kind):
+    source = answer(send(packed))[0] if kind == "url" else "phantom:size=0.001"
+    umask(0o077)
+    read(source)
+    if not SUPERUSER:
+        shared.chmod(0)
+    out, errors = ask("components", source)
+    assert out == ""
+    assert "StorageError: Cannot write to" in errors
+    assert "Set BMGD_HOME" in errors
+
+
+def test_a_local_source_that_may_not_be_read(shared, umask):
+    folder = shared.parent / "private" / "data"
+    folder.mkdir(parents=True)
+    folder.chmod(0)
+    try:
+        _, errors = ask("components", folder)
+        assert "CorruptArchiveError" in errors
+        assert "cannot be read (Permission denied)" in errors
+        folder.parent.chmod(0)
+        _, errors = ask("components", folder)
+        assert "DatasetNotFoundError" in errors
+        assert "may not be looked into" in errors
+    finally:
+        folder.parent.chmod(0o700)
+        folder.chmod(0o700)
+
+
+# ---------------------------------------------------------------------------------------- full disk
+
+
+@pytest.fixture
+def small_disk(tmp_path, monkeypatch):
+    """A real file system of so many KiB as root; call again to make it larger."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    monkeypatch.setenv("BMGD_HOME", str(folder))
+    mounted = False
+
+    def size(kib: int) -> None:
+        nonlocal mounted
+        options = f"size={kib}k,mode=0755" + (",remount" if mounted else "")
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("no right to mount a small file system here")
+        mounted = True
+
+    yield size
+    if mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def big(tmp_path, write_7z, nuclei) -> bytes:
+    """1.2 MB, and a store of 2 MB, 0.8 MB of it labels."""
+    path, members = tmp_path / "big" / "950 Pa.7z", nuclei(count=10, side=200)
+    return write_7z(path, members, filters=[{"id": py7zr.FILTER_COPY}]).read_bytes()
+
+
+@pytest.fixture(params=["seen before", "hit in mid-write"])
+def surprise(request, monkeypatch) -> bool:
+    """Whether the disk runs full although there seemed to be room."""
+    if request.param == "hit in mid-write":
+        monkeypatch.setattr(disk, "require_space", lambda *_: None)
+        return True
+    return False
+
+
+def kept(root: Path) -> set[str]:
+    return {path.name for path in root.rglob("*") if path.is_file() and path.suffix != ".lock"}
+
+
+def test_no_room_for_the_download(answer, big, small_disk, surprise):
+    url, server = answer(send(big))
+    small_disk(128)
+    with pytest.raises(StorageError, match="BMGD_HOME") as raised:
+        read(url)
+    assert ("needed for the download" in str(raised.value)) is not surprise
+    assert kept(home.root()) == set()
+    assert litter() == []
+    assert len(server.asked) == 1
+    small_disk(8192)
+    read(url)
+    assert litter() == []
+
+
+def test_no_room_for_the_store(answer, big, small_disk, surprise):
+    url, server = answer(send(big))
+    small_disk(2600)
+    with pytest.raises(StorageError, match="BMGD_HOME") as raised:
+        read(url)
+    assert ("needed for the arrays" in str(raised.value)) is not surprise
+    assert kept(home.root()) == {"950 Pa.7z"}
+    assert litter() == []
+    small_disk(8192)
+    read(url)
+    assert len(server.asked) == 1
+    assert litter() == []
+
+
+def test_no_room_for_more_instances(answer, big, small_disk):
+    url, _ = answer(send(big))
+    small_disk(8192)
+    read(url)
+    used = disk.size_of(home.root()) // 1024
+    small_disk(used + 200)
+    with pytest.warns(BMGDWarning, match="is full or cannot be written.*in memory"):
+        crowded = read(url, "watershed")
+    assert litter() == []
+    small_disk(8192)
+    assert read(url, "watershed") == crowded
+    assert next(store.stores(home.root())).verify() == []
+
+
+def test_no_room_for_generated_data(small_disk):
+    small_disk(64)
+    with pytest.raises(StorageError, match="BMGD_HOME"):
+        read("phantom:size=0.02")
+    assert kept(home.root()) == set()
+    assert litter() == []
+
+
+def test_room_is_asked_for_where_mounting_is_not_possible(answer, packed, expected, monkeypatch):
+    url, _ = answer(send(packed))
+    usage = shutil.disk_usage(".")
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "disk_usage", lambda _: usage._replace(free=20_000))
+        with pytest.raises(StorageError, match=r"needed for the arrays.*BMGD_HOME"):
+            read(url)
+    assert kept(home.root()) == {"950 Pa.7z"}
+    assert read(url) == expected
+    assert litter() == []

@@ -1,0 +1,89 @@
+"""Reader is a source for Grain as it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bmgd_data import Reader
+from conftest import TINY
+
+grain = pytest.importorskip("grain")
+
+PAGE = Path(__file__).parents[1] / "docs" / "grain.md"
+
+
+@pytest.fixture(scope="module")
+def reader(tiny_root):
+    return Reader("all", source=TINY, root=tiny_root)
+
+
+def loader(reader, workers, **options):
+    sampler = grain.samplers.IndexSampler(len(reader), shuffle=True, seed=3, num_epochs=1, **options)
+    return grain.DataLoader(
+        data_source=reader,
+        sampler=sampler,
+        operations=[grain.transforms.Batch(5)],
+        worker_count=workers,
+    )
+
+
+def check(batch, reader):
+    """Every row of a batch is the sample of that name."""
+    by_name = {name: number for number, name in enumerate(reader.names)}
+    for row, name in enumerate(batch["name"]):
+        sample = reader[by_name[name]]
+        assert batch.keys() == sample.keys()
+        for key, value in sample.items():
+            np.testing.assert_array_equal(batch[key][row], value)
+            if isinstance(value, np.ndarray):
+                assert batch[key].dtype == value.dtype
+
+
+def test_map_dataset(reader):
+    dataset = grain.MapDataset.source(reader).shuffle(seed=1).batch(5)
+    batches = [dataset[number] for number in range(len(dataset))]
+    for batch in batches:
+        check(batch, reader)
+    names = [name for batch in batches for name in batch["name"]]
+    assert names != reader.names
+    assert sorted(names) == sorted(reader.names)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_data_loader(reader, workers):
+    batches = list(loader(reader, workers))
+    for batch in batches:
+        check(batch, reader)
+    assert sorted(name for batch in batches for name in batch["name"]) == sorted(reader.names)
+
+
+def test_a_checkpoint_goes_on_in_another_process(reader, tiny_root):
+    """Grain compares the repr of the source, so it must not depend on the object."""
+    iterator = iter(loader(reader, 0))
+    next(iterator)
+    state = iterator.get_state()
+    expected = [list(batch["name"]) for batch in iterator]
+    again = iter(loader(Reader("all", source=TINY, root=tiny_root), 0))
+    again.set_state(state)
+    assert [list(batch["name"]) for batch in again] == expected
+
+    other = iter(loader(Reader("all", source=f"{TINY},seed=1", root=tiny_root), 0))
+    with pytest.raises(ValueError, match="data source"):
+        other.set_state(state)
+
+
+def test_how_to(tiny_root, monkeypatch):
+    monkeypatch.setenv("BMGD_SOURCE", TINY)
+    monkeypatch.setenv("BMGD_HOME", str(tiny_root))
+    names = {"__name__": "__main__"}
+    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
+        exec(compile(block, str(PAGE), "exec"), names)
+    image = names["batches"][0]["image"]
+    assert image.shape == (8, 256, 256, 1)
+    assert image.dtype == np.float32
+    assert 0.1 < image.max() <= 1
+    assert sorted(names["seen"]) == sorted(Reader("train").names)

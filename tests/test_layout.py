@@ -1,0 +1,108 @@
+"""What the paths alone say; the whole way to samples is in test_matrix.py."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from bmgd_data import facts, layout
+from bmgd_data.layout import Pair
+
+CONDITION = next(c for c in facts.CONDITIONS if c.name == "950Pa")
+
+
+def read(*paths):
+    return layout.read(paths, CONDITION)
+
+
+def pairs(count):
+    return [f"950 Pa/{role}/{i:02d}.tif" for role in ("image", "mask") for i in range(count)]
+
+
+def test_upstream_layout():
+    found = read(*pairs(54))
+    assert found.odd == found.damage == []
+    assert len(found.pairs) == 54
+    assert found.pairs["950Pa/07"] == Pair("950 Pa/image/07.tif", "950 Pa/mask/07.tif", None)
+
+
+def test_names_ascend_by_code_point_whatever_the_order_of_the_files():
+    names = ["10", "2", "B", "a", "ä", "細"]
+    paths = [f"{role}/{name}.tif" for role in ("image", "mask") for name in names]
+    random.Random(0).shuffle(paths)
+    assert list(read(*paths).pairs) == [f"950Pa/{name}" for name in names]
+
+
+def test_another_count_than_the_papers_is_odd():
+    assert read(*pairs(3)).odd == ["3 image/mask pairs, where the paper counts 54"]
+
+
+def test_exact_names_come_before_suffixes():
+    found = read("image/a.tif", "image/a_mask.tif", "mask/a.tif", "mask/a_mask.tif")
+    assert found.pairs["950Pa/a"].mask == "mask/a.tif"
+    assert found.pairs["950Pa/a_mask"].mask == "mask/a_mask.tif"
+    assert found.damage == []
+
+
+def test_third_folder_of_labels_does_not_change_names():
+    """Also where it lies on another level than images and masks."""
+    for labels in ("950 Pa/labels", "950 Pa labels", "labels", "950 Pa/extra/labels"):
+        found = read("950 Pa/image/a.tif", "950 Pa/mask/a.tif", f"{labels}/a.tif")
+        assert found.pairs == {
+            "950Pa/a": Pair("950 Pa/image/a.tif", "950 Pa/mask/a.tif", f"{labels}/a.tif")
+        }
+
+
+def test_label_folder_serves_as_masks_where_there_are_none():
+    found = read("950 Pa/image/a.tif", "950 Pa/labels/a_label.tif")
+    assert found.pairs == {"950Pa/a": Pair("950 Pa/image/a.tif", "950 Pa/labels/a_label.tif", None)}
+
+
+def test_colonies_whose_images_are_in_one_only():
+    found = read("1/image/a.tif", "1/mask/a.tif", "2/mask/a.tif")
+    assert found.pairs == {"950Pa/a": Pair("1/image/a.tif", "1/mask/a.tif", None)}
+    assert "1 mask files without an image, e.g. 2/mask/a.tif" in found.odd
+
+
+def test_the_nearest_telling_folder_decides():
+    found = read("images and masks/image/a.tif", "images and masks/mask/a.tif")
+    assert list(found.pairs) == ["950Pa/a"]
+
+
+def test_two_label_files_of_one_name_are_odd_not_damage():
+    found = read("image/a.tif", "mask/a.tif", "labels/a.tif", "labels/a.png")
+    assert found.damage == []
+    assert any("files with one name: labels/a.png, labels/a.tif" in odd for odd in found.odd)
+
+
+@pytest.mark.parametrize("twin", ["image/a.png", "image/a.TIF", "mask/a_mask.tif", "mask/a.tiff"])
+def test_two_files_of_one_name_are_damage(twin):
+    (damage,) = read("image/a.tif", "mask/a.tif", twin).damage
+    assert "files with one name: " in damage
+    assert twin in damage
+
+
+def test_equal_names_that_differ_in_the_suffix_only_by_a_dot_are_two():
+    found = read("image/a.b.tif", "image/a.tif", "mask/a.b.tif", "mask/a.tif")
+    assert list(found.pairs) == ["950Pa/a", "950Pa/a.b"]
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("image/Thumbs.db", False),
+        ("image/.DS_Store", False),
+        ("image/._b.tif", False),
+        ("__MACOSX/image/b.tif", False),
+        ("image/desktop.ini", False),
+        ("image/b.czi", False),
+        ("image/b", False),
+        ("image/b.tif", True),
+        ("image/b.PNG", True),
+    ],
+)
+def test_junk(path, kept):
+    found = read("image/a.tif", "mask/a.tif", "mask/b.tif", path)
+    assert ("950Pa/b" in found.pairs) is kept
+    assert any(path in odd for odd in found.odd) is not kept

@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bmgd_data import facts, splits
+from bmgd_data.reader import Reader
+from conftest import TINY
+
+torch = pytest.importorskip("torch")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Lightning's own, of the libraries it imports
+    lightning = pytest.importorskip("lightning.pytorch")
+
+from bmgd_data.lightning import BMGDDataModule  # noqa: E402
+
+SOFT, STIFF = facts.CONDITIONS[0], facts.CONDITIONS[3]
+SPLITS = ("train", "val", "test")
+
+
+def module(root: Path, *arguments: Any, **options: Any) -> BMGDDataModule:
+    made = BMGDDataModule(*arguments, source=TINY, root=root, **options)
+    made.prepare_data()
+    made.setup()
+    return made
+
+
+def names(made: BMGDDataModule) -> dict[str, list[str]]:
+    return {split: _names(getattr(made, f"{split}_dataloader")()) for split in SPLITS}
+
+
+def _names(loader: Any) -> list[str]:
+    return sorted(name for batch in loader for name in batch["name"])
+
+
+def read(root: Path, split: str, stiffness: Any = None) -> list[str]:
+    return sorted(Reader(split, stiffness, source=TINY, root=root).names)
+
+
+# ------------------------------------------------------------------------------------- the splits
+
+
+def test_splits_are_the_readers(tiny_root: Path) -> None:
+    seen = names(module(tiny_root))
+    assert seen == {split: read(tiny_root, split) for split in SPLITS}
+
+
+def test_one_stiffness(tiny_root: Path) -> None:
+    seen = names(module(tiny_root, "1200 Pa"))
+    assert seen == {split: read(tiny_root, split, 1200) for split in SPLITS}
+
+
+def test_each_image_is_validated_in_one_fold_and_test_is_untouched(tiny_root: Path) -> None:
+    seen = [names(module(tiny_root, fold=fold, folds=3)) for fold in range(3)]
+    rest = sorted(read(tiny_root, "train") + read(tiny_root, "val"))
+    assert sorted(name for fold in seen for name in fold["val"]) == rest
+    for fold in seen:
+        assert sorted(fold["train"] + fold["val"]) == rest
+        assert fold["test"] == read(tiny_root, "test")
+    assert names(module(tiny_root, fold=1, folds=3)) == seen[1]
+
+
+def test_folds_are_of_each_stiffness_alone(tiny_root: Path) -> None:
+    together = names(module(tiny_root, fold=1, folds=3))
+    alone = names(module(tiny_root, 950, fold=1, folds=3))
+    for split in SPLITS:
+        assert alone[split] == [name for name in together[split] if name.startswith("950Pa/")]
+
+
+def test_held_out_stiffness_is_the_whole_test_set(tiny_root: Path) -> None:
+    seen = names(module(tiny_root, hold_out="1800Pa"))
+    assert seen["test"] == read(tiny_root, "all", 1800)
+    for split in ("train", "val"):
+        assert seen[split] == read(tiny_root, split, [250, 950, 1200])
+
+
+def test_hold_out_with_chosen_stiffness_and_folds(tiny_root: Path) -> None:
+    seen = names(module(tiny_root, 250, hold_out=[1200, 1800], fold=0, folds=2))
+    assert seen["test"] == read(tiny_root, "all", [1200, 1800])
+    rest = read(tiny_root, "train", 250) + read(tiny_root, "val", 250)
+    assert sorted(seen["train"] + seen["val"]) == sorted(rest)
+    assert abs(len(seen["val"]) - len(seen["train"])) <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stiffness": 250, "hold_out": 250}, "no stiffness to train on"),
+        ({"hold_out": [250, 950, 1200, 1800]}, "no stiffness to train on"),
+        ({"hold_out": "300Pa"}, "Unknown stiffness"),
+        ({"fold": 5}, "No fold 5 of 5"),
+        ({"fold": -1}, "No fold -1"),
+        ({"fold": 0, "folds": 1}, "of 1 folds"),
+        ({"scheme": "best"}, "Unknown scheme"),
+    ],
+)
+def test_wrong_arguments_are_told_at_once(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BMGDDataModule(**options)
+
+
+# -------------------------------------------------------------------------- the rule of the folds
+
+
+def test_refold_sizes_differ_by_one_at_most() -> None:
+    own = [f"250Pa/{number}" for number in range(453)]
+    assigned = splits.assign(own, SOFT)
+    sizes = [splits.refold(own, assigned, fold, 5).count("val") for fold in range(5)]
+    assert sum(sizes) == 453 - assigned.count("test")
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_refold_depends_on_no_order() -> None:
+    own = [f"1800Pa/{number}" for number in range(198)]
+    forth = dict(zip(own, splits.refold(own, splits.assign(own, STIFF), 2, 4), strict=True))
+    own.reverse()
+    back = dict(zip(own, splits.refold(own, splits.assign(own, STIFF), 2, 4), strict=True))
+    assert forth == back
+
+
+def test_refold_is_pinned() -> None:
+    """Published cross-validations must stay reproducible."""
+    own = [f"950Pa/{number}" for number in range(10)]
+    drawn = splits.refold(own, splits.assign(own, facts.CONDITIONS[1]), 0, 3)
+    assert [name for name, split in zip(own, drawn, strict=True) if split == "val"] == [
+        "950Pa/0",
+        "950Pa/1",
+        "950Pa/9",
+    ]
+
+
+def test_more_folds_than_images() -> None:
+    with pytest.raises(ValueError, match="2 images cannot be cut into 3 folds"):
+        splits.refold(["a", "b", "c"], ["train", "val", "test"], 0, 3)
+
+
+# ------------------------------------------------------------------------------------ the loaders
+
+
+def _blacken(sample: dict[str, Any]) -> dict[str, Any]:
+    sample["image"].zero_()
+    return sample
+
+
+def test_transforms_are_for_training_only(tiny_root: Path) -> None:
+    made = module(tiny_root, transforms=_blacken)
+    assert all(not batch["image"].any() for batch in made.train_dataloader())
+    for loader in (made.val_dataloader(), made.test_dataloader(), made.predict_dataloader()):
+        assert all(batch["image"].any() for batch in loader)
+
+
+def test_train_is_shuffled_and_the_others_are_not(tiny_root: Path) -> None:
+    made = module(tiny_root, batch_size=64)
+    first, second = (next(iter(made.train_dataloader()))["name"] for _ in range(2))
+    assert first != second
+    assert sorted(first) == sorted(second)
+    (batch,) = made.val_dataloader()
+    assert batch["name"] == Reader("val", source=TINY, root=tiny_root).names
+
+
+def test_batches_are_of_our_collate(tiny_root: Path) -> None:
+    tv_tensors = pytest.importorskip("torchvision.tv_tensors")
+    batch = next(iter(module(tiny_root, batch_size=5).train_dataloader()))
+    assert batch["image"].shape == (5, 1, 256, 256)
+    assert type(batch["image"]) is tv_tensors.Image
+    assert type(batch["mask"]) is type(batch["instances"]) is tv_tensors.Mask
+
+
+def test_workers_persist_where_there_are_any(tiny_root: Path) -> None:
+    loader = module(tiny_root, num_workers=2).train_dataloader()
+    assert (loader.num_workers, loader.persistent_workers) == (2, True)
+    assert not module(tiny_root).train_dataloader().persistent_workers
+    assert loader.pin_memory == torch.cuda.is_available()
+
+
+def test_prepare_data_is_enough_for_a_read_without_the_network(tmp_path: Path) -> None:
+    made = BMGDDataModule("950Pa", source=TINY, root=tmp_path, instances="watershed")
+    made.prepare_data()
+    (store,) = (tmp_path / "stores").iterdir()
+    assert (store / "watershed").is_dir()
+    assert not hasattr(made, "datasets")  # it runs in one process: state there would be lost
+
+
+# ------------------------------------------------------------------------------------ the Trainer
+
+
+class Net(lightning.LightningModule):
+    """The least that learns: one convolution from image to mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Conv2d(1, 1, 3, padding=1)
+        self.seen: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+
+    def _loss(self, batch: dict[str, Any], split: str) -> Any:
+        self.seen[split] += batch["name"]
+        logits = self.layer(batch["image"].as_subclass(torch.Tensor))[:, 0]
+        truth = batch["mask"].as_subclass(torch.Tensor).float()
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, truth)
+
+    def training_step(self, batch: dict[str, Any], index: int) -> Any:
+        return self._loss(batch, "train")
+
+    def validation_step(self, batch: dict[str, Any], index: int) -> None:
+        self._loss(batch, "val")
+
+    def test_step(self, batch: dict[str, Any], index: int) -> None:
+        self._loss(batch, "test")
+
+    def predict_step(self, batch: dict[str, Any], index: int) -> list[str]:
+        return batch["name"]
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+QUIET = {
+    "accelerator": "cpu",
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore:The .*dataloader.* does not have many workers")
+@pytest.mark.filterwarnings("ignore:The number of training batches")
+@pytest.mark.parametrize("fast", [True, False], ids=["fast_dev_run", "one epoch"])
+def test_trainer(tiny_root: Path, fast: bool) -> None:
+    made = BMGDDataModule(source=TINY, root=tiny_root, batch_size=8)
+    net, trainer = Net(), lightning.Trainer(max_epochs=1, fast_dev_run=fast, **QUIET)
+    before = net.layer.weight.clone()
+    trainer.fit(net, datamodule=made)
+    trainer.test(net, datamodule=made, verbose=False)
+    assert not torch.equal(net.layer.weight, before)
+    if fast:
+        assert len(net.seen["train"]) == 8
+        return
+    for split in SPLITS:
+        assert sorted(net.seen[split]) == read(tiny_root, split)
+    predicted = trainer.predict(net, datamodule=made)
+    assert [name for batch in predicted for name in batch] == net.seen["test"]
+
+
+DDP = """
+import json, os, sys, warnings
+warnings.simplefilter("ignore")
+from pathlib import Path
+import lightning.pytorch as lightning
+from test_lightning import Net, QUIET
+from bmgd_data.lightning import BMGDDataModule
+
+
+class Watched(BMGDDataModule):
+    def prepare_data(self):
+        super().prepare_data()
+        with (out / "prepared").open("a") as file:
+            file.write(f"{os.getpid()}\\n")
+
+
+class Reporting(Net):
+    def on_train_end(self):
+        seen = {"pid": os.getpid(), "names": self.seen["train"]}
+        (out / f"rank{self.global_rank}.json").write_text(json.dumps(seen))
+
+
+source, root, out = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+trainer = lightning.Trainer(max_epochs=1, devices=2, strategy="ddp", **QUIET)
+trainer.fit(Reporting(), datamodule=Watched(source=source, root=root, batch_size=4))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_train_split(tmp_path: Path) -> None:
+    """From nothing: one process builds, then both train, each on its half."""
+    script = tmp_path / "train.py"
+    script.write_text(DDP)
+    done = subprocess.run(
+        [sys.executable, script, TINY, tmp_path / "root", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env=_with_tests_on_path(),
+    )
+    assert done.returncode == 0, done.stderr
+    ranks = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in range(2)]
+    assert ranks[0]["pid"] != ranks[1]["pid"]
+    assert (tmp_path / "prepared").read_text().split() == [str(ranks[0]["pid"])]
+    halves = [set(rank["names"]) for rank in ranks]
+    assert len(halves[0]) == len(halves[1])
+    assert not halves[0] & halves[1]
+    assert sorted(halves[0] | halves[1]) == read(tmp_path / "root", "train")
+
+
+def _with_tests_on_path() -> dict[str, str]:
+    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+# ---------------------------------------------------------------------------- which Lightning
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ("", "lightning.pytorch"),
+        ("import pytorch_lightning", "pytorch_lightning"),
+    ],
+)
+def test_the_package_in_use_is_built_on(before: str, expected: str) -> None:
+    pytest.importorskip("pytorch_lightning")
+    done = _run(
+        f"{before}\nfrom bmgd_data.lightning import BMGDDataModule as module\n"
+        "print(module.__mro__[1].__module__)"
+    )
+    assert done.stdout.startswith(expected + "."), done.stderr
+
+
+def test_without_lightning_the_error_holds_the_pip_line() -> None:
+    done = _run(
+        "sys.modules.update({'lightning': None, 'pytorch_lightning': None})\n"
+        "import bmgd_data.lightning"
+    )
+    assert "MissingDependencyError: " in done.stderr
+    assert 'pip install "bmgd-data[lightning]"' in done.stderr
+
+
+def _run(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys\n{program}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from bmgd_data import facts, prepare, sources, store
+from bmgd_data.conditions import parse_stiffness
+from bmgd_data.errors import CorruptArchiveError
+from bmgd_data.store import Store
+
+(CONDITION,) = parse_stiffness(950)
+
+
+@pytest.fixture
+def path(tmp_path, nuclei, write_7z):
+    """A store's folder."""
+    write_7z(tmp_path / "source" / "950 Pa.7z", nuclei(count=4, side=16))
+    source = sources.resolve(tmp_path / "source")
+    with pytest.warns(match="with oddities"):
+        return prepare.prepare(prepare.Place(tmp_path / "home", source, CONDITION)).path
+
+
+def test_opening_maps_read_only_arrays(path):
+    opened = Store(path)
+    assert len(opened) == 4
+    assert opened.condition == CONDITION
+    assert (opened.images.dtype, opened.masks.dtype) == (np.uint16, np.bool_)
+    labels, counts = opened.instances("components")
+    assert (labels.dtype, len(counts)) == (np.uint16, 4)
+    for array in (opened.images, opened.masks, labels):
+        assert array.shape == (4, 16, 16)
+        assert isinstance(array.base, np.memmap)
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
+def test_opening_writes_and_locks_nothing(path, tmp_path):
+    def times():
+        return {p: p.stat().st_mtime_ns for p in (tmp_path / "home").rglob("*")}
+
+    before = times()
+    opened = Store(path)
+    assert opened.images.any()
+    assert opened.verify() == []
+    assert times() == before
+
+
+def test_methods(path):
+    assert Store(path).methods() == ["components"]
+    assert Store(path).has("components")
+    assert not Store(path).has("watershed")
+
+
+@pytest.mark.parametrize(
+    "index",
+    ["", "{", "[]", "null", "{}", '{"shape": 3}', None],
+    ids=["empty", "cut", "list", "null", "no fields", "shape", "missing"],
+)
+def test_an_unreadable_index_is_damage(path, index):
+    (path / "index.json").unlink()
+    if index is not None:
+        (path / "index.json").write_text(index)
+    with pytest.raises(
+        CorruptArchiveError, match=r"index.json is not readable.*Remove that folder"
+    ):
+        Store(path)
+
+
+def test_an_index_of_an_unknown_condition_is_damage(path):
+    index = json.loads((path / "index.json").read_text())
+    (path / "index.json").write_text(json.dumps(index | {"condition": "7Pa"}))
+    with pytest.raises(CorruptArchiveError, match="7Pa"):
+        Store(path)
+
+
+def _cut(file):
+    os.truncate(file, file.stat().st_size - 1)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        _cut,
+        lambda file: file.unlink(),
+        lambda file: file.write_bytes(b""),
+        lambda file: np.save(file, np.zeros((4, 16, 16), np.float32)),
+        lambda file: np.save(file, np.zeros((4, 16, 15), np.uint16)),
+        lambda file: np.save(file, np.array([{}])),
+    ],
+    ids=["cut", "missing", "empty", "type", "shape", "pickle"],
+)
+def test_an_array_that_is_not_what_the_index_says_is_damage(path, harm):
+    harm(path / "images.npy")
+    with pytest.raises(CorruptArchiveError, match=r"images.npy .*Remove that folder"):
+        _ = Store(path).images
+
+
+def test_a_damaged_side_index_is_damage(path):
+    (path / "components" / "index.json").write_text("{}")
+    with pytest.raises(CorruptArchiveError, match=r"components/index.json is not readable"):
+        Store(path).instances("components")
+
+
+@pytest.mark.parametrize("name", ["images.npy", "masks.npy", "components/labels.npy"])
+def test_verify_finds_one_flipped_bit(path, name):
+    blob = bytearray((path / name).read_bytes())
+    blob[-1] ^= 1
+    (path / name).write_bytes(blob)
+    assert Store(path).verify() == [f"{path / name} has changed since it was built"]
+
+
+def test_verify_finds_what_is_missing(path):
+    (path / "masks.npy").unlink()
+    assert Store(path).verify() == [f"{path / 'masks.npy'} is missing"]
+
+
+def test_verify_tells_the_bytes_that_it_read(path):
+    read = []
+    Store(path).verify(read.append)
+    names = ("images.npy", "masks.npy", "components/labels.npy")
+    assert sum(read) == sum((path / name).stat().st_size for name in names)
+
+
+def test_stores_lists_the_readable_ones(path, tmp_path):
+    root = tmp_path / "home"
+    assert [opened.path for opened in store.stores(root)] == [path]
+    (path.parent / f".{path.name}-0.partial").mkdir()
+    (path.parent / "950Pa-broken-v1").mkdir()
+    assert [opened.path for opened in store.stores(root)] == [path]
+    assert list(store.stores(tmp_path / "nowhere")) == []
+
+
+def test_location_differs_by_key_condition_and_format(tmp_path, monkeypatch):
+    places = {
+        store.location(tmp_path, condition, key)
+        for condition in facts.CONDITIONS
+        for key in ("a" * 64, "b" * 64)
+    }
+    assert len(places) == 8
+    assert store.location(tmp_path, CONDITION, "a" * 64).name == "950Pa-aaaaaaaaaaaaaaaa-v1"
+    monkeypatch.setattr(store, "FORMAT", 2)
+    assert store.location(tmp_path, CONDITION, "a" * 64) not in places
