@@ -7,7 +7,7 @@ import tracemalloc
 import py7zr
 import pytest
 
-from bmgd_data.archive import Archive, Member, check_whole
+from bmgd_data.archive import Archive, Member
 from bmgd_data.errors import CorruptArchiveError
 
 
@@ -80,20 +80,3 @@ def test_an_archive_of_nothing_has_no_members(tmp_path, write_7z):
     archive = Archive(write_7z(tmp_path / "a.7z", {}))
     assert archive.members == []
     archive.stream(lambda name, data: pytest.fail(name))
-
-
-def test_check_whole_uses_the_name_it_is_given(tmp_path):
-    (tmp_path / "part").write_bytes(b"<html>")
-    with pytest.raises(CorruptArchiveError, match=r"^250 Pa.7z is not a 7z archive: it is a web"):
-        check_whole(tmp_path / "part", "250 Pa.7z")
-
-
-def test_check_whole_accepts_whole_archives_and_trailing_bytes(path):
-    check_whole(path)
-    path.write_bytes(path.read_bytes() + b"signature")
-    check_whole(path)
-
-
-def test_check_whole_of_what_cannot_be_read(tmp_path):
-    with pytest.raises(CorruptArchiveError, match=r"cannot be read .*No such file"):
-        check_whole(tmp_path / "none.7z")

@@ -200,10 +200,10 @@ def test_verify(local):
     shown = bmgd("verify", *args, COLUMNS="100").output
     row = next(line.split() for line in shown.splitlines() if line.startswith("950Pa"))
     opened = bmgd_data.Reader("all", "950", source=local)
-    assert row[1:3] == ["10/54", f"{opened.n_nuclei.sum()}/453"]
+    assert row[1:4] == ["10", "10/54", f"{opened.n_nuclei.sum()}/453"]
     images = opened.images[:]
-    assert row[3] == f"{images.min()}..{images.max()}"
-    assert row[5:] == ["not", "compared", "none"]
+    assert row[4] == f"{images.min()}..{images.max()}"
+    assert row[6:] == ["not", "compared", "none"]
     assert "950Pa: 10 image/mask pairs, where the paper counts 54" in shown
     assert "read again, and as they were when they were built" in shown
     assert "verified" not in shown
@@ -224,7 +224,7 @@ def test_verify_tells_of_provided_labels(tmp_path, write_7z, nuclei):
     args = ("--source", tmp_path / "labelled", "--stiffness", "950")
     shown = bmgd("verify", *args).output
     row = next(line.split() for line in shown.splitlines() if line.startswith("950Pa"))
-    assert row[-1] == row[2].split("/")[0] != "0"
+    assert row[-1] == row[3].split("/")[0] != "0"
 
 
 @pytest.mark.parametrize("array", ["images.npy", "masks.npy", "components/labels.npy"])

@@ -17,6 +17,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import py7zr
 import pytest
 
 from bmgd_data import Reader, disk, facts, home, prepare, sources, store
@@ -60,10 +61,10 @@ def child(code: str, *arguments: object, **options: object) -> subprocess.Popen[
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, **options)
 
 
-def said(process: subprocess.Popen[str]) -> str:
+def said(process: subprocess.Popen[str], seconds: float = 60) -> str:
     """What a child printed; it must have ended well."""
     with process:
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate(timeout=seconds)
     assert process.returncode == 0, errors
     return out.strip()
 
@@ -138,10 +139,12 @@ KILLED_AT_EVERY_STEP = """
 # the next child must then find the right result.
 import os, shutil, signal, sys, warnings
 from pathlib import Path
-import bmgd_data.fetch, pooch, requests, py7zr, skimage.measure, scipy.ndimage, skimage.segmentation
+import bmgd_data.fetch, bmgd_data.phantom, pooch, requests, py7zr
+import skimage.measure, scipy.ndimage, skimage.segmentation
 from bmgd_data import Reader
 
 warnings.filterwarnings("ignore", ".*oddities")
+bmgd_data.phantom.MIN_IMAGES = 1
 source, method, expected, root, stride = sys.argv[1:]
 WATCHED = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.chmod"}
 
@@ -192,9 +195,9 @@ print(killed)
     [
         ("url", "components", 11),
         ("folder", "watershed", 17),
-        pytest.param(("url", "watershed", 1), marks=pytest.mark.slow),
+        pytest.param(("url", "watershed", 2), marks=pytest.mark.slow),
         pytest.param(("folder", "watershed", 1), marks=pytest.mark.slow),
-        pytest.param(("phantom", "components", 3), marks=pytest.mark.slow),
+        pytest.param(("phantom", "components", 2), marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -204,7 +207,7 @@ def test_killed_at_any_step_and_run_again(answer, local, tmp_path, case):
     source = {"url": answer(send(data))[0], "folder": local, "phantom": "phantom:size=0.02"}[kind]
     result = "" if kind == "phantom" else read(local, method)
     script = child(KILLED_AT_EVERY_STEP, source, method, result, tmp_path / "root", stride)
-    assert int(said(script)) * stride > 35
+    assert int(said(script, 300)) * stride > 35
 
 
 @pytest.mark.slow
@@ -212,7 +215,7 @@ def test_killed_after_so_many_milliseconds(tmp_path):
     """No matter where it is: also between the steps that the other test knows of."""
     source = "phantom:size=0.02"
     expected = said(child(READ, source, "watershed"))
-    for milliseconds in range(500, 4000, 250):
+    for milliseconds in range(600, 3000, 400):
         shutil.rmtree(home.root(), ignore_errors=True)
         with child(READ, source, "watershed") as process:
             time.sleep(milliseconds / 1000)
@@ -362,7 +365,7 @@ def test_an_existing_store_is_opened_without_a_lock(answer, packed, local):
     for source in (url, local):
         read(source)
     locks = [path.stem for path in (home.root() / "locks").iterdir()]
-    assert len(locks) == 2
+    assert len(locks) == 3
     with child(HOLD, *locks) as holder, ThreadPoolExecutor(1) as pool:
         assert holder.stdout.readline() == "held\n"
         try:
@@ -435,6 +438,17 @@ def test_another_user_reads_what_is_built(answer, packed, shared, umask):
     close(shared)
     assert ask("components", url) == (result, "")
     assert len(server.asked) == 1
+
+
+def test_a_read_only_root_needs_no_up_to_date_note(packed, shared, umask):
+    """The local archive has another time of change than was noted; noting it is not possible."""
+    archive = shared.parent / "data" / "950 Pa.7z"
+    archive.parent.mkdir()
+    archive.write_bytes(packed)
+    result = read(archive.parent)
+    os.utime(archive, (1, 1))
+    close(shared)
+    assert ask("components", archive.parent) == (result, "")
 
 
 def test_what_is_missing_is_computed_in_memory_with_one_warning(answer, packed, shared, umask):

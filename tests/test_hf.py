@@ -70,7 +70,9 @@ def test_save_to_disk(dataset, reader, tmp_path):
 
 def test_parquet(dataset, reader, tmp_path):
     dataset.to_parquet(tmp_path / "all.parquet")
-    back = datasets.Dataset.from_parquet(str(tmp_path / "all.parquet"), cache_dir=tmp_path / "cache")
+    back = datasets.Dataset.from_parquet(
+        str(tmp_path / "all.parquet"), cache_dir=tmp_path / "cache"
+    )
     check(back, reader)
 
 
@@ -100,6 +102,7 @@ def test_torch_format_keeps_bits(dataset, reader):
     np.testing.assert_array_equal(image.numpy().squeeze(), reader[3]["image"])
 
 
+@pytest.mark.filterwarnings("ignore:.*where the paper counts")
 def test_a_local_path_is_not_told(tmp_path, tiny_root):
     from bmgd_data.export import export
 
@@ -116,7 +119,11 @@ def test_card():
     assert card.data.task_categories == ["image-segmentation"]
     assert card.data.size_categories == ["n<1K"]
     for told in (
-        *("| 250 Pa | 453 | 5426 | 11.98 |", "| 1800 Pa | 198 | 2144 | 10.83 |", "| all | 819 | 9561"),
+        *(
+            "| 250 Pa | 453 | 5426 | 11.98 |",
+            "| 1800 Pa | 198 | 2144 | 10.83 |",
+            "| all | 819 | 9561",
+        ),
         *("Zeiss LSM 710", "405 nm", facts.DATA_LICENSE, facts.BIBTEX, facts.PAPER_URL),
         *("look alike", "not known", "1200 Pa.7z"),
     ):

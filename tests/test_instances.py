@@ -56,10 +56,12 @@ def test_watershed_leaves_a_disc_of_any_size_whole(radius):
     assert instances.watershed(discs((20, 20), radius=radius)).max() == 1
 
 
-def test_watershed_keeps_small_nuclei_beside_large_ones():
-    """Heights are judged within each component, so that a large one does not drown a small one."""
-    mask = discs((20, 20), radius=14) | discs((20, 50), radius=2)
-    assert instances.watershed(mask).max() == 2
+def test_watershed_splits_small_nuclei_beside_large_ones():
+    """Heights are judged within each component, so that a large one does not drown small ones."""
+    small = discs((40, 90), (40, 96), radius=4, shape=(80, 120))
+    large = discs((40, 40), radius=35, shape=(80, 120))
+    assert instances.watershed(small).max() == 2
+    assert instances.watershed(small | large).max() == 3
 
 
 @given(

@@ -310,6 +310,7 @@ def _with_tests_on_path() -> dict[str, str]:
 # ---------------------------------------------------------------------------- which Lightning
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "expected"),
     [

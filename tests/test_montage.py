@@ -102,11 +102,10 @@ def test_flat_and_empty_images_draw_without_a_warning():
         assert montage([flat]).size
 
 
-def test_long_names_stay_in_their_column():
-    short = montage([sample(), sample()])
-    long = montage([sample(name="250Pa/" + "long " * 40), sample()])
-    second = room._MARGIN + 64 + room._GAP
-    assert (short[:, second:] == long[:, second:]).all()
+def test_of_long_names_the_end_is_shown():
+    one, two = (montage([sample(name="250Pa/" + "long " * 40 + end)]) for end in "AB")
+    assert (one != two).any()
+    assert one.shape == montage([sample()]).shape
 
 
 @pytest.mark.parametrize(("samples", "columns"), [([], 4), ([sample()], 0)])

@@ -491,6 +491,15 @@ def test_an_archive_of_an_earlier_generator_is_not_taken_for_this_ones(monkeypat
     assert place(one_image).archive.stat().st_ino != inode
 
 
+def test_a_generated_store_needs_no_archive(one_image):
+    key = read(one_image)
+    place(one_image).archive.unlink()
+    place(one_image).note.unlink()
+    assert read(one_image) == key
+    assert note(one_image).key == key
+    assert not place(one_image).archive.exists()
+
+
 # --------------------------------------------------------------------------------- instance masks
 
 

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from bmgd_data import facts, prepare, sources, store
+from bmgd_data import disk, facts, prepare, sources, store
 from bmgd_data.conditions import parse_stiffness
 from bmgd_data.errors import CorruptArchiveError
 from bmgd_data.store import Store
@@ -28,7 +28,8 @@ def test_opening_maps_read_only_arrays(path):
     assert len(opened) == 4
     assert opened.condition == CONDITION
     assert (opened.images.dtype, opened.masks.dtype) == (np.uint16, np.bool_)
-    labels, counts = opened.instances("components")
+    labels, counts, digest = opened.instances("components")
+    assert digest == disk.sha256(path / "components" / "labels.npy")
     assert (labels.dtype, len(counts)) == (np.uint16, 4)
     for array in (opened.images, opened.masks, labels):
         assert array.shape == (4, 16, 16)

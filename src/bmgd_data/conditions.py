@@ -47,6 +47,6 @@ def _one(value: object) -> facts.Condition:
             pa = operator.index(value)  # type: ignore[arg-type]
         except TypeError:
             pa = None
-    if pa not in _BY_PA or isinstance(value, bool):
+    if pa not in _BY_PA:
         raise ValueError(f"Unknown stiffness {value!r}. Valid: {_VALID} (or 1200, '1200 Pa').")
     return _BY_PA[pa]

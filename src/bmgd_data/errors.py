@@ -1,5 +1,7 @@
 """What can go wrong.
 
+::
+
     BMGDError
     ├── DatasetNotFoundError    (FileNotFoundError)  nothing there, and nothing may be fetched
     ├── DownloadError           (ConnectionError)    the server did not give the archive
@@ -8,8 +10,8 @@
     │   └── ChecksumError                            the archive is whole, but not the one expected
     └── MissingDependencyError  (ImportError)        an optional framework is not installed
 
-Each also inherits from the built-in error that older code would catch. Wrong arguments are plain
-``ValueError``s that list the valid values. Every message says what happened, where, and what to do
+Each also inherits from the built-in error that older code would catch. A wrong argument is a plain
+``ValueError`` that lists the valid ones. Every message says what happened, where, and what to do
 next.
 """
 

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bmgd_data import __version__, archive, disk, facts
+from bmgd_data import __version__, disk, facts, signature
 from bmgd_data.errors import DatasetNotFoundError, DownloadError
 
 if TYPE_CHECKING:
@@ -176,4 +176,4 @@ class _Downloader:
                     "upstream has moved its files, look for a newer bmgd-data; or give the base "
                     f"address of a mirror as source=, {_BY_HAND}."
                 ) from error
-        archive.check_whole(Path(output_file), name=url)
+        signature.check_whole(Path(output_file), name=url)

@@ -72,9 +72,7 @@ def to_hf(reader: Reader) -> datasets.Dataset:
     )
     split = SPLITS.get(reader.split)
     chunks = [
-        datasets.Dataset.from_list(
-            [_row(sample) for sample in reader[start : start + _CHUNK]], info=info, split=split
-        )
+        datasets.Dataset.from_dict(_columns(reader[start : start + _CHUNK]), info=info, split=split)
         for start in range(0, len(reader) or 1, _CHUNK)
     ]
     return datasets.concatenate_datasets(chunks, info=info, split=split)
@@ -95,6 +93,11 @@ def to_hf_dict(**arguments: Any) -> datasets.DatasetDict:
     return datasets.DatasetDict(
         {theirs: to_hf(Reader(ours, **arguments)) for ours, theirs in SPLITS.items()}
     )
+
+
+def _columns(reader: Reader) -> dict[str, list[Any]]:
+    rows = [_row(sample) for sample in reader]
+    return {key: [row[key] for row in rows] for key in FEATURES}
 
 
 def _row(sample: Sample) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class Intake:
         self._arrays: dict[str, _ArrayFile] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._faults: dict[str, str] = {}
+        self._images = plan.images
         self._odd = list(plan.odd)
         self._odd_images: Counter[str] = Counter()
         self._bits: dict[str, int] = {}
@@ -216,6 +217,7 @@ class Intake:
             "full_scale": full_scale,
             "shape": shape,
             "names": self._names,
+            "images": self._images,
             "minimum": int(self._pixels[:, 0].min()),
             "maximum": maximum,
             "sums": [int(value) for value in self._pixels[:, 2]],

@@ -59,6 +59,8 @@ class Layout:
 
     pairs: dict[str, Pair] = field(default_factory=dict)
     """By sample name, names ascending by code point."""
+    images: int = 0
+    """Images found, with or without a mask."""
     odd: list[str] = field(default_factory=list)
     """Harmless; for the user's information."""
     damage: list[str] = field(default_factory=list)
@@ -84,6 +86,7 @@ def read(paths: Iterable[str], condition: facts.Condition) -> Layout:
         layout.odd.append(f"{len(junk)} other files left out, e.g. {junk[0]}")
 
     images = _keyed(found[IMAGE], layout.damage)
+    layout.images = len(images)
     masks = _partners(found[MASK], MASK, images, layout)
     labels = _partners(found[LABELS], LABELS, images, layout)
     if extra := found["overlay"] + found[""]:
@@ -181,12 +184,12 @@ def _common(paths: set[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _keyed(files: list[_File], damage: list[str]) -> dict[str, _File]:
-    """By key; a key that two files share is damage, as nobody can tell which is meant."""
+    """By key, without keys that several files share: nobody can tell which of them is meant."""
     counts = Counter(file.key for file in files)
     for key in sorted(key for key, count in counts.items() if count > 1):
         same = ", ".join(file.path for file in files if file.key == key)
         damage.append(f"files with one name: {same}")
-    return {file.key: file for file in files}
+    return {file.key: file for file in files if counts[file.key] == 1}
 
 
 def _partners(

@@ -72,9 +72,8 @@ class LazyArray:
 
     def _gather(self, chosen: NDArray[np.int32]) -> NDArray[Any]:
         out = np.empty((len(chosen), *self.shape[1:]), self.dtype)
-        for number, part in enumerate(self._parts):
-            where = np.flatnonzero(chosen[:, 0] == number)
-            out[where] = part[chosen[where, 1]]
+        for picture, (number, row) in zip(out, chosen.tolist(), strict=True):
+            picture[...] = self._parts[number][row]
         return out
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import os
 import warnings
@@ -72,12 +71,17 @@ def prepare(place: Place, *, download: bool = True, accept_changed: bool = False
     """
     if not accept_changed and (opened := _open_known(place)):
         return opened
-    with home.lock(place.root, f"{place.source.slug}-{place.condition.name}"):
-        disk.sweep(place.archive)
-        disk.sweep(place.note)
-        if not accept_changed and (opened := _open_known(place)):
+    try:
+        with home.lock(place.root, f"{place.source.slug}-{place.condition.name}"):
+            disk.sweep(place.archive)
+            disk.sweep(place.note)
+            if not accept_changed and (opened := _open_known(place)):
+                return opened
+            return _make(place, may_download=download and not home.offline(), accept=accept_changed)
+    except StorageError:
+        if not accept_changed and (opened := _open_known(place, noted=False)):
             return opened
-        return _make(place, may_download=download and not home.offline(), accept=accept_changed)
+        raise
 
 
 def labelled(opened: Store, method: str, root: Path) -> Instances:
@@ -118,23 +122,29 @@ def _derived(opened: Store, method: str) -> Instances:
         return build.derive(opened, method, progress)
 
 
-def _open_known(place: Place) -> Store | None:
-    """The store, if it can be told without the network which one it is, and it is there."""
+def _open_known(place: Place, *, noted: bool = True) -> Store | None:
+    """The store, if it can be told without the network which one it is, and it is there.
+
+    Args:
+        place: Whose store.
+        noted: Whether it also must be written down already which one it is. What is not noted is
+            looked at anew each time, so only roots that cannot be written do without.
+    """
     seen = trust.recall(place.note)
     if place.source.kind == "phantom":
         key: str | None = place.source.phantom.key(place.condition)
+        up_to_date = seen is not None and seen.key == key
     elif place.source.kind == "folder":
         now = _look_at_local(place, seen)
         key = now.key
+        up_to_date = seen is not None and seen.fingerprint == now.fingerprint
     else:
         key = trust.expected(place.source, place.condition, seen)
-    # Unlike Path.is_dir, this says no where it may not look; the lock then tells what to do.
-    if key is None or not os.path.isdir(path := place.store(key)):  # noqa: PTH112
+        up_to_date = True
+    if key is None or (noted and not up_to_date):
         return None
-    if place.source.kind == "folder" and (seen is None or seen.fingerprint != now.fingerprint):
-        with contextlib.suppress(OSError):  # a read-only root is read all the same
-            _remember(place, seen, now)
-    return Store(path)
+    # Unlike Path.is_dir, this says no where it may not look; the lock then tells what to do.
+    return Store(path) if os.path.isdir(path := place.store(key)) else None  # noqa: PTH112
 
 
 def _make(place: Place, *, may_download: bool, accept: bool) -> Store:
@@ -189,12 +199,13 @@ def _generated(place: Place, seen: Seen | None) -> Seen:
     wanted = place.source.phantom
     key = wanted.key(place.condition)
     # What lies there may come from an earlier generator, and then belongs to another key.
-    if not place.archive.is_file() or seen is None or seen.key != key:
+    stale = not place.archive.is_file() or seen is None or seen.key != key
+    if stale and not place.store(key).is_dir():
         title = f"generating {place.archive.name}"
         with disk.staged_file(place.archive) as partial, bar(title) as progress:
             progress.start_over(wanted.count(place.condition))
             phantom.write_archive(wanted, place.condition, partial, lambda _done, _all: progress(1))
-    return _seen(place, key, place.archive.stat().st_size)
+    return _seen(place, key, place.archive.stat().st_size if place.archive.is_file() else 0)
 
 
 def _look_at_local(place: Place, seen: Seen | None) -> Seen:

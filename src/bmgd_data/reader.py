@@ -214,8 +214,14 @@ class Reader(Sequence[Sample]):
 
     @property
     def digest(self) -> str:
-        """Names the data's version: equal images and masks of the same conditions, equal digest."""
-        return disk.sha256_of([part.store.index.digest for part in self._parts])
+        """Names the data's version: equal images and masks of the same conditions, equal digest.
+
+        Provided instance labels are data too, and count where they are what is read.
+        """
+        digests = [part.store.index.digest for part in self._parts]
+        if self.instance_method == "provided":
+            digests += [part.instances.digest for part in self._parts]
+        return disk.sha256_of(digests)
 
     @property
     def full_scales(self) -> dict[int, int]:

@@ -28,7 +28,7 @@ MEANING: Final = {
 """What the words of `trust.status` say about where the data comes from."""
 
 COLUMNS: Final = (
-    *("stiffness", ">pairs /paper", ">components /paper", ">values"),
+    *("", ">images", ">pairs /paper", ">components /paper", ">values"),
     *("sha256", "trust", ">labels"),
 )
 
@@ -103,10 +103,11 @@ def _row(opened: Store, status: str) -> list[str]:
     brought = opened.has("provided")
     return [
         condition.name,
+        str(index.images),
         f"{len(opened)}/{condition.images}",
         f"{regions}/{condition.nuclei}",
         f"{index.minimum}..{index.maximum}",
-        index.key[:8],
+        index.key[:6],
         status,
         str(sum(opened.instances("provided").counts)) if brought else "none",
     ]

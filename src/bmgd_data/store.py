@@ -52,6 +52,8 @@ class Index:
     """(N, H, W)."""
     names: list[str]
     """Sample names, ascending by code point."""
+    images: int
+    """Images that the archive holds, with or without a mask."""
     minimum: int
     maximum: int
     sums: list[int]
@@ -79,6 +81,8 @@ class Instances(NamedTuple):
     """(N, H, W), read-only."""
     counts: list[int]
     """Nuclei per image."""
+    digest: str = ""
+    """sha256 of the array file; empty where they were computed in memory."""
 
 
 class Store:
@@ -120,7 +124,7 @@ class Store:
 
     def instances(self, method: str) -> Instances:
         """Instance masks that lie in the store."""
-        return Instances(self._map(self.path / method / LABELS), self._side(method)["counts"])
+        return Instances(self._map(self.path / method / LABELS), **self._side(method))
 
     def methods(self) -> list[str]:
         """Instance methods whose masks lie in the store."""

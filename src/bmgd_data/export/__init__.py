@@ -1,0 +1,202 @@
+"""The samples as files that other tools read.
+
+    from bmgd_data import Reader
+    from bmgd_data.export import export
+
+    export(Reader("train"), "cellpose", "bmgd-cellpose")
+
+`FORMATS` says which formats there are and what each holds.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from bmgd_data import disk, progress
+from bmgd_data.errors import MissingDependencyError, StorageError
+from bmgd_data.export import coco, imagefolder, pictures, readme, shards
+from bmgd_data.export.names import file_names, safe_file_name
+from bmgd_data.export.parts import Part
+from bmgd_data.reader import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+__all__ = ["FORMATS", "Format", "export", "file_names", "safe_file_name"]
+
+
+class Format(NamedTuple):
+    """One way of laying samples out on disk."""
+
+    about: str
+    """For whom, in a few words."""
+    layout: str
+    """What lies where."""
+    write: Callable[[Part, Path], list[str]]
+    """Writes a part into a folder; gives the file of each sample."""
+    needs: tuple[str, ...] = ()
+    """Modules beyond the core's."""
+    stem: Callable[[str], str] = safe_file_name
+    """Sample name to file name without suffix."""
+    in_split_folder: bool = False
+    """Whether a single reader, too, goes into a folder named by its split."""
+    readme: Callable[[Mapping[str, Reader], str], str] = readme.plain
+
+
+FORMATS: Final = {
+    "tiff": Format(
+        "TIFF folders as upstream lays them out; readable as source=",
+        "<stiffness>/image/*.tif (uint16), <stiffness>/mask/*.tif (uint8, 0 or 255), "
+        "<stiffness>/instances/*.tif (uint16, nuclei numbered 1..n)",
+        pictures.upstream,
+        stem=pictures.as_upstream,
+    ),
+    "cellpose": Format(
+        "TIFF as Cellpose pairs it: --img_filter _img --mask_filter _masks",
+        "*_img.tif (uint16), *_masks.tif (uint16, nuclei numbered 1..n)",
+        pictures.cellpose,
+    ),
+    "folders": Format(
+        "image and label folders as StarDist and DSB-style tools read them",
+        "images/*.tif (uint16), labels/*.tif (uint16, nuclei numbered 1..n), "
+        "masks/*.tif (uint8, 0 or 255)",
+        pictures.folders,
+    ),
+    "coco": Format(
+        "COCO JSON beside 16-bit PNG",
+        "images/*.png (16 bits), annotations_rle.json (exact), annotations_polygons.json (exact "
+        "but for holes, which polygons of COCO cannot say: they are filled)",
+        coco.write,
+        needs=("pycocotools",),
+    ),
+    "imagefolder": Format(
+        "Hugging Face imagefolder with metadata",
+        "<split>/images/*.png (16 bits), <split>/masks/*.png (1 bit), <split>/instances/*.png "
+        "(16 bits), <split>/metadata.jsonl",
+        imagefolder.write,
+        in_split_folder=True,
+        readme=readme.card,
+    ),
+    "webdataset": Format(
+        "WebDataset shards; .decode() gives numpy arrays",
+        "shard-*.tar with <key>.image.npy.gz (uint16), .mask.npy.gz (bool), .instances.npy.gz "
+        "(uint16) and .json",
+        shards.write,
+        needs=("webdataset",),
+    ),
+}
+
+
+def export(
+    readers: Reader | Mapping[str, Reader],
+    format: str,  # noqa: A002 - the word that users of such functions expect
+    dest: str | os.PathLike[str],
+) -> Path:
+    """Write samples as files that another tool reads.
+
+    Beside them lie index.csv (file, sample name, split, stiffness in pascal, number of nuclei,
+    pixel size in micrometres, instance method, source and version of the data) and a README.md
+    with the citation. The folder is there as a whole or not at all.
+
+    Args:
+        readers: One reader; or several by name, such as ``{"train": ..., "val": ...}``, each of
+            which goes into a subfolder of that name.
+        format: A key of `FORMATS`.
+        dest: The folder to be made; it must not exist yet.
+
+    Returns:
+        The folder's absolute path.
+
+    Raises:
+        ValueError: Unknown format, a name that is no folder name, or nothing to write.
+        MissingDependencyError: A library that the format needs is not installed.
+        StorageError: `dest` exists, the disk is full, or it may not be written.
+
+    Example:
+        >>> from bmgd_data import Reader
+        >>> splits = {name: Reader(name, source="phantom") for name in ("train", "val")}
+        >>> export(splits, "coco", "phantom-coco").name  # doctest: +SKIP
+        'phantom-coco'
+    """
+    chosen = _format(format)
+    named = _named(readers, chosen)
+    final = Path(dest).expanduser().absolute()
+    _refuse_existing(final)
+    total = sum(map(len, named.values()))
+    with disk.staged(final) as folder, progress.bar(f"Exporting {format}", total) as tick:
+        parts = [
+            Part(reader, name, file_names(reader.names, chosen.stem), tick)
+            for name, reader in named.items()
+        ]
+        rows: list[dict[str, Any]] = []
+        for part in parts:
+            rows += _write(part, folder, chosen)
+        _write_index(rows, folder / "index.csv")
+        text = chosen.readme(named, f"{chosen.about}\n\nLayout: {chosen.layout}.")
+        (folder / "README.md").write_text(text, encoding="utf-8")
+        _refuse_existing(final)
+    return final
+
+
+def _format(name: str) -> Format:
+    if name not in FORMATS:
+        raise ValueError(f"Unknown format {name!r}. Valid: {', '.join(map(repr, FORMATS))}.")
+    missing = [module for module in FORMATS[name].needs if not importlib.util.find_spec(module)]
+    if missing:
+        raise MissingDependencyError(
+            f"The format {name!r} needs {' and '.join(missing)}, which is not installed: "
+            'pip install "bmgd-data[export]".'
+        )
+    return FORMATS[name]
+
+
+def _named(readers: Reader | Mapping[str, Reader], chosen: Format) -> dict[str, Reader]:
+    """The readers by the folder that each goes into, relative to the destination."""
+    if isinstance(readers, Reader):
+        # Hugging Face calls data that is not divided "train".
+        own = "train" if readers.split == "all" else readers.split
+        named = {own if chosen.in_split_folder else "": readers}
+    else:
+        named = dict(readers)
+        _check_folders(named)
+    empty = [name or reader.split for name, reader in named.items() if not len(reader)]
+    if empty or not named:
+        raise ValueError(f"Nothing to export: no images in {', '.join(empty) or 'no readers'}.")
+    return named
+
+
+def _check_folders(names: Iterable[str]) -> None:
+    unfit = [name for name, safe in file_names(list(names)).items() if name != safe]
+    if unfit:
+        raise ValueError(
+            f"{', '.join(map(repr, unfit))} cannot name a folder on every system. Use letters, "
+            "digits, '-' and '_', such as 'train', and no two that differ in case only."
+        )
+
+
+def _refuse_existing(final: Path) -> None:
+    if os.path.lexists(final):
+        raise StorageError(
+            f"{final} exists already, and was left as it is. Remove it, or name another folder."
+        )
+
+
+def _write(part: Part, folder: Path, chosen: Format) -> list[dict[str, Any]]:
+    target = folder / part.folder
+    target.mkdir(exist_ok=True)
+    files = chosen.write(part, target)
+    below = f"{part.folder}/" if part.folder else ""
+    return [
+        {"file": below + file, **record} for file, record in zip(files, part.records, strict=True)
+    ]
+
+
+def _write_index(rows: list[dict[str, Any]], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)

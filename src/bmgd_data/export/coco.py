@@ -1,0 +1,132 @@
+"""COCO: images beside two JSON files, one with exact run-length masks and one with polygons."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from bmgd_data import facts
+from bmgd_data.export.pictures import write_one
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from bmgd_data.export.parts import Entry, Part
+
+CATEGORY: Final = {"id": 1, "name": "nucleus", "supercategory": "cell"}
+
+
+def write(part: Part, folder: Path) -> list[str]:
+    """Write ``images/*.png`` (16 bits), ``annotations_rle.json``, ``annotations_polygons.json``.
+
+    Returns:
+        The image file of each sample, relative to `folder`.
+    """
+    images: list[dict[str, Any]] = []
+    annotations: dict[str, list[dict[str, Any]]] = {kind: [] for kind in OUTLINES}
+    for number, entry in enumerate(part, 1):
+        file = write_one(entry, folder, {"image": "images/{stem}.png"})["image"]
+        images.append(_image(number, file.removeprefix("images/"), entry))
+        labels = entry.sample["instances"]
+        common = _common(labels, number, first=len(annotations["rle"]) + 1)
+        for kind, outlines in OUTLINES.items():
+            for known, outline in zip(common, outlines(labels), strict=True):
+                annotations[kind].append({**known, "segmentation": outline})
+    for kind, found in annotations.items():
+        content = {
+            "info": _info(part),
+            "licenses": [{"id": 1, "name": facts.DATA_LICENSE, "url": facts.REPOSITORY}],
+            "categories": [CATEGORY],
+            "images": images,
+            "annotations": found,
+        }
+        path = folder / f"annotations_{kind}.json"
+        path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    return [f"images/{image['file_name']}" for image in images]
+
+
+def _image(number: int, file: str, entry: Entry) -> dict[str, Any]:
+    height, width = entry.sample["image"].shape
+    known = {"id": number, "file_name": file, "height": height, "width": width, "license": 1}
+    return {**known, **entry.record}
+
+
+def _info(part: Part) -> dict[str, Any]:
+    return {
+        "description": f"{facts.NAME}, the {facts.LONG_NAME}",
+        "url": facts.REPOSITORY,
+        "citation": facts.CITATION,
+        "version": part.provenance["data_version"],
+        **part.provenance,
+    }
+
+
+def _common(labels: NDArray[np.uint16], image: int, first: int) -> list[dict[str, Any]]:
+    """What is said of each nucleus, however it is outlined: ids, area, box (x, y, w, h)."""
+    from pycocotools import mask
+
+    encoded = _encoded(labels)
+    keys = {"image_id": image, "category_id": CATEGORY["id"], "iscrowd": 0}
+    return [
+        {
+            "id": number,
+            **keys,
+            "area": int(mask.area(nucleus)),
+            "bbox": mask.toBbox(nucleus).tolist(),
+        }
+        for number, nucleus in enumerate(encoded, first)
+    ]
+
+
+def _rle(labels: NDArray[np.uint16]) -> list[dict[str, Any]]:
+    return [
+        {"size": list(labels.shape), "counts": nucleus["counts"].decode("ascii")}
+        for nucleus in _encoded(labels)
+    ]
+
+
+def _encoded(labels: NDArray[np.uint16]) -> list[dict[str, Any]]:
+    """Run lengths of the nuclei 1..n, as pycocotools codes them."""
+    from pycocotools import mask
+
+    planes = labels[..., None] == np.arange(1, int(labels.max()) + 1)
+    encoded: list[dict[str, Any]] = mask.encode(np.asfortranarray(planes, np.uint8))
+    return encoded
+
+
+def _polygons(labels: NDArray[np.uint16]) -> list[list[list[float]]]:
+    """Outer contours half-way between pixel centres, x and y in turn, from the image's corner.
+
+    pycocotools fills them to the very pixels of the nucleus. COCO polygons cannot say holes: inner
+    contours are left out, and holes are filled.
+    """
+    from scipy.ndimage import find_objects
+    from skimage.measure import find_contours
+
+    outlines = []
+    for number, (rows, columns) in enumerate(find_objects(labels), 1):
+        nucleus = np.pad(labels[rows, columns] == number, 1).astype(float)
+        contours = find_contours(nucleus, 0.5, fully_connected="high")
+        # Back by the padding, on by half a pixel: COCO counts from the corner of the first one.
+        shift = np.array([columns.start, rows.start]) - 0.5
+        outer = [contour[:-1, ::-1] + shift for contour in contours if _is_outer(contour)]
+        outlines.append([polygon.ravel().tolist() for polygon in outer])
+    return outlines
+
+
+def _is_outer(contour: NDArray[np.float64]) -> bool:
+    """Whether it runs clockwise as seen (shoelace formula), as find_contours draws outer ones."""
+    y, x = contour.T
+    return bool(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]) > 0)
+
+
+OUTLINES: Final[dict[str, Callable[[NDArray[np.uint16]], list[Any]]]] = {
+    "rle": _rle,
+    "polygons": _polygons,
+}
+"""How nuclei are told; each has a JSON file of its own, since tools expect one kind in a file."""

@@ -1,0 +1,75 @@
+"""Sample names to file names that every system and every tool takes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+LONGEST: Final = 80
+"""Characters of a file name; tar's old format and Windows' path limit leave no more."""
+
+_UNCOMMON: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_FORBIDDEN: Final = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]+')
+_RESERVED: Final = {
+    *("CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"),
+    *(f"{port}{number}" for port in ("COM", "LPT") for number in "0123456789¹²³"),
+}
+_DIGEST: Final = re.compile(r"-[0-9a-f]{12}$")
+
+
+def safe_file_name(name: str, *, loose: bool = False) -> str:
+    """Make a file name, without suffix, that is valid on Linux, macOS and Windows.
+
+    A suffix is to be appended, never replaced: names may hold dots.
+
+    Args:
+        name: Any text, such as ``"250Pa/colony 3.1"``.
+        loose: Keep everything but what Windows forbids. Otherwise only ASCII letters, digits,
+            ``_`` and ``-`` stay, so that tools which cut a name at its first dot, or at a space,
+            read it alike.
+
+    Returns:
+        1 to `LONGEST` characters (one more for a name that Windows reserves), such as
+        ``"250Pa_colony_3_1"``. Different names may give the same; see `file_names`.
+    """
+    text = unicodedata.normalize("NFC", name)
+    text = _FORBIDDEN.sub("_", text) if loose else _UNCOMMON.sub("_", text)
+    text = text[:LONGEST].strip(" ").rstrip(" .")
+    if text.startswith("."):
+        text = f"_{text[1:]}"
+    device = text.split(".")[0].rstrip(" ").upper()
+    return f"_{text}" if device in _RESERVED else text or "_"
+
+
+def file_names(names: Sequence[str], make: Callable[[str], str] = safe_file_name) -> dict[str, str]:
+    """Make file names of sample names, no two the same even where case does not count.
+
+    Where two would be, each gets a digest of its sample name appended, so that order has no say.
+
+    Args:
+        names: Different sample names.
+        make: One name to one file name.
+
+    Returns:
+        The file name of each, without suffix.
+    """
+    made = {name: make(name) for name in names}
+    times = Counter(map(_as_compared, made.values()))
+    # A name that only looks as if it had a digest gets one too, or it could equal one that has.
+    return {
+        name: f"{file}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+        if times[_as_compared(file)] > 1 or _DIGEST.search(file.lower())
+        else file
+        for name, file in made.items()
+    }
+
+
+def _as_compared(file: str) -> str:
+    """As file systems that ignore case, or the form of Unicode, compare it."""
+    return unicodedata.normalize("NFC", file.casefold())

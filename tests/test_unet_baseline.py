@@ -1,0 +1,640 @@
+"""The example in examples/unet_baseline: its modules are imported from its folder."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+for needed in ("torch", "torchvision", "lightning", "segmentation_models_pytorch", "torchmetrics"):
+    if importlib.util.find_spec(needed) is None:
+        pytest.skip(f"the example needs {needed}", allow_module_level=True)
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "unet_baseline"
+MODULES = [path.stem for path in EXAMPLE.glob("*.py")]
+TINY = "phantom:size=0.02"
+QUICK = {"source": TINY, "weights": "none", "epochs": 2, "batch": 16, "crop": 32}
+
+# Of the libraries among themselves; the example can do nothing about them.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*treespec:FutureWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _example_importable() -> Iterator[None]:
+    sys.path.insert(0, str(EXAMPLE))
+    yield
+    sys.path.remove(str(EXAMPLE))
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tiny networks run faster on one, and give the same weights on every machine's core count."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def settings(tiny_root: Path) -> Callable[..., Any]:
+    def make(**changes: Any) -> Any:
+        from settings import Settings
+
+        return Settings(**{**QUICK, "root": str(tiny_root), **changes})
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def run(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of two epochs that tests share for reading."""
+    from settings import Settings
+    from train import train
+
+    out = tmp_path_factory.mktemp("run")
+    train(Settings(**QUICK, root=str(tiny_root)), out, progress=False)
+    return out
+
+
+def weights(checkpoint: Path) -> dict[str, Any]:
+    import torch
+
+    return torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+
+
+def script(name: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(EXAMPLE / f"{name}.py"), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        check=False,
+    )
+
+
+# --------------------------------------------------------------------------- settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"encoder": "resnet51"}, "--encoder"),
+        ({"crop": 100}, "--crop"),
+        ({"folds": 2}, "--folds"),
+        ({"folds": 5, "fold": 5}, "--fold"),
+        ({"folds": 5, "hold_out": "950Pa"}, "--hold-out"),
+        ({"epochs": 0}, "--epochs"),
+    ],
+)
+def test_settings_refuse(settings: Callable[..., Any], changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        settings(**changes)
+
+
+def test_every_setting_gives_its_reason() -> None:
+    from settings import Settings
+
+    for each in dataclasses.fields(Settings):
+        assert len(each.metadata["why"]) > 10, each.name
+
+
+# --------------------------------------------------------------------------- data
+
+
+def test_protocols_part_the_data(settings: Callable[..., Any]) -> None:
+    from data import splits
+
+    everything = {name for part in splits(settings()) for name in part.names}
+    held = [part.names for part in splits(settings(hold_out="950 Pa"))]
+    assert {name.split("/")[0] for name in held[2]} == {"950Pa"}
+    assert not {name for part in held[:2] for name in part if name.startswith("950Pa")}
+    folds = [[part.names for part in splits(settings(folds=4, fold=fold))] for fold in range(4)]
+    assert sorted(name for fold in folds for name in fold[2]) == sorted(everything)
+    for train, val, test in folds:
+        assert sorted(train + val + test) == sorted(everything)
+    assert folds[0][1] == folds[1][2]
+
+
+def test_smaller_training_sets_lie_within_larger_ones(settings: Callable[..., Any]) -> None:
+    from data import splits
+
+    few, more = (splits(settings(train_images=count)) for count in (5, 9))
+    assert set(few.train.names) < set(more.train.names)
+    assert (len(few.train), len(more.train)) == (5, 9)
+    assert few.test.names == more.test.names
+
+
+def test_augmentation_moves_image_and_mask_together(settings: Callable[..., Any]) -> None:
+    import torch
+    from data import augmentation
+    from torchvision import tv_tensors
+
+    disc = torch.zeros(128, 128)
+    disc[40:80, 30:90] = 1
+    sample = {"image": tv_tensors.Image(disc[None]), "mask": tv_tensors.Mask(disc.byte())}
+    augment = augmentation(96)
+    for seed in range(12):
+        torch.manual_seed(seed)
+        moved = augment(sample)
+        assert moved["image"].shape == (1, 96, 96)
+        assert moved["mask"].shape == (96, 96)
+        agree = (moved["image"][0] > 0.4) == moved["mask"].bool()
+        assert agree.float().mean() > 0.97
+
+
+def test_a_ticket_gives_the_same_sample_each_time(settings: Callable[..., Any]) -> None:
+    import torch
+    from data import Prepared, splits
+
+    data = Prepared(splits(settings()).train, crop=32, seed=3)
+    torch.manual_seed(1)
+    first = data[5]["image"]
+    torch.rand(7)
+    assert torch.equal(first, data[5]["image"])
+    assert not torch.equal(first, data[5 + len(data)]["image"])
+
+
+def test_processes_share_the_samples_out() -> None:
+    from data import Share, Tickets
+
+    whole = [Tickets(11, Share(rank, 2), seed=0, shuffle=False) for rank in (0, 1)]
+    assert sorted(ticket for share in whole for ticket in share) == list(range(11))
+    shares = [Tickets(11, Share(rank, 2), seed=0, shuffle=True) for rank in (0, 1)]
+    for share in shares:
+        share.set_epoch(4)
+    drawn = [list(share) for share in shares]
+    assert [len(each) for each in drawn] == [len(share) for share in shares] == [5, 5]
+    assert len({ticket - 44 for each in drawn for ticket in each} & set(range(11))) == 10
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_standardised_looks_alike_at_any_depth(dtype: str) -> None:
+    import torch
+    from data import standardised
+
+    rng = np.random.default_rng(0)
+    grey = rng.random((64, 64)).astype(np.float32)
+    scale = np.iinfo(dtype).max
+    seen = torch.from_numpy((grey * scale).astype(dtype).astype(np.float32) / scale)
+    assert torch.allclose(standardised(seen), standardised(torch.from_numpy(grey)), atol=0.01)
+    assert standardised(torch.full((8, 8), 0.3)).abs().max() == 0
+
+
+# --------------------------------------------------------------------------- model
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        "resnet50",
+        "mobilenet_v2",
+        "inceptionresnetv2",
+        "inception_v3",
+        "densenet121",
+        "vgg19",
+        "efficientnet-b5",
+    ],
+)
+def test_each_encoder_trains(settings: Callable[..., Any], tmp_path: Path, encoder: str) -> None:
+    """Two steps of batch 2, and validation at the full 256 px."""
+    from train import train
+
+    made = settings(encoder=encoder, epochs=1, batch=2, crop=64, train_images=4)
+    assert train(made, tmp_path, progress=False).is_file()
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert np.isfinite(result["best"]["val_loss"])
+    assert result["best"]["images"] == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", ["inception_v3", "inceptionresnetv2"])
+def test_inceptions_halve_exactly(encoder: str) -> None:
+    """Otherwise decoder maps do not lie on the pixels of the maps they are joined with."""
+    import torch
+    from model import unet
+
+    net = unet(encoder).eval()
+    with torch.inference_mode():
+        sides = [feature.shape[-1] for feature in net.encoder(torch.zeros(1, 1, 256, 256))]
+    assert sides == [256, 128, 64, 32, 16, 8]
+
+
+@pytest.mark.parametrize("shape", [(33, 57), (20, 300), (256, 256)])
+def test_logits_have_the_size_of_the_image(shape: tuple[int, int]) -> None:
+    import torch
+    from model import padded, unet
+
+    with torch.inference_mode():
+        logits = padded(unet("mobilenet_v2").eval(), torch.zeros(2, 1, *shape))
+    assert logits.shape == (2, 1, *shape)
+
+
+def test_missing_imagenet_weights_name_the_option(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from huggingface_hub import constants
+    from model import unet
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(SystemExit, match="--weights none"):
+        unet("mobilenet_v2", "imagenet")
+
+
+def test_weights_of_a_checkpoint_and_of_an_encoder(run: Path, tmp_path: Path) -> None:
+    import torch
+    from model import unet
+
+    state = weights(run / "best.ckpt")
+    net = unet("mobilenet_v2", str(run / "best.ckpt"))
+    assert all(torch.equal(value, state[f"net.{key}"]) for key, value in net.state_dict().items())
+    colours = {
+        key.removeprefix("net.encoder."): value
+        for key, value in state.items()
+        if key.startswith("net.encoder.")
+    }
+    first = next(key for key, value in colours.items() if value.ndim == 4)
+    colours[first] = colours[first].repeat(1, 3, 1, 1) / 3
+    torch.save(colours, tmp_path / "encoder.pth")
+    again = unet("mobilenet_v2", str(tmp_path / "encoder.pth"))
+    assert torch.allclose(again.encoder.state_dict()[first], state[f"net.encoder.{first}"])
+
+
+@pytest.mark.parametrize("what", ["nowhere.ckpt", "damaged.pth"])
+def test_unusable_weights_name_the_option(tmp_path: Path, what: str) -> None:
+    from model import unet
+
+    (tmp_path / "damaged.pth").write_bytes(b"no weights")
+    with pytest.raises(SystemExit, match="--weights"):
+        unet("mobilenet_v2", str(tmp_path / what))
+
+
+# --------------------------------------------------------------------------- training
+
+
+def test_a_run_leaves_its_scores_and_curve(run: Path) -> None:
+    rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    result = json.loads((run / "result.json").read_text())
+    assert result["best"]["val_f1"] == max(float(row["val_f1"]) for row in rows)
+    assert result["data"].startswith(TINY)
+    assert result["parameters"] > 1e6
+    assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_killed_and_resumed_gives_the_weights_of_an_unbroken_run(
+    run: Path, settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from model import Baseline
+    from train import train
+
+    class Killed(BaseException):
+        pass
+
+    step = Baseline.training_step
+
+    def dies(self: Baseline, batch: Any, index: int) -> Any:
+        if self.current_epoch == 1 and index == 1:
+            raise Killed
+        return step(self, batch, index)
+
+    monkeypatch.setattr(Baseline, "training_step", dies)
+    with pytest.raises(Killed):
+        train(settings(), tmp_path, progress=False)
+    monkeypatch.undo()
+    assert not (tmp_path / "result.json").exists()
+    torch.rand(5)  # whatever state the generator is in
+    train(settings(root=settings().root), tmp_path, resume=True, progress=False)
+    unbroken, resumed = weights(run / "last.ckpt"), weights(tmp_path / "last.ckpt")
+    assert all(torch.equal(value, resumed[key]) for key, value in unbroken.items())
+    told = [(each / "metrics.csv").read_text().splitlines() for each in (run, tmp_path)]
+    timeless = [[line.split(",")[:6] for line in lines] for lines in told]
+    assert timeless[0] == timeless[1]
+
+
+def test_a_folder_with_another_run_is_not_touched(run: Path, settings: Callable[..., Any]) -> None:
+    from train import train
+
+    with pytest.raises(SystemExit, match="--resume"):
+        train(settings(), run)
+    with pytest.raises(SystemExit, match="--crop 32"):
+        train(settings(crop=64), run, resume=True)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_network(tiny_root: Path, tmp_path: Path) -> None:
+    options = [f"--{key}={value}" for key, value in {**QUICK, "epochs": 1, "batch": 4}.items()]
+    done = script(
+        "train", *options, "--root", tiny_root, "--out", tmp_path / "run", "--quiet",
+        "--accelerator", "cpu", "--devices", 2,
+        BMGD_HOME=str(tiny_root),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["device"].startswith("2 x CPU")
+    assert result["best"]["images"] == 40  # 40 of training, in 5 steps of 2 x 4
+    assert done.stdout.count("Best checkpoint") == 1
+
+
+# --------------------------------------------------------------------------- evaluation
+
+
+def test_tally_by_hand() -> None:
+    from scores import Tally, table
+
+    truth = np.zeros((4, 6), np.uint8)
+    truth[:2, :2], truth[:2, 4:] = 1, 2
+    found = np.zeros_like(truth)
+    found[:2, :3], found[3, 0] = 5, 7
+    tally = Tally()
+    tally.add(truth > 0, found > 0, truth, found)
+    scores = tally.scores()
+    assert (scores["nuclei"], scores["nuclei_found"]) == (2, 2)
+    assert scores["f1"] == pytest.approx(2 * 4 / (2 * 4 + 3 + 4))
+    assert scores["iou"] == pytest.approx(4 / 11)
+    assert scores["instance_f1"] == pytest.approx(1 / 2)
+    assert scores["pq"] == pytest.approx((4 / 6) / 2)
+    assert "| all | 1 | 2 | 2 | 53.33 |" in table({"all": scores})
+    assert Tally().scores()["f1"] == 1
+    assert (tally + tally).scores()["f1"] == scores["f1"]
+
+
+def test_evaluate_agrees_with_training(run: Path) -> None:
+    """Two ways to the same pooled F1: torchmetrics while training, counts in numpy here."""
+    from evaluate import evaluate
+
+    result = evaluate(run / "best.ckpt", "val", out=run / "scores")
+    best = json.loads((run / "result.json").read_text())["best"]
+    assert result["scores"]["all"]["f1"] == pytest.approx(best["val_f1"], abs=1e-5)
+    assert result["scores"]["all"]["iou"] == pytest.approx(best["val_iou"], abs=1e-5)
+    assert list(result["scores"]) == ["250 Pa", "950 Pa", "1200 Pa", "1800 Pa", "all"]
+    assert json.loads((run / "scores" / "scores-val.json").read_text()) == result
+    assert TINY in (run / "scores" / "scores-val.md").read_text()
+    assert (run / "scores" / "overlay-val.png").stat().st_size > 20_000
+
+
+def test_evaluate_takes_better_labels(run: Path, tmp_path: Path, tiny_root: Path) -> None:
+    from evaluate import evaluate
+
+    from bmgd_data import Reader
+
+    with pytest.raises(SystemExit, match="is missing"):
+        evaluate(run / "best.ckpt", labels=tmp_path)
+    for sample in Reader("test", source=TINY, root=tiny_root):
+        path = tmp_path / f"{sample['name']}.tif"
+        path.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(path, np.zeros_like(sample["instances"]))
+    assert evaluate(run / "best.ckpt", labels=tmp_path)["scores"]["all"]["nuclei"] == 0
+
+
+def test_symmetric_prediction_turns_with_the_image(run: Path) -> None:
+    import torch
+    from infer import chances
+    from model import trained
+
+    module = trained(run / "best.ckpt")
+    image = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    plain = chances(module, image, symmetric=True)
+    turned = chances(module, image.rot90(1, (-2, -1)).flip(-1), symmetric=True)
+    expected = np.rot90(plain, 1, (-2, -1))[..., ::-1]
+    np.testing.assert_allclose(turned, expected, atol=1e-4)
+
+
+def test_overlay_colours_errors() -> None:
+    from overlay import Shown, coloured, representative
+
+    truth = np.array([[True, True, False, False]])
+    found = np.array([[True, False, True, False]])
+    shown = Shown("250Pa/1", 250, 0.5, np.full((1, 4), 0.5, np.float32), truth, found)
+    right, missed, invented, nothing = coloured(shown)[0]
+    assert right.argmax() == 1
+    assert missed.argmax() == 0
+    assert invented.argmin() == 2
+    assert np.ptp(nothing) == 0
+    several = [shown._replace(f1=f1, name=str(f1)) for f1 in (0.9, 0.1, 0.6)]
+    assert [each.f1 for each in representative([*several, shown._replace(stiffness_pa=950)])] == [
+        0.6,
+        0.5,
+    ]
+
+
+@pytest.mark.slow
+def test_table2_goes_on_where_it_stopped(
+    tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import table2
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    options = [f"--{key}={value}" for key, value in {**QUICK, "epochs": 1}.items()]
+    options += ["--root", str(tiny_root), "--out", str(tmp_path), "--quiet", "--encoders"]
+    table2.main([*options, "mobilenet_v2"])
+    made = (tmp_path / "table2" / "mobilenet_v2" / "best.ckpt").stat().st_mtime_ns
+    table2.main([*options, "mobilenet_v2", "resnet50"])
+    assert (tmp_path / "table2" / "mobilenet_v2" / "best.ckpt").stat().st_mtime_ns == made
+    text = (tmp_path / "table2.md").read_text()
+    assert "| MobileNetV2 | 93.31 |" in text
+    assert "| ResNet50 | 93.22 |" in text
+    assert "Not BMGD" in text
+    assert TINY in text
+    with pytest.raises(SystemExit, match="crop"):
+        table2.main([*options, "mobilenet_v2", "--crop", "64"])
+
+
+@pytest.mark.parametrize(
+    ("protocol", "count"), [("table2", 1), ("hold-out", 4), ("folds", 5), ("learning-curve", 5)]
+)
+def test_protocols_name_their_runs(settings: Callable[..., Any], protocol: str, count: int) -> None:
+    from table2 import variants
+
+    made = list(variants(protocol, settings()))
+    assert len({name for name, _ in made}) == len({each for _, each in made}) == count
+
+
+def test_protocol_table_gives_mean_and_spread() -> None:
+    from table2 import protocol_table
+
+    tests = [
+        {"test": {"images": 4, "f1": f1, "iou": 0.5, "instance_f1": 0.5, "pq": 0.5}}
+        for f1 in (0.8, 0.9)
+    ]
+    text = protocol_table({"vgg19": dict(zip(("fold-0", "fold-1"), tests, strict=True))})
+    assert "85.00 ± 5.00" in text
+
+
+# --------------------------------------------------------------------------- prediction
+
+
+@pytest.mark.parametrize("shape", [(256, 256), (300, 517), (70, 1000), (33, 40), (64, 65)])
+def test_tiles_cover_everything(shape: tuple[int, int]) -> None:
+    from infer import tiles
+
+    seen = np.zeros(shape, int)
+    for where in tiles(shape, tile=128, overlap=32):
+        seen[where] += 1
+        assert seen[where].shape == tuple(min(side, 128) for side in shape)
+    assert seen.min() > 0
+
+
+def test_tiled_is_blended_without_seams() -> None:
+    """What every tile agrees on comes out as it is."""
+    import torch
+    from infer import tiled
+
+    class Itself(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images * self.one
+
+    image = np.random.default_rng(0).random((301, 173)).astype(np.float32)
+    np.testing.assert_allclose(tiled(Itself(), image, tile=64, overlap=24), image, atol=1e-6)
+
+
+def test_predict_keeps_the_geometry(
+    run: Path, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    """Odd sizes, depths, a z-stack and channels come back as they came; one corrupt file does not
+    keep the others from it."""
+    from predict import main
+
+    rng = np.random.default_rng(0)
+    images = tmp_path / "images"
+    (images / "deep").mkdir(parents=True)
+    grey = rng.integers(0, 256, (97, 131)).astype(np.uint8)
+    tifffile.imwrite(images / "eight bit.v1.tif", grey)
+    tifffile.imwrite(images / "twelve.tif", grey.astype(np.uint16) * 16)
+    tifffile.imwrite(images / "sixteen.TIFF", grey.astype(np.uint16) * 257)
+    tifffile.imwrite(
+        images / "deep" / "stack.tif",
+        rng.integers(0, 4096, (3, 64, 80)).astype(np.uint16),
+        imagej=True,
+        resolution=(4, 4),
+        metadata={"axes": "ZYX", "spacing": 1.0, "unit": "um"},
+    )
+    tifffile.imwrite(
+        images / "two.tif",
+        rng.integers(0, 4096, (2, 40, 50)).astype(np.uint16),
+        imagej=True,
+        metadata={"axes": "CYX"},
+    )
+    whole = (images / "twelve.tif").read_bytes()
+    (images / "cut off.tif").write_bytes(whole[: len(whole) // 2])
+    (images / "no image.tif").write_bytes(b"<html>")
+    out = tmp_path / "masks"
+    arguments = [str(run), str(images), "--out", str(out), "--tile", "64", "--overlap", "16"]
+    assert main(arguments) == 1
+    errors = capfd.readouterr().err
+    assert "cut off.tif: left out" in errors
+    assert "no image.tif: left out" in errors
+    assert "two.tif: left out" in errors
+    assert "--channel 0..1" in errors
+    assert "3 of 7 files were left out" in errors
+    for name in ("eight bit.v1.tif", "twelve.tif", "sixteen.TIFF", "deep/stack.tif"):
+        source = tifffile.imread(images / name)
+        mask = tifffile.imread(out / f"{name}.mask.tif")
+        labels = tifffile.imread(out / f"{name}.instances.tif")
+        assert mask.shape == labels.shape == source.shape
+        assert mask.dtype == np.uint8
+        assert set(np.unique(mask)) <= {0, 255}
+        np.testing.assert_array_equal(labels > 0, mask > 0)
+    with tifffile.TiffFile(out / "deep" / "stack.tif.mask.tif") as file:
+        assert file.series[0].axes == "ZYX"
+        assert file.imagej_metadata["spacing"] == 1.0
+        assert file.pages[0].tags["XResolution"].value == (4, 1)
+    assert main([*arguments[:1], str(images / "two.tif"), "--out", str(out), "--channel", "1"]) == 0
+    assert tifffile.imread(out / "two.tif.mask.tif").shape == (40, 50)
+
+
+def test_depths_give_the_same_mask(run: Path, tmp_path: Path) -> None:
+    from images import read
+    from model import trained
+    from predict import _options, predict
+
+    grey = np.random.default_rng(1).integers(0, 256, (64, 64))
+    options = _options([str(run), "unused", "--tile", "64", "--overlap", "0", "--threshold", "0.4"])
+    module, masks = trained(run / "best.ckpt"), []
+    for dtype, factor in (("uint8", 1), ("uint16", 16), ("uint16", 257)):
+        tifffile.imwrite(tmp_path / "grey.tif", (grey * factor).astype(dtype))
+        masks.append(predict(module, read(tmp_path / "grey.tif"), options)[0])
+    assert (masks[0] == masks[1]).mean() > 0.999
+    assert (masks[0] == masks[2]).mean() > 0.999
+
+
+def test_an_empty_plane_is_not_blown_up(tmp_path: Path) -> None:
+    from images import read
+
+    rng = np.random.default_rng(0)
+    planes = rng.integers(100, 110, (2, 64, 64)).astype(np.uint16)
+    planes[0, 20:40, 20:40] = 3000
+    tifffile.imwrite(tmp_path / "stack.tif", planes)
+    bright, empty = read(tmp_path / "stack.tif").planes()
+    assert bright.max() == 1
+    assert empty.max() < 0.05
+
+
+def test_labels_count_on_through_a_stack(run: Path, tmp_path: Path) -> None:
+    import torch
+    from images import Stack
+    from predict import _options, predict
+
+    class Bright(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images * self.one
+
+    pixels = np.zeros((2, 48, 48), np.uint16)
+    pixels[:, 5:15, 5:15] = pixels[:, 25:40, 25:40] = 2000
+    options = _options([str(run), "unused"])
+    masks, labels = predict(Bright(), Stack(pixels, "ZYX", 4095.0, None, None), options)
+    np.testing.assert_array_equal(masks > 0, pixels > 0)
+    assert [set(np.unique(plane)) for plane in labels] == [{0, 1, 2}, {0, 3, 4}]
+
+
+def test_predict_tells_what_is_not_there(run: Path, tmp_path: Path) -> None:
+    from predict import main
+
+    with pytest.raises(SystemExit, match="Run train"):
+        main([str(tmp_path / "no run"), str(tmp_path)])
+    with pytest.raises(SystemExit, match="No "):
+        main([str(run), str(tmp_path)])
+    assert main([str(run), str(tmp_path / "gone.tif"), "--out", str(tmp_path)]) == 1
+
+
+def test_scripts_end_errors_as_one_line(tmp_path: Path) -> None:
+    done = script("train", "--encoder", "resnet51")
+    assert done.returncode == 1
+    assert done.stderr.startswith("--encoder")
+    assert "Traceback" not in done.stderr
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(tmp_path / "runs")
