@@ -103,7 +103,7 @@ def serve() -> Iterator[Callable[..., str]]:
     def start(folder: Path, handler: type[http.server.BaseHTTPRequestHandler] = Quiet) -> str:
         wanted = functools.partial(handler, directory=folder) if handler is Quiet else handler
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), wanted)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}/"
 

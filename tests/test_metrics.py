@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bmgd_data.metrics import Matches, instance_f1, match, overlaps
+from bmgd_data.metrics import Counts, instance_f1, match, overlaps
 
 
 def row(*runs: tuple[int, int]) -> np.ndarray:
@@ -16,7 +16,7 @@ def row(*runs: tuple[int, int]) -> np.ndarray:
     return np.repeat([label for label, _ in runs], [length for _, length in runs])[None]
 
 
-def brute_force(truth: np.ndarray, prediction: np.ndarray, iou: float) -> Matches:
+def brute_force(truth: np.ndarray, prediction: np.ndarray, iou: float) -> Counts:
     """The definition, over every pair of pixel sets, checking that the matching is unique."""
 
     def instances(mask: np.ndarray) -> list[set[int]]:
@@ -30,7 +30,7 @@ def brute_force(truth: np.ndarray, prediction: np.ndarray, iou: float) -> Matche
         if len(a & b) / len(a | b) > iou
     ]
     assert len({t for t, _ in hits}) == len({p for _, p in hits}) == len(hits)
-    return Matches(len(hits), len(predicted) - len(hits), len(true) - len(hits))
+    return Counts(len(hits), len(predicted) - len(hits), len(true) - len(hits))
 
 
 @st.composite

@@ -71,13 +71,16 @@ def prepare(place: Place, *, download: bool = True, accept_changed: bool = False
     """
     if not accept_changed and (opened := _open_known(place)):
         return opened
+    may_download = download and not home.offline()
+    if place.source.remote and not may_download and not os.path.exists(place.archive):  # noqa: PTH110
+        raise _not_here(place)
     try:
         with home.lock(place.root, f"{place.source.slug}-{place.condition.name}"):
             disk.sweep(place.archive)
             disk.sweep(place.note)
             if not accept_changed and (opened := _open_known(place)):
                 return opened
-            return _make(place, may_download=download and not home.offline(), accept=accept_changed)
+            return _make(place, may_download=may_download, accept=accept_changed)
     except StorageError:
         if not accept_changed and (opened := _open_known(place, noted=False)):
             return opened
