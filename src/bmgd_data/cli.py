@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +14,13 @@ from bmgd_data import __version__, conditions, console, facts, home, report, sou
 from bmgd_data.about import about
 from bmgd_data.console import say
 from bmgd_data.errors import BMGDError
+from bmgd_data.options import (
+    Quiet,
+    Root,
+    Source,
+    Stiffness,
+    valid_source,
+)
 from bmgd_data.prepare import Place, prepare
 
 
@@ -35,24 +41,6 @@ class _Group(TyperGroup):
 app = typer.Typer(cls=_Group, add_completion=False, pretty_exceptions_enable=False)
 
 
-def _valid_source(value: str | None) -> str | None:
-    try:
-        if value is not None:
-            sources.resolve(value)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    return value
-
-
-def _valid_stiffness(values: list[str] | None) -> list[str] | None:
-    wanted = [part for value in values or [] for part in value.split(",")]
-    try:
-        conditions.parse_stiffness(wanted or None)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    return wanted or None
-
-
 def _valid_picture(path: Path) -> Path:
     endings = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
     if path.suffix.lower() not in endings:
@@ -60,38 +48,10 @@ def _valid_picture(path: Path) -> Path:
     return path
 
 
-def _hush(value: bool) -> bool:
-    if value:
-        os.environ["BMGD_QUIET"] = "1"
-    return value
-
-
 def _show_version(value: bool) -> None:
     if value:
         say(f"bmgd-data {__version__}")
         raise typer.Exit
-
-
-Root = Annotated[
-    Path | None,
-    typer.Option(help="Folder that data is kept in. Default: BMGD_HOME, or the user's cache."),
-]
-Source = Annotated[
-    str | None,
-    typer.Option(
-        callback=_valid_source,
-        help="'upstream', 'phantom' (generated data), the base URL of a mirror, or a folder with "
-        "the archives or the unpacked folders. Default: BMGD_SOURCE, or upstream.",
-    ),
-]
-Stiffness = Annotated[
-    list[str] | None,
-    typer.Option(
-        callback=_valid_stiffness,
-        help="Only this one: 250, 950, 1200 or 1800; repeat it, or part by commas, for several.",
-    ),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_hush, help="No progress bars.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -119,7 +79,7 @@ def demo(
     source: Annotated[
         str,
         typer.Option(
-            callback=_valid_source,
+            callback=valid_source,
             help="'phantom:full' generates as many images as the paper counts; takes all that "
             "`bmgd download --source` takes, too.",
         ),
@@ -196,6 +156,39 @@ def verify(
             console.remark(text, "error")
         raise typer.Exit(1)
     say(f"\n{report.verdict(findings)}")
+
+
+@app.command()
+def evaluate(  # noqa: PLR0917 - typer passes them by name
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Holds the predictions as <sample name>.tif or .png, such as 1200Pa/<stem>.tif: "
+            "binary masks, instance labels, or TIFF of probabilities."
+        ),
+    ],
+    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
+    stiffness: Stiffness = None,
+    source: Source = None,
+    root: Root = None,
+    instances: Annotated[
+        str,
+        typer.Option(
+            help="How nuclei are told apart in the masks, and in binary predictions: components, "
+            "watershed or provided."
+        ),
+    ] = "components",
+    _quiet: Quiet = False,
+) -> None:
+    """Score predictions: pixels and nuclei, overall and by stiffness."""
+    from bmgd_data.metrics import Evaluator
+
+    evaluator = Evaluator(split, stiffness, source=source, root=root, instances=instances)
+    evaluator.add_folder(folder)
+    table = evaluator.table()
+    console.show(*table.cells())
+    for note in table.notes:
+        say(note)
 
 
 @app.command()

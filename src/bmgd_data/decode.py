@@ -83,6 +83,21 @@ def labels(data: bytes, path: str) -> NDArray[np.integer[Any]]:
     return pixels
 
 
+def prediction(data: bytes, path: str) -> NDArray[Any]:
+    """Decode what a model has put out: a binary mask, instance labels, or probabilities.
+
+    Unlike a mask it may have no background, and a TIFF may hold floats.
+
+    Returns:
+        (H, W), bool, integer or float as it was stored; of a colour image one integer a colour.
+
+    Raises:
+        DecodeError: Not decodable, or several pages.
+    """
+    pixels, _ = _read(data, path)
+    return _colours_as_labels(pixels) if pixels.ndim == 3 else pixels  # noqa: PLR2004
+
+
 def _read(data: bytes, path: str) -> tuple[NDArray[Any], bool]:
     """The raw pixels, (H, W) or (H, W, channels), and whether they were stored inverted."""
     if not data:
