@@ -10,7 +10,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bmgd_data import __version__, conditions, console, facts, home, report, sources, trust, upkeep
+from bmgd_data import (
+    __version__,
+    conditions,
+    console,
+    facts,
+    home,
+    outputs,
+    report,
+    sources,
+    trust,
+    upkeep,
+)
 from bmgd_data.about import about
 from bmgd_data.console import say
 from bmgd_data.errors import BMGDError
@@ -189,6 +200,10 @@ def evaluate(  # noqa: PLR0917 - typer passes them by name
     console.show(*table.cells())
     for note in table.notes:
         say(note)
+
+
+app.command()(outputs.export)
+app.command()(outputs.tfds)
 
 
 @app.command()

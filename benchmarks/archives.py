@@ -1,0 +1,107 @@
+"""The input: four archives as the source has them, and four with several times their images."""
+
+from __future__ import annotations
+
+import io
+import lzma
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from bmgd_data import Reader, disk, facts, sources
+from bmgd_data.archive import Archive
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FLIPS: Final = (
+    (slice(None), slice(None)),
+    (slice(None), slice(None, None, -1)),
+    (slice(None, None, -1), slice(None)),
+    (slice(None, None, -1), slice(None, None, -1)),
+)
+_OFFSET: Final = 7
+"""Grey values by which every next four flips are brighter."""
+_LEAST_DICTIONARY: Final = 1 << 18  # of preset 0
+
+
+def single(source: str, work: Path) -> Path:
+    """A folder with the four archives of the source, generated if it is a phantom."""
+    resolved = sources.resolve(source)
+    if resolved.kind == "folder":
+        return Path(resolved.location)
+    if resolved.kind != "phantom":
+        raise ValueError(f"The source {source!r} is neither a folder nor a phantom.")
+    from bmgd_data import phantom
+
+    folder = work / "archives" / resolved.slug
+    folder.mkdir(parents=True, exist_ok=True)
+    for condition in facts.CONDITIONS:
+        path = folder / condition.archive
+        if not path.is_file():
+            with disk.staged_file(path) as partial:
+                phantom.write_archive(resolved.phantom, condition, partial)
+    return folder
+
+
+def multiplied(origin: Path, times: int, work: Path) -> Path:
+    """A folder with archives of `times` as many images, each with content of its own.
+
+    An image comes as it is, mirrored, upside down, turned by 180 degrees, and again so with other
+    grey values, within the range of its bit depth; its mask moves along.
+
+    Args:
+        origin: A folder with four archives.
+        times: How many images become of one.
+        work: Where to write; what is there from an earlier run is used again.
+    """
+    reader = Reader("all", source=origin, root=work / "origin")
+    folder = work / "archives" / f"{reader.digest[:12]}-x{times}"
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [c for c in facts.CONDITIONS if not (folder / c.archive).is_file()]
+    with ThreadPoolExecutor() as pool:  # lzma lets other threads run
+        list(pool.map(lambda c: _multiply(origin, work, c, times, folder / c.archive), missing))
+    return folder
+
+
+def _multiply(origin: Path, work: Path, condition: Any, times: int, path: Path) -> None:
+    import py7zr
+
+    reader = Reader("all", condition.pa, source=origin, root=work / "origin")
+    inside = condition.archive.removesuffix(".7z")
+    ceiling = reader.full_scales[condition.pa]
+    # Quick to write, and as much memory to decode as the source's, so that builds are comparable.
+    dictionary = max(Archive(origin / condition.archive).dictionary_bytes, _LEAST_DICTIONARY)
+    packed = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": dictionary}]
+    with (
+        disk.staged_file(path) as partial,
+        py7zr.SevenZipFile(partial, "w", filters=packed) as seven,
+    ):
+        for folder in ("image", "mask"):  # one after the other, as a solid archive has them
+            for sample in reader:
+                stem = sample["name"].split("/", 1)[1]
+                for variant in range(times):
+                    pixels = _variant(sample[folder], variant, ceiling)
+                    _add(seven, f"{inside}/{folder}/{stem}_{variant}.tif", pixels)
+
+
+def _variant(pixels: NDArray[Any], variant: int, ceiling: int) -> NDArray[Any]:
+    brighter, flip = divmod(variant, len(_FLIPS))
+    flipped = np.ascontiguousarray(pixels[_FLIPS[flip]])
+    if flipped.dtype == np.bool_:
+        return flipped * np.uint8(255)
+    offset = np.uint16(_OFFSET * brighter)
+    raised: NDArray[np.uint16] = np.minimum(flipped, np.uint16(ceiling) - offset) + offset
+    return raised
+
+
+def _add(seven: Any, member: str, pixels: NDArray[Any]) -> None:
+    import tifffile
+
+    # py7zr keeps every buffer until the archive is closed; closing the buffer frees its bytes.
+    with io.BytesIO() as buffer:
+        tifffile.imwrite(buffer, pixels, photometric="minisblack", metadata=None)
+        buffer.seek(0)
+        seven.writef(buffer, member)

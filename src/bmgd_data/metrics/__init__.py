@@ -1,0 +1,58 @@
+"""How well predictions agree with the masks: the paper's pixel scores, and scores of instances.
+
+One rule for what is empty, everywhere: where there is nothing to find and nothing is found, a score
+is 1.0, which is perfect agreement (NaN would spoil every mean that it enters); else a quotient of
+zero by zero, such as the precision of a model that found nothing of what is there, is 0.0.
+"""
+
+from __future__ import annotations
+
+from bmgd_data.metrics.counts import Counts
+from bmgd_data.metrics.evaluator import Evaluator
+from bmgd_data.metrics.instance import (
+    IOU_THRESHOLDS,
+    AtIoU,
+    InstanceCounts,
+    InstanceQuality,
+    InstanceScores,
+    count_instances,
+    instance_f1,
+    instance_scores,
+    match,
+)
+from bmgd_data.metrics.overlap import Overlaps, overlaps
+from bmgd_data.metrics.pixel import (
+    PixelCounts,
+    PixelQuality,
+    PixelScores,
+    SoftQuality,
+    count_pixels,
+    pixel_scores,
+)
+from bmgd_data.metrics.table import ImageCounts, Row, Table, tabulate
+
+__all__ = [
+    "IOU_THRESHOLDS",
+    "AtIoU",
+    "Counts",
+    "Evaluator",
+    "ImageCounts",
+    "InstanceCounts",
+    "InstanceQuality",
+    "InstanceScores",
+    "Overlaps",
+    "PixelCounts",
+    "PixelQuality",
+    "PixelScores",
+    "Row",
+    "SoftQuality",
+    "Table",
+    "count_instances",
+    "count_pixels",
+    "instance_f1",
+    "instance_scores",
+    "match",
+    "overlaps",
+    "pixel_scores",
+    "tabulate",
+]

@@ -1,0 +1,214 @@
+"""Scores of predictions for one split of the data, overall and by stiffness."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from bmgd_data import facts
+from bmgd_data.instances import DERIVED
+from bmgd_data.metrics import folder as folders
+from bmgd_data.metrics.instance import InstanceCounts, count_instances
+from bmgd_data.metrics.pixel import BATCH_SIZE, THRESHOLD, PixelCounts, count_pixels
+from bmgd_data.metrics.table import ImageCounts, Table, tabulate
+from bmgd_data.progress import bar
+from bmgd_data.reader import Reader
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from bmgd_data.conditions import Stiffness
+    from bmgd_data.reader import Sample
+
+_BINARY, _LABELS = "binary", "labels"
+
+_NO_MASK_METHOD: Final = "watershed"
+"""For binary predictions where the data's own instances are provided, not derived from masks:
+touching nuclei are then apart in the truth."""
+
+
+class Evaluator:
+    """Compares predictions with one split of the data: the same samples, names and order as Reader.
+
+    A prediction is an (H, W) array of
+
+    - bool, or floats: a binary mask, or probabilities from 0 to 1. Its instances are derived by
+      the method that the Reader derives the true ones by (by watershed where those are
+      "provided");
+    - integers: instance labels, 0 for background. Where no prediction has more than one value
+      besides 0 (0/1, 0/255), all of them are binary masks.
+
+    What is kept of an image are its counts, about a kilobyte.
+
+    Args:
+        split: "train", "val" (also "validation"), "test" or "all".
+        stiffness: None for all four, or one or several, as for Reader.
+        threshold: Probabilities greater than this are foreground.
+        batch_size: Images a batch, in the Reader's order, of the soft scores.
+        reader: What else Reader takes: root, source, download, scheme, instances.
+
+    Raises:
+        ValueError: An argument that is not understood, or the split is empty.
+        BMGDError: The data cannot be had; see Reader.
+
+    Example:
+        >>> from bmgd_data import Reader
+        >>> from bmgd_data.metrics import Evaluator
+        >>> evaluator = Evaluator("test", stiffness="1200Pa", source="phantom")
+        >>> for sample in Reader("test", stiffness="1200Pa", source="phantom"):
+        ...     evaluator.add(sample["name"], sample["image"] > 1000)
+        >>> 0 < evaluator.table().part("1200Pa").pixels.pooled.f1 < 1
+        True
+    """
+
+    def __init__(
+        self,
+        split: str = "test",
+        stiffness: Stiffness | Iterable[Stiffness] | None = None,
+        *,
+        threshold: float = THRESHOLD,
+        batch_size: int = BATCH_SIZE,
+        **reader: Any,
+    ) -> None:
+        self.reader = Reader(split, stiffness, **reader)
+        if not len(self.reader):
+            raise ValueError(f"The split {split!r} holds no images, so there is nothing to score.")
+        own = self.reader.instance_method
+        self.method = own if own in DERIVED else _NO_MASK_METHOD
+        self.threshold = threshold
+        self.batch_size = batch_size
+        self._row = {name: row for row, name in enumerate(self.reader.names)}
+        self._counted: dict[str, _Counted] = {}
+
+    def add(self, name: str, prediction: NDArray[Any]) -> None:
+        """Score the prediction for one sample.
+
+        Args:
+            name: The sample's name, such as "1200Pa/<stem>".
+            prediction: (H, W), of the sample's shape; see the class.
+
+        Raises:
+            ValueError: There is no such sample in the split, it was added before, or the
+                prediction does not fit it.
+        """
+        if name not in self._row:
+            raise ValueError(
+                f"{name!r} is no sample of split {self.reader.split!r}. Its names look like "
+                f"{self.reader.names[0]!r}; see Reader(...).names."
+            )
+        if name in self._counted:
+            raise ValueError(f"{name!r} was added before. Make a new Evaluator to score again.")
+        self._counted[name] = self._count(self.reader[self._row[name]], prediction)
+
+    def add_folder(self, folder: str | os.PathLike[str]) -> None:
+        """Score the predictions for all samples, which lie in a folder.
+
+        The prediction for a sample is ``<folder>/<sample name>.tif`` (or .tiff, .png), such as
+        ``1200Pa/<stem>.tif``; probabilities can only be given as TIFF of floats. The folders of
+        stiffnesses that were not asked for are left alone.
+
+        Args:
+            folder: Where they lie.
+
+        Raises:
+            ValueError: Predictions are missing, are of no sample, are there twice, cannot be read
+                or do not fit their samples; one message lists them all, and none was added.
+        """
+        if self._counted:
+            raise ValueError("Predictions were added before. Make a new Evaluator to score again.")
+        asked = {condition.name for condition in self.reader.conditions}
+        elsewhere = {condition.name for condition in facts.CONDITIONS} - asked
+        paths, problems = folders.find(Path(folder), self._row, elsewhere)
+        counted, bad = {}, []
+        with bar("scoring", len(paths)) as progress:
+            for name, path in paths.items():
+                try:
+                    counted[name] = self._count(self.reader[self._row[name]], folders.read(path))
+                except ValueError as error:
+                    bad.append(str(error))
+                progress(1)
+        if bad:
+            problems.append(f"{len(bad)} do not fit their samples:")
+            problems += [f"  {text}" for text in bad[: folders.SHOWN]]
+            problems += [f"  and {len(bad) - folders.SHOWN} more"] * (len(bad) > folders.SHOWN)
+        if problems:
+            raise ValueError("\n".join([f"{folder} cannot be scored:", *problems]))
+        self._counted = counted
+
+    def table(self) -> Table:
+        """Scores of each stiffness and of all.
+
+        Raises:
+            ValueError: Predictions are missing; the message lists them.
+        """
+        if missing := [name for name in self._row if name not in self._counted]:
+            raise ValueError(
+                f"{len(missing)} of {len(self._row)} predictions are missing: "
+                f"{folders.listed(missing)}. Add one for each sample of the split."
+            )
+        counted = [self._counted[name] for name in self._row]
+        reading = _LABELS if any(image.surely_labels for image in counted) else _BINARY
+        parts = [f"{pa}Pa" for pa in self.reader.stiffness_pa]
+        return tabulate(
+            (
+                ImageCounts(part, image.pixels, image.read_as(reading))
+                for part, image in zip(parts, counted, strict=True)
+            ),
+            batch_size=self.batch_size,
+            notes=self._notes(counted, reading),
+        )
+
+    def _count(self, sample: Sample, prediction: NDArray[Any]) -> _Counted:
+        predicted, where = np.asarray(prediction), sample["name"]
+        pixels = count_pixels(sample["mask"], predicted, self.threshold, where=where)
+        instances = {}
+        several = False
+        if predicted.dtype.kind in "iu":
+            instances[_LABELS] = count_instances(sample["instances"], predicted, where=where)
+            several = instances[_LABELS].found > 1
+        if not several:
+            mask = predicted > (self.threshold if predicted.dtype.kind == "f" else 0)
+            derived = DERIVED[self.method](mask)
+            instances[_BINARY] = count_instances(sample["instances"], derived, where=where)
+        return _Counted(pixels, instances)
+
+    def _notes(self, counted: list[_Counted], reading: str) -> list[str]:
+        labelled = sum(reading in image.instances for image in counted if reading == _LABELS)
+        derived = len(counted) - labelled
+        ways = [f"{labelled} given as labels"] * (labelled > 0)
+        ways += [f"{derived} binary, instances by {self.method}"] * (derived > 0)
+        reader = self.reader
+        data = f"Data: split {reader.split!r} ({reader.scheme}) of {reader.source.label}, version"
+        return [
+            f"{data} {reader.digest[:12]}; true instances: {reader.instance_method}.",
+            f"Predictions: {'; '.join(ways)}. Foreground: labels, or above {self.threshold:g}.",
+            *_READINGS,
+        ]
+
+
+_READINGS: Final = (
+    "Pooled: counts summed over all images, then divided; the paper's table is such a score.",
+    "Per image: mean of the images' own scores.",
+    "Soft: as the Keras package segmentation_models has it; no threshold for probabilities.",
+    "Instances match above an IoU of 0.5; AP is TP / (TP + FP + FN).",
+    "Where there is nothing to find and nothing is found, a score is 100.",
+)
+
+
+class _Counted(NamedTuple):
+    """What one image adds, in each reading that its prediction allows."""
+
+    pixels: PixelCounts
+    instances: dict[str, InstanceCounts]
+
+    @property
+    def surely_labels(self) -> bool:
+        return _BINARY not in self.instances
+
+    def read_as(self, reading: str) -> InstanceCounts:
+        return self.instances.get(reading) or next(iter(self.instances.values()))

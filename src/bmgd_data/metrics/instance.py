@@ -1,0 +1,270 @@
+"""How well predicted instances agree with the true ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from bmgd_data.metrics.counts import Counts, mean, paired, ratio
+from bmgd_data.metrics.overlap import Overlaps, overlaps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    Labels = NDArray[np.integer[Any]]
+
+IOU_THRESHOLDS: Final = tuple(percent / 100 for percent in range(50, 100, 5))
+"""0.5 to 0.95 in steps of 0.05, as in the Data Science Bowl 2018 and in COCO."""
+
+
+def instance_scores(truth: Iterable[Labels], prediction: Iterable[Labels]) -> InstanceScores:
+    """Every score of instances, over any number of images.
+
+    Args:
+        truth: True instance masks, one (H, W) integer array an image: 0 is background, each other
+            value one instance. Labels need not be consecutive. An (N, H, W) array does, or any
+            iterable; images are drawn one at a time.
+        prediction: Predicted instance masks, in the same order and of the same shapes. A label
+            need not equal that of the true instance.
+
+    Returns:
+        The scores, pooled over all instances and as means over the images.
+
+    Raises:
+        ValueError: There is no image at all; one side has fewer images; or an image, named by its
+            index, is not two-dimensional, not of integers, has a negative label, or differs in
+            shape.
+    """
+    return score_instances(
+        [
+            count_instances(true, predicted, where=where)
+            for where, true, predicted in paired(truth, prediction)
+        ]
+    )
+
+
+def instance_f1(
+    truth: Iterable[Labels], prediction: Iterable[Labels], *, iou: float = 0.5
+) -> float:
+    """Pooled instance F1 = 2TP / (2TP + FP + FN) over all images.
+
+    A true and a predicted instance match if their intersection over union is greater than ``iou``.
+    Above one half each instance can match at most one other, so the matching is unique and needs
+    no assignment solver (Kirillov et al. 2019, Panoptic Segmentation, doi 10.1109/CVPR.2019.00963;
+    the F1 is their recognition quality). Equality is no match. TP, FP and FN are summed over the
+    images before the division, so an image weighs as much as it has instances, and an image that
+    is empty in both weighs nothing.
+
+    Args:
+        truth: True instance masks, as for :func:`instance_scores`.
+        prediction: Predicted instance masks, likewise.
+        iou: The intersection over union that a match must exceed, in [0.5, 1).
+
+    Returns:
+        The score, from 0 to 1. It is 1.0 where no image holds an instance in either: nothing was
+        missed and nothing invented, which is perfect agreement, and NaN would spoil every mean
+        that it enters.
+
+    Raises:
+        ValueError: ``iou`` is out of range, or as for :func:`instance_scores`.
+    """
+    return Counts.pooled(
+        match(true, predicted, iou, where=where)
+        for where, true, predicted in paired(truth, prediction)
+    ).f1
+
+
+def match(
+    truth: Labels, prediction: Labels, iou: float = 0.5, *, where: str = "The image"
+) -> Counts:
+    """Match the instances of one image one-to-one at intersection over union > ``iou``.
+
+    Args:
+        truth: True instance mask, (H, W), integer, 0 is background.
+        prediction: Predicted instance mask, likewise.
+        iou: The intersection over union that a match must exceed, in [0.5, 1).
+        where: What error messages call the image.
+
+    Raises:
+        ValueError: As for :func:`instance_f1`.
+    """
+    if not 0.5 <= iou < 1:  # noqa: PLR2004 - one half is what makes the matching unique
+        raise ValueError(f"iou is {iou}; it must be at least 0.5 and below 1.")
+    pairs = overlaps(truth, prediction, where=where)
+    tp = int(np.count_nonzero(pairs.iou > iou))
+    return Counts(tp, fp=pairs.prediction_area.size - tp, fn=pairs.truth_area.size - tp)
+
+
+class InstanceCounts(NamedTuple):
+    """What the instances of one image, or of several together, add to the scores."""
+
+    true: int  #: true instances
+    found: int  #: predicted instances
+    tp: tuple[int, ...]  #: pairs whose IoU is greater than each of `IOU_THRESHOLDS`
+    matched_iou: float  #: sum of the IoU of the pairs above 0.5
+    aji_intersection: int  #: pixels; see `InstanceQuality.aji`
+    aji_union: int  #: pixels
+
+    def at(self, number: int) -> Counts:
+        """The counts at ``IOU_THRESHOLDS[number]``."""
+        tp = self.tp[number]
+        return Counts(tp, self.found - tp, self.true - tp)
+
+    @classmethod
+    def pooled(cls, counts: Iterable[InstanceCounts]) -> InstanceCounts:
+        """Sum up the counts of several images, so that each weighs as much as it holds."""
+        true, found, tp, *areas = zip(*counts, strict=True)
+        return cls(sum(true), sum(found), tuple(map(sum, zip(*tp, strict=True))), *map(sum, areas))
+
+
+def count_instances(
+    truth: Labels, prediction: Labels, *, where: str = "The image"
+) -> InstanceCounts:
+    """Count what one image adds to the scores of instances.
+
+    Args:
+        truth: True instance mask, (H, W), integer, 0 is background.
+        prediction: Predicted instance mask, likewise.
+        where: What error messages call the image.
+
+    Raises:
+        ValueError: A mask is not two-dimensional, not of integers, has a negative label, or
+            differs in shape from the other.
+    """
+    pairs = overlaps(truth, prediction, where=where)
+    iou = pairs.iou
+    return InstanceCounts(
+        true=pairs.truth_area.size,
+        found=pairs.prediction_area.size,
+        tp=tuple(int(np.count_nonzero(iou > threshold)) for threshold in IOU_THRESHOLDS),
+        matched_iou=float(iou[iou > IOU_THRESHOLDS[0]].sum()),
+        **_aggregated(pairs),
+    )
+
+
+def _aggregated(pairs: Overlaps) -> dict[str, int]:
+    """Intersection and union that the AJI sums up, by Kumar's algorithm 1."""
+    # Per true instance the pair of highest IoU; the sort is stable, so the lower label wins a tie.
+    order = np.lexsort((-pairs.iou, pairs.truth_index))
+    chosen, first = np.unique(pairs.truth_index[order], return_index=True)
+    best = order[first]
+    missed = np.delete(pairs.truth_area, chosen)
+    unused = np.delete(pairs.prediction_area, pairs.prediction_index[best])
+    return {
+        "aji_intersection": int(pairs.intersection[best].sum()),
+        "aji_union": int(pairs.union[best].sum() + missed.sum() + unused.sum()),
+    }
+
+
+class InstanceQuality(NamedTuple):
+    """Scores of instances, each from 0 to 1; matches have an IoU greater than 0.5 if not said.
+
+    Public implementations differ in what counts as a match where the IoU equals the threshold:
+    StarDist and Cellpose take it, Kirillov et al. and this package do not.
+    """
+
+    f1: float
+    """2TP / (2TP + FP + FN)."""
+    precision: float
+    """TP / (TP + FP)."""
+    recall: float
+    """TP / (TP + FN)."""
+    ap50: float
+    """TP / (TP + FP + FN): the average precision of the Data Science Bowl 2018 (Caicedo et al.
+    2019, doi 10.1038/s41592-019-0612-7) and of StarDist and Cellpose; no area under a curve."""
+    ap75: float
+    """The same for matches with an IoU greater than 0.75."""
+    ap: float
+    """The same, averaged over `IOU_THRESHOLDS`."""
+    sq: float
+    """Segmentation quality, the mean IoU of the matches (Kirillov et al. 2019, doi
+    10.1109/CVPR.2019.00963)."""
+    rq: float
+    """Recognition quality, TP / (TP + FP/2 + FN/2), which is the F1 (the same source)."""
+    pq: float
+    """Panoptic quality, SQ times RQ, of the one class "nucleus" (the same source)."""
+    aji: float
+    """Aggregated Jaccard index (Kumar et al. 2017, doi 10.1109/TMI.2017.2677499, algorithm 1):
+    each true instance takes the predicted one of highest IoU, which may serve several; their
+    intersections are divided by their unions plus the areas of all instances left over. Of two
+    equal IoU the lower label is taken. A true instance that overlaps none is left over. HoVer-Net's
+    get_fast_aji is this score; Cellpose's aggregated_jaccard_index is another, and higher."""
+
+    @classmethod
+    def of(cls, counts: InstanceCounts) -> InstanceQuality:
+        """Turn counts into scores."""
+        half, empty = counts.at(0), counts.true + counts.found == 0
+        jaccards = [counts.at(number).jaccard for number in range(len(IOU_THRESHOLDS))]
+        sq = ratio(counts.matched_iou, half.tp, empty=empty)
+        return cls(
+            f1=half.f1,
+            precision=half.precision,
+            recall=half.recall,
+            ap50=half.jaccard,
+            ap75=jaccards[IOU_THRESHOLDS.index(0.75)],
+            ap=float(np.mean(jaccards)),
+            sq=sq,
+            rq=half.f1,
+            pq=sq * half.f1,
+            aji=ratio(counts.aji_intersection, counts.aji_union, empty=empty),
+        )
+
+
+class AtIoU(NamedTuple):
+    """Pooled scores of instances whose matches have an IoU greater than `iou`."""
+
+    iou: float
+    f1: float
+    precision: float
+    recall: float
+    ap: float  #: TP / (TP + FP + FN)
+
+
+class InstanceScores(NamedTuple):
+    """What :func:`instance_scores` gives."""
+
+    nuclei: int
+    """True instances."""
+    found: int
+    """Predicted instances."""
+    pooled: InstanceQuality
+    """Counts summed over the images before they are divided."""
+    image: InstanceQuality
+    """Means of the images' own scores. An image that is empty in both counts, with 1.0."""
+    by_iou: tuple[AtIoU, ...]
+    """Pooled, at each of `IOU_THRESHOLDS`."""
+    image_by_iou: tuple[AtIoU, ...]
+    """Means of the images' own scores, at each of `IOU_THRESHOLDS`."""
+    count_error: float
+    """Mean over the images of | predicted - true instances |."""
+    count_bias: float
+    """Mean over the images of predicted - true instances."""
+
+
+def score_instances(counts: Sequence[InstanceCounts]) -> InstanceScores:
+    """Turn the counts of at least one image into scores."""
+    total = InstanceCounts.pooled(counts)
+    surplus = [image.found - image.true for image in counts]
+    return InstanceScores(
+        nuclei=total.true,
+        found=total.found,
+        pooled=InstanceQuality.of(total),
+        image=InstanceQuality(*mean(map(InstanceQuality.of, counts))),
+        by_iou=_by_iou([total]),
+        image_by_iou=_by_iou(counts),
+        count_error=float(np.mean(np.abs(surplus))),
+        count_bias=float(np.mean(surplus)),
+    )
+
+
+def _by_iou(counts: Sequence[InstanceCounts]) -> tuple[AtIoU, ...]:
+    """Means over `counts` at each threshold."""
+
+    def at(number: int, iou: float) -> AtIoU:
+        each = [image.at(number) for image in counts]
+        return AtIoU(iou, *mean((c.f1, c.precision, c.recall, c.jaccard) for c in each))
+
+    return tuple(at(number, iou) for number, iou in enumerate(IOU_THRESHOLDS))

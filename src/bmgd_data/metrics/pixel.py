@@ -1,0 +1,178 @@
+"""How well predicted foreground agrees with the true one, pixel by pixel, in three readings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from bmgd_data.metrics.counts import Counts, mean, paired, plane, same_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+THRESHOLD: Final = 0.5
+BATCH_SIZE: Final = 8
+"""The paper does not tell its own."""
+
+_SMOOTH: Final = 1e-5
+
+
+def pixel_scores(
+    truth: Iterable[Array],
+    prediction: Iterable[Array],
+    *,
+    threshold: float = THRESHOLD,
+    batch_size: int = BATCH_SIZE,
+) -> PixelScores:
+    """F1 and IoU of the foreground, over any number of images, in three readings.
+
+    Args:
+        truth: True masks, one (H, W) array an image, bool, or of integers where all but 0 is
+            foreground. An (N, H, W) array does, or any iterable; images are drawn one at a time.
+        prediction: Predicted masks, in the same order and of the same shapes: bool, integers of
+            which all but 0 are foreground, or floats, which are probabilities from 0 to 1.
+        threshold: Probabilities greater than this are foreground.
+        batch_size: Images a batch, in the order given, for the soft reading; the last may hold
+            fewer.
+
+    Returns:
+        The scores, pooled, as means over the images, and soft.
+
+    Raises:
+        ValueError: ``batch_size`` is below 1; there is no image at all; one side has fewer images;
+            or an image, named by its index, is not two-dimensional, is of another type, differs in
+            shape, or holds values that are no probabilities.
+    """
+    return score_pixels(
+        [
+            count_pixels(true, predicted, threshold, where=where)
+            for where, true, predicted in paired(truth, prediction)
+        ],
+        batch_size,
+    )
+
+
+class PixelCounts(NamedTuple):
+    """What the pixels of one image add to the scores."""
+
+    hard: Counts  #: after the threshold
+    shared: float  #: sum over the pixels of truth times probability
+    predicted: float  #: sum of the probability
+    true: float  #: foreground pixels of the truth
+
+
+def count_pixels(
+    truth: Array, prediction: Array, threshold: float = THRESHOLD, *, where: str = "The image"
+) -> PixelCounts:
+    """Count what one image adds to the scores of pixels.
+
+    Args:
+        truth: True mask, (H, W), bool, or of integers where all but 0 is foreground.
+        prediction: Predicted mask, likewise, or floats, which are probabilities from 0 to 1.
+        threshold: Probabilities greater than this are foreground.
+        where: What error messages call the image.
+
+    Raises:
+        ValueError: One is not two-dimensional, is of another type, differs in shape from the
+            other, or holds values that are no probabilities.
+    """
+    true = _foreground(truth, f"{where}: truth")
+    predicted = plane(prediction, f"{where}: prediction")
+    same_shape(true, predicted, where)
+    if predicted.dtype.kind == "f":
+        chance = predicted
+        within = (chance >= 0) & (chance <= 1)  # False for NaN
+        if not within.all():
+            raise ValueError(
+                f"{where}: prediction has the value {chance[~within][0]}, and floats must be "
+                "probabilities from 0 to 1. Apply the sigmoid first; give labels as integers."
+            )
+        found = chance > threshold
+    else:
+        chance = found = _foreground(predicted, f"{where}: prediction")
+    tp, positive, relevant = (int(np.count_nonzero(each)) for each in (true & found, found, true))
+    return PixelCounts(
+        Counts(tp, positive - tp, relevant - tp),
+        shared=float(chance[true].sum(dtype=np.float64)),
+        predicted=float(chance.sum(dtype=np.float64)),
+        true=float(relevant),
+    )
+
+
+def _foreground(mask: Array, what: str) -> NDArray[np.bool_]:
+    array = plane(mask, what)
+    if array.dtype.kind not in "bui":
+        raise ValueError(f"{what} has dtype {array.dtype}, not bool or integer.")
+    nonzero: NDArray[np.bool_] = array != 0
+    return nonzero
+
+
+class PixelQuality(NamedTuple):
+    """Scores of the foreground, each from 0 to 1."""
+
+    f1: float  #: 2TP / (2TP + FP + FN)
+    iou: float  #: TP / (TP + FP + FN)
+    precision: float  #: TP / (TP + FP)
+    recall: float  #: TP / (TP + FN)
+
+    @classmethod
+    def of(cls, counts: Counts) -> PixelQuality:
+        """Turn counts into scores."""
+        return cls(counts.f1, counts.jaccard, counts.precision, counts.recall)
+
+
+class SoftQuality(NamedTuple):
+    """Scores with probabilities in place of a threshold."""
+
+    f1: float
+    iou: float
+
+
+class PixelScores(NamedTuple):
+    """What :func:`pixel_scores` gives: the same name, three readings.
+
+    In each row of the paper's table IoU = F1 / (2 - F1) to rounding. That holds where counts are
+    pooled before they are divided; of means over images it would not. Soft scores come near it,
+    as batches are much alike.
+    """
+
+    pooled: PixelQuality
+    """Counts summed over all pixels of all images, then divided. Compare the paper with this."""
+    image: PixelQuality
+    """Means of the images' own scores. An image that is empty in both counts, with 1.0."""
+    soft: SoftQuality
+    """What the Keras package segmentation_models computes by default (f_score and iou_score of its
+    base/functional.py): with g the truth, p the probability and sums over a batch, F1 =
+    (2 Σgp + e) / (Σp + Σg + e) and IoU = (Σgp + e) / (Σp + Σg - Σgp + e), e = 1e-5; then the mean
+    over the batches, each of the same weight. A batch that is empty in both has 1.0. Of binary
+    predictions it is the score of each batch after the threshold."""
+
+
+def score_pixels(counts: Sequence[PixelCounts], batch_size: int) -> PixelScores:
+    """Turn the counts of at least one image into scores.
+
+    Raises:
+        ValueError: ``batch_size`` is below 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; it must be at least 1.")
+    batches = [counts[start : start + batch_size] for start in range(0, len(counts), batch_size)]
+    return PixelScores(
+        pooled=PixelQuality.of(Counts.pooled(image.hard for image in counts)),
+        image=PixelQuality(*mean(PixelQuality.of(image.hard) for image in counts)),
+        soft=SoftQuality(*mean(map(_soft, batches))),
+    )
+
+
+def _soft(batch: Sequence[PixelCounts]) -> SoftQuality:
+    _, shared, predicted, true = zip(*batch, strict=True)
+    both, either = sum(shared), sum(predicted) + sum(true)
+    return SoftQuality(
+        f1=(2 * both + _SMOOTH) / (either + _SMOOTH),
+        iou=(both + _SMOOTH) / (either - both + _SMOOTH),
+    )

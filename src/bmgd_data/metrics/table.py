@@ -1,0 +1,145 @@
+"""Scores of parts of a data set, as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from bmgd_data.metrics.instance import InstanceCounts, InstanceScores, score_instances
+from bmgd_data.metrics.pixel import BATCH_SIZE, PixelCounts, PixelScores, score_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+ALL: Final = "all"
+"""What the row over all parts is called."""
+
+
+class ImageCounts(NamedTuple):
+    """What one image adds to the table."""
+
+    part: str
+    """The part of the data that it belongs to, such as "1200Pa"."""
+    pixels: PixelCounts
+    instances: InstanceCounts
+
+
+def tabulate(
+    images: Iterable[ImageCounts], *, batch_size: int = BATCH_SIZE, notes: Iterable[str] = ()
+) -> Table:
+    """Turn the counts of images into scores of each part, and of all.
+
+    Args:
+        images: In the order that batches of the soft scores are to be made of.
+        batch_size: Images a batch of the soft scores.
+        notes: What is to be known about the scores, a sentence each.
+
+    Raises:
+        ValueError: There is no image, ``batch_size`` is below 1, or a part is called "all".
+    """
+    counted = list(images)
+    parts = dict.fromkeys(image.part for image in counted)
+    if not counted or ALL in parts:
+        raise ValueError(f"Nothing to score, or a part called {ALL!r}. Give images of named parts.")
+    rows = []
+    for part in (*parts, ALL):
+        chosen = [image for image in counted if part in (image.part, ALL)]
+        pixels = score_pixels([image.pixels for image in chosen], batch_size)
+        instances = score_instances([image.instances for image in chosen])
+        rows.append(Row(part, len(chosen), pixels, instances))
+    return Table(tuple(rows), batch_size, tuple(notes))
+
+
+class Row(NamedTuple):
+    """The scores of one part."""
+
+    part: str
+    images: int
+    pixels: PixelScores
+    instances: InstanceScores
+
+
+class Table(NamedTuple):
+    """Scores by part, "all" last."""
+
+    rows: tuple[Row, ...]
+    batch_size: int
+    """Images a batch of the soft scores."""
+    notes: tuple[str, ...]
+
+    def part(self, name: str) -> Row:
+        """The row of a part, or of "all".
+
+        Raises:
+            ValueError: There is no such part.
+        """
+        for row in self.rows:
+            if row.part == name:
+                return row
+        raise ValueError(f"No part {name!r}. Valid: {', '.join(repr(r.part) for r in self.rows)}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, lists and dicts, as JSON takes them: `scores` by part, and `notes`."""
+        return {
+            "scores": {row.part: _plain(row) for row in self.rows},
+            "batch_size": self.batch_size,
+            "notes": list(self.notes),
+        }
+
+    def cells(self) -> tuple[list[str], list[list[str]]]:
+        """Titles, and a line a score with a column a part; ratios in percent, as in the paper.
+
+        A leading ">" in a title sets the column flush right.
+        """
+        lines = [
+            [label.format(batch_size=self.batch_size), *(show(row) for row in self.rows)]
+            for label, show in _LINES
+        ]
+        return ["score, ratios in %", *(f">{row.part}" for row in self.rows)], lines
+
+    def to_markdown(self) -> str:
+        """A Markdown table, a column a part, and the notes as a list below it."""
+        titles, lines = self.cells()
+        heads = [title.lstrip(">") for title in titles]
+        rule = ["---:" if title.startswith(">") else "---" for title in titles]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in (heads, rule, *lines))
+        return "\n".join([table, "", *(f"- {note}" for note in self.notes)]).rstrip() + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "_asdict"):
+        return {name: _plain(each) for name, each in value._asdict().items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _percent(score: Callable[[Row], float]) -> Callable[[Row], str]:
+    return lambda row: f"{100 * score(row):.2f}"
+
+
+_LINES: Final[tuple[tuple[str, Callable[[Row], str]], ...]] = (
+    ("images", lambda row: str(row.images)),
+    ("nuclei", lambda row: str(row.instances.nuclei)),
+    ("nuclei predicted", lambda row: str(row.instances.found)),
+    ("pixel F1, pooled", _percent(lambda row: row.pixels.pooled.f1)),
+    ("pixel IoU, pooled", _percent(lambda row: row.pixels.pooled.iou)),
+    ("pixel precision, pooled", _percent(lambda row: row.pixels.pooled.precision)),
+    ("pixel recall, pooled", _percent(lambda row: row.pixels.pooled.recall)),
+    ("pixel F1, per image", _percent(lambda row: row.pixels.image.f1)),
+    ("pixel IoU, per image", _percent(lambda row: row.pixels.image.iou)),
+    ("pixel F1, soft, batches of {batch_size}", _percent(lambda row: row.pixels.soft.f1)),
+    ("pixel IoU, soft, batches of {batch_size}", _percent(lambda row: row.pixels.soft.iou)),
+    ("instance F1 = RQ, pooled", _percent(lambda row: row.instances.pooled.f1)),
+    ("instance precision, pooled", _percent(lambda row: row.instances.pooled.precision)),
+    ("instance recall, pooled", _percent(lambda row: row.instances.pooled.recall)),
+    ("instance AP at 0.5, pooled", _percent(lambda row: row.instances.pooled.ap50)),
+    ("instance AP at 0.75, pooled", _percent(lambda row: row.instances.pooled.ap75)),
+    ("instance AP 0.5:0.95, pooled", _percent(lambda row: row.instances.pooled.ap)),
+    ("SQ, pooled", _percent(lambda row: row.instances.pooled.sq)),
+    ("PQ, pooled", _percent(lambda row: row.instances.pooled.pq)),
+    ("AJI, pooled", _percent(lambda row: row.instances.pooled.aji)),
+    ("instance F1, per image", _percent(lambda row: row.instances.image.f1)),
+    ("instance AP 0.5:0.95, per image", _percent(lambda row: row.instances.image.ap)),
+    ("PQ, per image", _percent(lambda row: row.instances.image.pq)),
+    ("AJI, per image", _percent(lambda row: row.instances.image.aji)),
+    ("count error (absolute), per image", lambda row: f"{row.instances.count_error:.2f}"),
+    ("count bias (signed), per image", lambda row: f"{row.instances.count_bias:+.2f}"),
+)

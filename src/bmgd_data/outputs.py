@@ -1,0 +1,100 @@
+"""The commands that write what other frameworks and tools read: `bmgd tfds`, `bmgd export`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path  # noqa: TC003 - typer reads it
+from typing import Annotated
+
+import typer
+
+from bmgd_data.conditions import parse_stiffness
+from bmgd_data.console import say
+from bmgd_data.options import Instances, Quiet, Root, Source, Stiffness  # noqa: TC001 - typer reads them
+from bmgd_data.splits import SPLITS
+
+
+class Format(StrEnum):
+    """Of `bmgd export`; ``bmgd_data.export.FORMATS`` says what each holds."""
+
+    TIFF = "tiff"
+    CELLPOSE = "cellpose"
+    FOLDERS = "folders"
+    COCO = "coco"
+    IMAGEFOLDER = "imagefolder"
+    WEBDATASET = "webdataset"
+
+
+class Records(StrEnum):
+    """Of `bmgd tfds`."""
+
+    TFRECORD = "tfrecord"
+    ARRAY_RECORD = "array_record"
+
+
+def export(
+    form: Annotated[
+        Format,
+        typer.Argument(
+            metavar="FORMAT",
+            help="tiff (as upstream), cellpose, folders (StarDist and others), coco, imagefolder "
+            "(Hugging Face) or webdataset.",
+        ),
+    ],
+    dest: Annotated[Path, typer.Argument(help="The folder to be made.")],
+    *,
+    split: Annotated[
+        str | None,
+        typer.Option(help="train, val, test or all. Default: the three, each in its own folder."),
+    ] = None,
+    stiffness: Stiffness = None,
+    source: Source = None,
+    root: Root = None,
+    instances: Instances = "components",
+    _quiet: Quiet = False,
+) -> None:
+    """Write the samples as folders that other tools read."""
+    from bmgd_data import export as exports
+    from bmgd_data.reader import Reader
+
+    def reader(name: str) -> Reader:
+        return Reader(name, stiffness, source=source, root=root, instances=instances)
+
+    readers = reader(split) if split else {name: reader(name) for name in SPLITS}
+    made = exports.export(readers, form.value, dest)
+    say(f"Written to {made}: {exports.FORMATS[form.value].layout}.")
+    say("index.csv there tells which file is which sample.")
+
+
+def tfds(
+    *,
+    stiffness: Annotated[
+        str, typer.Option(help="The config: all, or 250, 950, 1200 or 1800.")
+    ] = "all",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="TFDS's folder. Default: as tfds.load takes it.")
+    ] = None,
+    form: Annotated[
+        Records,
+        typer.Option("--format", help="tfrecord for tfds.load, array_record for tfds.data_source."),
+    ] = Records.TFRECORD,
+    source: Source = None,
+    root: Root = None,
+    instances: Instances = "components",
+    _quiet: Quiet = False,
+) -> None:
+    """Write records for TensorFlow Datasets, which loads them without this package's import."""
+    from bmgd_data.tfds import prepare
+
+    folder = prepare(
+        stiffness,
+        data_dir=data_dir,
+        root=root,
+        source=source,
+        instances=instances,
+        file_format=form.value,
+    )
+    verb = "load" if form is Records.TFRECORD else "data_source"
+    config = "" if stiffness == "all" else f"/{parse_stiffness(stiffness)[0].name}"
+    say("Written. In any process now:\n\n  import tensorflow_datasets as tfds")
+    say(f'  tfds.{verb}("bmgd{config}", split="train", data_dir="{folder}")')

@@ -1,0 +1,74 @@
+"""`bmgd export` and `bmgd tfds`: thin, so what counts is that the arguments arrive."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import tifffile
+from typer.testing import CliRunner
+
+from bmgd_data import Reader, export, outputs
+from bmgd_data.cli import app
+from conftest import TINY
+
+
+@pytest.fixture
+def bmgd(tiny_root):
+    def run(*args: object, code: int = 0) -> str:
+        given = [*map(str, args), "--source", TINY, "--root", str(tiny_root)]
+        result = CliRunner().invoke(app, given, env={"COLUMNS": "200"})
+        assert result.exit_code == code, result.output
+        return result.output
+
+    return run
+
+
+def test_every_format_can_be_named():
+    assert [form.value for form in outputs.Format] == list(export.FORMATS)
+
+
+def test_export_of_one_split(bmgd, tiny_root, tmp_path):
+    options = ("--split", "test", "--stiffness", "950", "--instances", "watershed")
+    said = bmgd("export", "cellpose", tmp_path / "out", *options)
+    reader = Reader("test", 950, source=TINY, root=tiny_root, instances="watershed")
+    with (tmp_path / "out" / "index.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == reader.names
+    masks = sorted((tmp_path / "out").glob("*_masks.tif"))
+    assert (tifffile.imread(masks[0]) == reader[0]["instances"]).all()
+    assert str(tmp_path / "out") in said
+
+
+def test_export_of_all_splits_gives_each_a_folder(bmgd, tmp_path):
+    bmgd("export", "folders", tmp_path / "out", "--stiffness", "950")
+    assert {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()} == {
+        "train",
+        "val",
+        "test",
+    }
+
+
+def test_export_refuses(bmgd, tmp_path):
+    assert "'cellpose'" in bmgd("export", "zarr", tmp_path / "out", code=2)
+    assert "exists already" in bmgd("export", "tiff", tmp_path, code=1)
+
+
+def test_tfds_prints_what_then_works(tiny_root, tmp_path):
+    """In processes of their own: TensorFlow minds what was imported before it."""
+    given = ["--source", TINY, "--root", str(tiny_root), "--stiffness", "950"]
+    command = [sys.executable, "-m", "bmgd_data", "tfds", *given, "--data-dir", str(tmp_path)]
+    environment = {**os.environ, "COLUMNS": "200"}
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    lines = [line.strip() for line in said.stdout.splitlines() if line.startswith("  ")]
+    assert len(lines) == 2
+    code = f"{lines[0]}\nimport json\nprint(json.dumps(len({lines[1]})))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    expected = len(Reader("train", 950, source=TINY, root=tiny_root))
+    assert json.loads(loaded.stdout.splitlines()[-1]) == expected
