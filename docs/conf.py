@@ -8,6 +8,7 @@ from pathlib import Path
 
 import bmgd_data
 from bmgd_data import facts
+from bmgd_data.card import dataset_card
 
 HERE = Path(__file__).parent
 GENERATED = HERE / "_generated"
@@ -35,33 +36,16 @@ autodoc_member_order = "bysource"
 napoleon_numpy_docstring = False
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
 def _write_facts() -> None:
-    """The tables of the data card, from the one place where the facts are."""
-    conditions = [
-        (f"{c.pa} Pa", c.images, c.nuclei, f"{c.nuclei / c.images:.2f}", f"`{c.archive}`")
-        for c in facts.CONDITIONS
-    ]
-    per_image = f"{facts.NUCLEI / facts.IMAGES:.2f}"
-    conditions.append(("all", facts.IMAGES, facts.NUCLEI, per_image, ""))
-    head = ("stiffness", "images", "nuclei", "nuclei per image", "archive")
-    tables = {
-        "conditions": _table(head, conditions),
-        "acquisition": _table(("what", "how"), list(facts.ACQUISITION.items())),
-        "baselines": _table(
-            ("encoder", "F1 in %", "IoU in %", "validation loss"),
-            [(b.encoder, b.f1, b.iou, f"{b.val_loss:.5f}") for b in facts.BASELINES],
-        ),
-        "licences": _table(
-            ("what", "licence"), [("code", facts.CODE_LICENSE), ("data", facts.DATA_LICENSE)]
-        ),
-        "citation": f"{facts.CITATION}\n\n```bibtex\n{facts.BIBTEX}```",
-    }
-    for name, text in tables.items():
+    """The data card and the citation, from the one place where the facts are."""
+    card = dataset_card().partition("\n# ")[2].partition("\n")[2]
+    rows = "\n".join(
+        f"| {b.encoder} | {b.f1} | {b.iou} | {b.val_loss:.5f} |" for b in facts.BASELINES
+    )
+    head = "| encoder | F1 in % | IoU in % | validation loss |\n| --- | --- | --- | --- |"
+    citation = f"{facts.CITATION}\n\n```bibtex\n{facts.BIBTEX}```"
+    texts = {"card": card, "baselines": f"{head}\n{rows}", "citation": citation}
+    for name, text in texts.items():
         (GENERATED / f"{name}.md").write_text(text + "\n", encoding="utf-8")
 
 
