@@ -66,7 +66,10 @@ def spoil(path: Path) -> None:
 
 def test_alone_it_shows_help():
     shown = bmgd().output
-    for command in ("demo", "download", "verify", "info", "checksums", "where", "clean"):
+    for command in (
+        *("demo", "download", "verify", "evaluate", "export", "tfds", "info", "checksums"),
+        *("where", "clean"),
+    ):
         assert command in shown
         assert bmgd(command, "--help").output
 
@@ -262,6 +265,7 @@ def test_verify_finds_a_changed_local_archive_that_looks_unchanged(local):
     spoil(local / "950 Pa.7z")
     stderr = bmgd("verify", *args, code=1).stderr
     assert "though its size and date have not" in stderr
+    assert "--stiffness 950Pa --accept-changed" in " ".join(stderr.split())
     assert "clean" not in stderr, "the user's own file is not ours to remove"
 
 
