@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tracemalloc
 
 import py7zr
@@ -9,6 +10,7 @@ import pytest
 
 from bmgd_data.archive import Archive, Member
 from bmgd_data.errors import CorruptArchiveError
+from bmgd_data.signature import DamagedArchiveError
 
 
 @pytest.fixture
@@ -68,12 +70,68 @@ def test_members_are_let_go_once_handed_over(tmp_path, write_7z):
     assert peak < count * size / 2
 
 
+@pytest.mark.parametrize("where", ["a link that leads away", "gone"])
+def test_the_working_folder_has_no_say(tmp_path, monkeypatch, path, where):
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    if where == "gone":
+        work.rmdir()
+    else:
+        (work / "x").symlink_to(tmp_path)
+    came = []
+    Archive(path).stream(lambda name, _data: came.append(name))
+    assert came == ["x/a.tif", "x/empty", "x/b.tif"]
+
+
+def test_decoders_are_let_go_once_their_folder_is_done(tmp_path, monkeypatch):
+    """py7zr keeps one a folder, with its dictionary; seen on an archive that is not solid."""
+    path = tmp_path / "a.7z"
+    for name in "abcd":
+        with py7zr.SevenZipFile(path, "a" if path.exists() else "w") as out:
+            out.writestr(name.encode() * 9, name)
+            out.writestr(b"", f"{name}-empty")
+    opened = []
+    real = Archive._open
+
+    @contextlib.contextmanager
+    def spy(self):
+        with real(self) as (file, seven):
+            opened.append(seven)
+            yield file, seven
+
+    monkeypatch.setattr(Archive, "_open", spy)
+    archive, alive = Archive(path), []
+
+    def sink(name, data):
+        folders = opened[-1].header.main_streams.unpackinfo.folders
+        assert len(folders) == 4
+        alive.append(sum(folder.decompressor is not None for folder in folders))
+
+    archive.stream(sink)
+    assert len(alive) == 8
+    assert max(alive) == 1
+
+
 def test_folders_are_no_members(tmp_path):
     (tmp_path / "tree" / "empty").mkdir(parents=True)
     (tmp_path / "tree" / "a").write_bytes(b"a")
     with py7zr.SevenZipFile(tmp_path / "a.7z", "w") as out:
         out.writeall(tmp_path / "tree", "tree")
     assert Archive(tmp_path / "a.7z").members == [Member("tree/a", 1)]
+
+
+def test_damage_is_told_from_what_fetching_again_does_not_mend(tmp_path, write_7z):
+    path = write_7z(tmp_path / "a.7z", {"a": b"x" * 99}, filters=[{"id": py7zr.FILTER_COPY}])
+    blob = bytearray(path.read_bytes())
+    blob[40] ^= 1
+    path.write_bytes(blob)
+    with pytest.raises(DamagedArchiveError, match="is damaged at 'a'"):
+        Archive(path).stream(lambda name, data: None)
+    refused = write_7z(tmp_path / "b.7z", {"a": b"x"}, password="open")  # noqa: S106
+    with pytest.raises(CorruptArchiveError, match="encrypted") as caught:
+        Archive(refused)
+    assert not isinstance(caught.value, DamagedArchiveError)
 
 
 def test_an_archive_of_nothing_has_no_members(tmp_path, write_7z):

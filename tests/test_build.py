@@ -86,12 +86,11 @@ def test_a_file_that_is_listed_but_never_comes_is_damage(make, nuclei, final):
     assert list(final.parent.iterdir()) == []
 
 
-def test_long_lists_of_damage_are_cut(make, nuclei, final):
+def test_all_damage_is_told_at_once(make, nuclei, final):
     files = {name: b"" if "/image/" in name else blob for name, blob in nuclei(count=14).items()}
     with pytest.raises(CorruptArchiveError, match=r"14 fault\(s\) found") as caught:
         make(files)
-    assert str(caught.value).count("an empty file") == 10
-    assert "... and 4 more" in str(caught.value)
+    assert str(caught.value).count("an empty file") == 14
     assert list(final.parent.iterdir()) == []
 
 
@@ -104,6 +103,35 @@ def test_a_full_disk_is_told_before_anything_is_written(make, nuclei, final, mon
     with pytest.raises(StorageError, match=r"^full$"):
         make(nuclei(count=3))
     assert list(final.parent.iterdir()) == []
+
+
+def test_what_is_found_after_reading_keeps_the_store_from_appearing(
+    tmp_path, final, nuclei, monkeypatch
+):
+    files = Files(nuclei(count=3), tmp_path / "950 Pa.7z")
+    read = []
+    stream = files.stream
+    monkeypatch.setattr(files, "stream", lambda sink: (stream(sink), read.append(1)))
+
+    def check():
+        assert read
+        raise CorruptArchiveError("changed")
+
+    with pytest.raises(CorruptArchiveError, match=r"^changed$"):
+        build.build(files, CONDITION, "key", final, check=check)
+    assert list(final.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["archive", "folder"])
+def test_damage_says_what_to_do(tmp_path, final, kind):
+    path = tmp_path / "950 Pa.7z"
+    if kind == "folder":
+        path.mkdir()
+    with pytest.raises(CorruptArchiveError) as caught:
+        build.build(Files({"image/a.tif": b""}, path), CONDITION, "key", final)
+    assert (f"The archive is kept at {path}; unpack it" in str(caught.value)) == (kind == "archive")
+    assert "mend the files named" in str(caught.value).lower()
+    assert "Fetch it again" not in str(caught.value)
 
 
 def test_an_interrupt_leaves_nothing(make, nuclei, final):
@@ -120,6 +148,7 @@ def test_derived_instances_are_kept_beside_the_others(make, nuclei):
     steps = []
     found = build.derive(opened, "watershed", steps.append)
     assert steps == [1] * 3
+    assert not found.labels.flags.writeable, "on a read-only root they are what users get"
     assert not opened.has("watershed")
     build.keep(opened, "watershed", found)
     again = store.Store(opened.path)
@@ -130,6 +159,33 @@ def test_derived_instances_are_kept_beside_the_others(make, nuclei):
     np.testing.assert_array_equal(found.labels, expected)
     assert again.verify() == []
     assert again.index == opened.index, "the digest of the data stays"
+
+
+@pytest.mark.parametrize(
+    ("top", "dtype", "says"),
+    [
+        (255, np.uint16, "16-bit files with values 0..255 only: were they rescaled to 8 bits?"),
+        (256, np.uint16, None),
+        (4095, np.uint16, None),
+        (5000, np.uint16, "images with values 0..5000, where the paper has 0..4095"),
+        (200, np.uint8, "images with values 0..200, where the paper has 0..4095"),
+    ],
+)
+def test_another_range_of_values_is_odd(make, tiff, top, dtype, says):
+    image = np.zeros((256, 256), dtype)
+    image[0, 0] = top
+    mask = np.eye(256, dtype=np.uint8)
+    odd = make({"image/a.tif": tiff(image), "mask/a.tif": tiff(mask)}).index.odd
+    assert [line for line in odd if "values" in line] == ([says] if says else [])
+
+
+def test_odd_label_files_are_counted(make, tiff):
+    grey = np.zeros((9, 9), np.uint16)
+    grey[1:3, 1:3] = 1
+    colour = np.dstack([grey.astype(np.uint8)] * 3)
+    files = {f"{role}/{name}.tif": tiff(grey) for role in ("image", "mask") for name in "ab"}
+    labels = {f"labels/{name}.tif": tiff(colour, photometric="rgb") for name in "ab"}
+    assert "2 label files stored as colour" in make(files | labels).index.odd
 
 
 @pytest.mark.parametrize(("broken", "are_labels"), [(1, True), (2, True), (3, False)])

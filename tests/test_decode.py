@@ -38,13 +38,16 @@ def test_the_suffix_decides_and_its_case_does_not(tiff):
 
 def test_labels_keep_their_values(tiff):
     values = np.array([[0, 0, 7], [0, 300, 7]], np.uint16)
-    np.testing.assert_array_equal(decode.labels(tiff(values), "a.tif"), values)
+    pixels, odd = decode.labels(tiff(values), "a.tif")
+    np.testing.assert_array_equal(pixels, values)
+    assert odd is None
 
 
 def test_colours_are_labels(tiff):
     red, blue, black = (200, 0, 0), (0, 0, 200), (0, 0, 0)
     picture = np.array([[black, red, blue], [red, black, blue]], np.uint8)
-    values = decode.labels(tiff(picture, photometric="rgb"), "a.tif")
+    values, odd = decode.labels(tiff(picture, photometric="rgb"), "a.tif")
+    assert odd == "stored as colour"
     assert values[0, 0] == values[1, 1] == 0
     assert values[0, 1] == values[1, 0] != values[0, 2] == values[1, 2]
 
@@ -57,7 +60,7 @@ def test_colour_table_that_is_no_ramp_shows_colours(tiff):
     blob = tiff(indices, photometric="palette", colormap=table)
     with pytest.raises(DecodeError, match="a colour image"):
         decode.image(blob, "a.tif")
-    assert len(np.unique(decode.labels(blob, "a.tif"))) == 3
+    assert len(np.unique(decode.labels(blob, "a.tif").pixels)) == 3
 
 
 def test_white_is_zero_in_the_bits_that_are_stored(tiff):
@@ -65,6 +68,17 @@ def test_white_is_zero_in_the_bits_that_are_stored(tiff):
     pixels, _, odd = decode.image(blob, "a.tif")
     np.testing.assert_array_equal(pixels, GREY)
     assert odd == "images stored with white as zero"
+    values, odd = decode.labels(blob, "a.tif")
+    np.testing.assert_array_equal(values, GREY)
+    assert odd == "stored with white as zero"
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.float32])
+def test_white_is_zero_of_a_type_without_a_whitest_value(tiff, dtype):
+    blob = tiff((GREY >> 6).astype(dtype), photometric="miniswhite")
+    for read in (decode.image, decode.labels, decode.prediction):
+        with pytest.raises(DecodeError, match=f"of type {np.dtype(dtype)} with white as zero"):
+            read(blob, "a.tif")
 
 
 def test_declared_size_is_refused_before_decoding(tiff, monkeypatch):

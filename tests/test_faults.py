@@ -255,10 +255,10 @@ from bmgd_data import Reader, build
 warnings.filterwarnings("ignore", ".*oddities")
 source, log, *_ = sys.argv[1:]
 real = build.build
-def counted(*arguments):
+def counted(*arguments, **options):
     with open(log, "a") as file:
         file.write("built\\n")
-    real(*arguments)
+    real(*arguments, **options)
 build.build = counted
 import bmgd_data.fetch, pooch, py7zr, skimage.measure
 print("ready", flush=True)
@@ -306,7 +306,9 @@ def test_eight_threads_build_one_store(answer, packed, expected, monkeypatch):
     built = []
     real = prepare.build.build
     monkeypatch.setattr(
-        prepare.build, "build", lambda *arguments: (built.append(1), real(*arguments))
+        prepare.build,
+        "build",
+        lambda *arguments, **options: (built.append(1), real(*arguments, **options)),
     )
     start = threading.Barrier(8)
 

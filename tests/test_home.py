@@ -88,6 +88,18 @@ def test_locks_are_as_open_to_colleagues_as_their_folder(tmp_path):
         os.umask(before)
 
 
+def test_a_file_system_without_locks_is_explained(tmp_path, monkeypatch):
+    def acquire(*_: object, **__: object) -> None:
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", acquire)
+    with (
+        pytest.raises(StorageError, match=r"support flock\)\. Set BMGD_HOME"),
+        home.lock(tmp_path, "work"),
+    ):
+        pass
+
+
 def test_a_root_that_cannot_be_written_is_explained(tmp_path):
     (tmp_path / "file").write_text("")
     with (

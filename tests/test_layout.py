@@ -76,6 +76,63 @@ def test_two_label_files_of_one_name_are_odd_not_damage():
     assert any("files with one name: labels/a.png, labels/a.tif" in odd for odd in found.odd)
 
 
+def test_a_series_tells_what_it_holds_where_nothing_above_does():
+    found = read("950 Pa/Image 1/a.tif", "950 Pa/Mask 1/a.tif")
+    assert found.pairs == {"950Pa/a": Pair("950 Pa/Image 1/a.tif", "950 Pa/Mask 1/a.tif", None)}
+
+
+@pytest.mark.parametrize("other", ["raw/a.tif", "950 Pa/Ground_Truth/a.tif", "950 Pa/gt/c/a.tif"])
+def test_other_folders_of_a_role_are_extras_where_a_plain_one_is(other):
+    found = read("950 Pa/Image/a.tif", "950 Pa/Masks/a.tif", other)
+    assert found.pairs == {"950Pa/a": Pair("950 Pa/Image/a.tif", "950 Pa/Masks/a.tif", None)}
+    assert found.damage == []
+    folder = other.rpartition("/")[0]
+    assert f"1 images in other folders left out: {folder}" in found.odd
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("image/image_1.tif", "mask/mask_1.tif"),
+        ("image/1.tif", "mask/Mask of 1.tif"),
+        ("image/Image 1.tif", "mask/Mask of Image 1.tif"),
+        ("image/c/Image 1_raw.tif", "mask/c/Image 1_mask.tif"),
+        ("image/c/img-1.tif", "mask/c/GT-1_seg.tif"),
+        ("image_1.tif", "mask_1.tif"),
+        ("gt_1.tif", "mask/gt_1.tif"),
+    ],
+)
+def test_words_at_either_end_of_a_name(image, mask):
+    found = read(image, mask)
+    assert list(found.pairs.values()) == [Pair(image, mask, None)]
+
+
+def test_the_name_that_needs_least_taken_off_is_meant():
+    found = read(
+        "image/1.tif", "image/Image 1.tif", "mask/Mask of 1.tif", "mask/Mask of Image 1.tif"
+    )
+    assert {pair.image: pair.mask for pair in found.pairs.values()} == {
+        "image/1.tif": "mask/Mask of 1.tif",
+        "image/Image 1.tif": "mask/Mask of Image 1.tif",
+    }
+
+
+def test_a_mask_that_fits_several_images_is_damage():
+    found = read("image/a_img.tif", "image/a_raw.tif", "mask/a_mask.tif")
+    assert found.pairs == {}
+    assert found.damage == ["mask/a_mask.tif may belong to any of a_img, a_raw"]
+    exact = read("image/a_img.tif", "image/a_raw.tif", "mask/a_raw_mask.tif")
+    assert list(exact.pairs) == ["950Pa/a_raw"]
+
+
+def test_twins_of_both_roles_are_named():
+    found = read("image/a.tif", "image/a.png", "mask/a.tif", "mask/a.png")
+    assert found.damage == [
+        "files with one name: image/a.png, image/a.tif",
+        "files with one name: mask/a.png, mask/a.tif",
+    ]
+
+
 @pytest.mark.parametrize("twin", ["image/a.png", "image/a.TIF", "mask/a_mask.tif", "mask/a.tiff"])
 def test_two_files_of_one_name_are_damage(twin):
     (damage,) = read("image/a.tif", "mask/a.tif", twin).damage

@@ -43,8 +43,29 @@ def test_it_looks_like_the_stacked_array(lazy):
         (slice(1, 3), 2),
         (slice(None), slice(1, 3), slice(None, None, 2)),
         ([0, 3], ..., 1),
+        ([0, 3], slice(1, 3), 1),
+        ([0, 3], 1, slice(None, None, -1)),
+        ([0, 3], None, 1),
+        ([True, False, False, True], -1, -1),
+        ([0, 3], [1, 2]),
+        ([0, 3], slice(None), [1, 2]),
+        ([True, False, False, True], [1, 2], 0),
+        ([], 1, slice(2)),
+        (slice(None), 2, 3),
+        (slice(3, 1), 2, 3),
+        (slice(None), np.int64(2), None, 3),
+        (slice(None, None, 2), ..., -1),
+        (slice(None), None, ..., 1, 2),
+        (slice(None), [1, 2], [3, 4]),
+        (slice(None), np.eye(4, 5, dtype=bool)),
+        (slice(None), True),
         ...,
         (..., 0),
+        (..., 1, 2),
+        (..., 3, 1, 2),
+        (..., slice(2), None),
+        (..., np.eye(4, 5, dtype=bool)),
+        (..., 0, [1, 2]),
         None,
         (),
     ],
@@ -56,7 +77,7 @@ def test_indexing_is_as_in_numpy(lazy, index):
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("index", [4, -5, "a", 1.0, [[0, 1]], (0, 4), [True, False]])
+@pytest.mark.parametrize("index", [4, -5, "a", 1.0, [[0, 1]], (0, 4), (slice(1), 4), [True, False]])
 def test_wrong_indices(lazy, index):
     with pytest.raises(IndexError):
         lazy[index]
@@ -68,6 +89,30 @@ def test_one_image_is_a_read_only_view_and_several_are_a_copy(lazy):
     several = lazy[:2]
     several[:] = 0
     np.testing.assert_array_equal(lazy[:2], WHOLE[:2])
+
+
+class Counted(np.ndarray):
+    """Counts the elements that are read."""
+
+    read = 0
+
+    def __getitem__(self, index):
+        found = np.asarray(self)[index]
+        Counted.read += found.size
+        return found
+
+
+@pytest.mark.parametrize(
+    ("index", "read"),
+    [((slice(None), 2, 2), 4), ((..., 2, 2), 4), ((slice(2), 1), 10), (([0, 3], ..., 1), 8)],
+    ids=str,
+)
+def test_only_what_is_asked_for_is_copied(index, read, monkeypatch):
+    monkeypatch.setattr(Counted, "read", 0)
+    parts = [part.view(Counted) for part in PARTS]
+    found = LazyArray(parts, ROWS, ["250Pa", "950Pa"])[index]
+    np.testing.assert_array_equal(found, WHOLE[index])
+    assert Counted.read == read
 
 
 def test_numpy_takes_it_for_an_array(lazy):

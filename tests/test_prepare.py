@@ -6,19 +6,23 @@ import hashlib
 import json
 import shutil
 import socket
+import traceback
 import warnings
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 import py7zr
 import pytest
 
-from bmgd_data import disk, facts, home, prepare, sources, trust
+from bmgd_data import disk, facts, home, labelling, prepare, sources, trust
 from bmgd_data.archive import Archive
+from bmgd_data.cli import upkeep
 from bmgd_data.errors import (
     BMGDWarning,
     ChecksumError,
     CorruptArchiveError,
     DatasetNotFoundError,
+    DownloadError,
     StorageError,
 )
 from serving import answering, refuse, send  # noqa: F401 - a fixture
@@ -165,6 +169,20 @@ def test_a_digest_is_recorded_only_after_the_whole_archive_decoded(answer, make,
     assert len(server.asked) == 2
 
 
+def test_an_archive_that_fetching_again_would_not_mend_is_kept(answer, write_7z, nuclei, tmp_path):
+    """Its CRCs are right; its members are not, and the user may want to look at them."""
+    members = nuclei() | {"950 Pa/mask/003.tif": b"no TIFF"}
+    data = write_7z(tmp_path / "made" / "950 Pa.7z", members).read_bytes()
+    url, server = answer(send(data))
+    for _ in range(2):
+        with pytest.raises(CorruptArchiveError) as caught:
+            read(url)
+        assert f"kept at {place(url).archive}; unpack it" in str(caught.value)
+    assert place(url).archive.read_bytes() == data
+    assert note(url) is None
+    assert len(server.asked) == 1
+
+
 def test_a_damaged_archive_cannot_be_accepted(answer, make, broken):
     data = make()
     url, _ = answer(send(data), send(broken))
@@ -194,6 +212,30 @@ def test_a_store_that_was_deleted_is_rebuilt_from_the_kept_archive(answer, make)
     shutil.rmtree(place(url).store(key))
     assert read(url, download=False) == key
     assert len(server.asked) == 1
+
+
+def test_user_and_password_are_sent_and_kept_nowhere(answer, make):
+    bare, server = answer(send(make()), refuse(404), refuse(401))
+    url = bare.replace("//", "//me:se%2Fcret@")
+    read(url)
+    assert server.asked[0][1]["Authorization"] == "Basic " + b64encode(b"me:se/cret").decode()
+    assert note(url).source == bare
+    assert place(url).note == place(bare).note
+    for error in (DatasetNotFoundError, DownloadError):
+        with pytest.raises(error, match=r"127\.0\.0\.1") as raised:
+            read(url, accept_changed=True)
+        assert "cret" not in "".join(traceback.format_exception_only(raised.value))
+    assert not any(b"cret" in path.read_bytes() for path in home.root().rglob("*.json"))
+
+
+def test_a_garbled_note_trusts_nothing_anew(answer, make):
+    url, _ = answer(send(make()), send(make(11)))
+    read(url)
+    place(url).note.write_text("{")
+    for accept in (False, True):
+        with pytest.raises(StorageError, match=r"950Pa\.json, which says.*Remove it"):
+            read(url, accept_changed=accept)
+    assert {item.kind for item in upkeep.items(home.root())} == set(upkeep.KINDS)
 
 
 def test_a_note_that_was_lost_is_written_anew_from_the_kept_archive(answer, make):
@@ -245,6 +287,17 @@ def test_two_sources_with_one_archive_share_the_store_and_not_the_trust(answer, 
     (tmp_path / "local" / "950 Pa.7z").write_bytes(make(11))
     with pytest.raises(ChecksumError):
         read(tmp_path / "local")
+
+
+def test_a_renamed_store_is_not_served_under_another_key(answer, make):
+    one, two = answer(send(make(10)))[0], answer(send(make(11)))[0]
+    paths = [place(source).store(read(source)) for source in (one, two)]
+    shutil.rmtree(paths[0])
+    paths[1].rename(paths[0])
+    with pytest.raises(CorruptArchiveError, match=r"was built from .*Remove that folder"):
+        read(one)
+    shutil.rmtree(paths[0])
+    assert len(prepare.prepare(place(one))) == 10
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"shape": 3}'])
@@ -372,6 +425,19 @@ def test_without_the_network_what_is_there_is_read_and_nothing_is_asked(
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize("how", ["download=False", "BMGD_OFFLINE"])
+def test_what_cannot_be_fetched_anew_is_not_called_missing(answer, make, monkeypatch, how):
+    url, server = answer(send(make()))
+    key = read(url)
+    if how == "BMGD_OFFLINE":
+        monkeypatch.setenv("BMGD_OFFLINE", "1")
+    with pytest.raises(DatasetNotFoundError, match=rf"fetched anew \({how}.*untouched") as caught:
+        read(url, accept_changed=True, download=how != "download=False")
+    assert "is not in" not in str(caught.value)
+    assert read(url, download=False) == key
+    assert len(server.asked) == 1
+
+
 @pytest.mark.usefixtures("unplugged")
 def test_local_and_generated_data_never_touch_the_network(make, tmp_path, one_image):
     (tmp_path / "local").mkdir()
@@ -426,10 +492,44 @@ def test_local_files_that_look_unchanged_are_not_read_again(local, monkeypatch):
     assert read(local) == key
 
 
+@pytest.mark.parametrize("kind", ["local", "unpacked"])
+def test_local_files_are_hashed_once_a_call(kind, request, monkeypatch):
+    source = request.getfixturevalue(kind)
+    hashed = []
+    real = disk.sha256
+    monkeypatch.setattr(disk, "sha256", lambda path: (hashed.append(path), real(path))[1])
+    read(source)
+    for file in source.rglob("*"):
+        file.touch()
+    read(source)
+    of_the_source = [path for path in hashed if path.is_relative_to(source)]
+    assert len(of_the_source) == 2 * sum(path.is_file() for path in source.rglob("*"))
+
+
+@pytest.mark.parametrize("kind", ["local", "unpacked"])
+def test_local_files_that_change_while_they_are_read(kind, request, monkeypatch):
+    """Else the new samples would lie under the old files' key."""
+    source = request.getfixturevalue(kind)
+    real = sources.digest
+
+    def digest_and_edit(origin, files):
+        key = real(origin, files)
+        next(iter(files.values())).touch()
+        return key
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sources, "digest", digest_and_edit)
+        with pytest.raises(CorruptArchiveError, match=r"changed while it was read\. Run it again"):
+            read(source)
+    assert stores() == set()
+    assert note(source) is None
+    read(source)
+
+
 def test_a_changed_local_archive_is_an_error_until_it_is_accepted(local, make):
     old = read(local)
     (local / "950Pa.7z").write_bytes(make(11))
-    command = rf"bmgd download --source '{local}' --accept-changed"
+    command = rf"bmgd download --source '?{local}'? --stiffness 950Pa --accept-changed"
     with pytest.raises(ChecksumError, match=rf"950Pa\.7z is not.*{command}"):
         read(local)
     new = read(local, accept_changed=True)
@@ -505,11 +605,11 @@ def test_a_generated_store_needs_no_archive(one_image):
 
 def test_labels_are_computed_once(local, monkeypatch):
     opened = prepare.prepare(place(local))
-    found = prepare.labelled(opened, "watershed", home.root())
+    found = labelling.labelled(opened, "watershed", home.root())
     assert opened.methods() == ["components", "watershed"]
     assert opened.verify() == []
     monkeypatch.setattr("bmgd_data.build.derive", lambda *_: pytest.fail("computed again"))
-    again = prepare.labelled(opened, "watershed", home.root())
+    again = labelling.labelled(opened, "watershed", home.root())
     assert (again.labels == found.labels).all()
     assert again.counts == found.counts
 
@@ -517,7 +617,7 @@ def test_labels_are_computed_once(local, monkeypatch):
 def test_provided_labels_that_were_not_provided(local):
     opened = prepare.prepare(place(local))
     with pytest.raises(DatasetNotFoundError, match=r"950Pa brought no.*'components'.*'watershed'"):
-        prepare.labelled(opened, "provided", home.root())
+        labelling.labelled(opened, "provided", home.root())
 
 
 def test_a_root_that_is_a_file(tmp_path, local, monkeypatch):

@@ -89,8 +89,23 @@ def test_indices_are_as_of_a_list(reader):
     for outside in (count, -count - 1):
         with pytest.raises(IndexError):
             reader[outside]
-    with pytest.raises(IndexError):
-        reader["0"]
+    for wrong in ("0", [0, 1], 1.0, None):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            reader[wrong]
+
+
+def test_samples_are_found_by_name(reader):
+    sample, name = reader[3], reader.names[3]
+    assert sample in reader
+    assert name in reader
+    assert name not in reader[4:]
+    assert reader.index(sample) == reader.index(name) == reader.index(name, -48, 4) == 3
+    assert (reader.count(sample), reader[4:].count(name)) == (1, 0)
+    with pytest.raises(ValueError, match="not in list"):
+        reader.index(name, 4)
+    for wrong in (3, sample["image"], {"image": sample["image"]}):
+        with pytest.raises(TypeError, match="searched by sample or name, not"):
+            assert wrong in reader
 
 
 def test_iteration(reader):

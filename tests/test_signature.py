@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 from bmgd_data.errors import CorruptArchiveError
-from bmgd_data.signature import check_whole
+from bmgd_data.signature import DamagedArchiveError, check_whole
 
 
 @pytest.fixture
@@ -28,8 +28,9 @@ def test_check_whole_accepts_whole_archives_and_trailing_bytes(path):
 
 
 def test_check_whole_of_what_cannot_be_read(tmp_path):
-    with pytest.raises(CorruptArchiveError, match=r"cannot be read .*No such file"):
+    with pytest.raises(CorruptArchiveError, match=r"cannot be read .*No such file") as caught:
         check_whole(tmp_path / "none.7z")
+    assert not isinstance(caught.value, DamagedArchiveError)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_check_whole_of_what_cannot_be_read(tmp_path):
 )
 def test_what_came_instead_is_named(head, says, tmp_path):
     (tmp_path / "a.7z").write_bytes(head)
-    with pytest.raises(CorruptArchiveError, match=says):
+    with pytest.raises(DamagedArchiveError, match=says):
         check_whole(tmp_path / "a.7z")
 
 
@@ -53,7 +54,7 @@ def test_what_came_instead_is_named(head, says, tmp_path):
 def test_a_cut_archive_is_known_by_its_length(missing, path):
     whole = path.read_bytes()
     path.write_bytes(whole[:-missing])
-    with pytest.raises(CorruptArchiveError, match=rf"{len(whole) - missing} of {len(whole)} bytes"):
+    with pytest.raises(DamagedArchiveError, match=rf"{len(whole) - missing} of {len(whole)} bytes"):
         check_whole(path)
 
 
@@ -61,7 +62,7 @@ def test_a_damaged_start_header_is_known_by_its_crc(path):
     data = bytearray(path.read_bytes())
     data[12] ^= 1
     path.write_bytes(data)
-    with pytest.raises(CorruptArchiveError, match="damaged start header"):
+    with pytest.raises(DamagedArchiveError, match="damaged start header"):
         check_whole(path)
     struct.pack_into("<I", data, 8, zlib.crc32(data[12:32]))
     path.write_bytes(data)

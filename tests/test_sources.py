@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -45,6 +48,29 @@ def test_a_mirror_is_a_base_address(text):
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_a_mirror_is_the_same_with_and_without_the_last_slash(slash):
     assert sources.resolve("http://host/data" + slash) == sources.resolve("http://host/data")
+
+
+def test_user_and_password_of_a_mirror_are_for_fetching_alone():
+    source = sources.resolve("http://me:se%2Fcret@host:8/data")
+    assert source.auth == ("me", "se/cret")
+    bare = sources.resolve("http://host:8/data")
+    assert bare.auth is None
+    assert (source.label, source.slug, source.url(C950)) == (bare.label, bare.slug, bare.url(C950))
+    assert repr(source) == repr(bare)
+    assert sources.resolve("http://token@host/").auth == ("token", "")
+
+
+@pytest.mark.parametrize("text", ["ftp://me:secret@host/", "http://me:secret@host/?x=secret"])
+def test_a_refused_address_keeps_its_secrets(text):
+    with pytest.raises(ValueError, match="base URL") as raised:
+        sources.resolve(text)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("tail", ["?raw=1", "/?", "#here", "/?a=b#c"])
+def test_a_mirror_with_a_query_is_refused(tail):
+    with pytest.raises(ValueError, match=r"holds a '\?' or '#'.*Give the base URL alone"):
+        sources.resolve("http://host/data" + tail)
 
 
 def test_a_folder_by_every_way_to_name_it(tmp_path, monkeypatch):
@@ -139,6 +165,70 @@ def test_a_folder_hands_over_its_files_as_an_archive_does(tmp_path):
     (folder / "image" / "a.tif").unlink()
     with pytest.raises(CorruptArchiveError, match=r"a\.tif cannot be read"):
         files.stream(lambda *_: None)
+
+
+@pytest.fixture
+def unpacked(tmp_path) -> Path:
+    folder = tmp_path / "950 Pa"
+    for role in ("image", "mask"):
+        (folder / role).mkdir(parents=True)
+        (folder / role / "a.tif").write_bytes(role.encode())
+    return folder
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
+def test_a_subfolder_that_may_not_be_read_is_not_passed_over():
+    code = (
+        "import os, sys; from pathlib import Path; from bmgd_data import sources\n"
+        "os.geteuid() or os.setgroups([]) or os.setgid(65534) or os.setuid(65534)\n"
+        "print(sources.files_of(Path(sys.argv[1])))"
+    )
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        (Path(place) / "950 Pa" / "image").mkdir(parents=True)
+        closed = Path(place) / "950 Pa" / "image"
+        closed.chmod(0)
+        command = [sys.executable, "-c", code, str(closed.parent)]
+        errors = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+        closed.chmod(0o700)
+    assert f"CorruptArchiveError: {closed} cannot be read (Permission denied)" in errors
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_links_are_followed_but_not_in_circles(unpacked, tmp_path):
+    (unpacked / "mask").rename(tmp_path / "elsewhere")
+    (unpacked / "mask").symlink_to("../elsewhere")
+    (unpacked / "image" / "up").symlink_to("..")
+    (tmp_path / "elsewhere" / "across").symlink_to(unpacked / "image")
+    assert list(sources.files_of(unpacked)) == [
+        "950 Pa/image/a.tif",
+        "950 Pa/mask/a.tif",
+        "950 Pa/mask/across/a.tif",
+    ]
+    (unpacked / "image" / "b.tif").symlink_to("nowhere")
+    with pytest.raises(CorruptArchiveError, match=r"b\.tif cannot be read \(No such file"):
+        sources.files_of(unpacked)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
+def test_a_name_that_is_no_unicode(unpacked):
+    path = os.fsencode(unpacked / "image") + b"/\xb5m.tif"
+    Path(os.fsdecode(path)).touch()
+    with pytest.raises(CorruptArchiveError, match=r"image/\\udcb5m\.tif' in .*Rename that file"):
+        sources.files_of(unpacked)
+
+
+@pytest.mark.parametrize(
+    "litter",
+    [".DS_Store", "image/Thumbs.db", "mask/._a.tif", "desktop.ini", "__MACOSX/950 Pa/b.tif"],
+)
+def test_litter_does_not_change_a_folder(unpacked, litter):
+    before = sources.files_of(unpacked)
+    (unpacked / litter).parent.mkdir(parents=True, exist_ok=True)
+    (unpacked / litter).touch()
+    assert sources.files_of(unpacked) == before
+    (unpacked / "notes.txt").touch()
+    assert sources.files_of(unpacked) != before
 
 
 def test_what_a_folder_is_known_by(tmp_path):

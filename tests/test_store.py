@@ -77,6 +77,38 @@ def test_an_index_of_an_unknown_condition_is_damage(path):
         Store(path)
 
 
+@pytest.mark.parametrize("name", ["index.json", "components/index.json"])
+def test_an_index_without_a_seal_is_damage(path, name):
+    content = json.loads((path / name).read_text())
+    del content["seal"]
+    (path / name).write_text(json.dumps(content))
+    with pytest.raises(CorruptArchiveError, match=rf"damaged: {name} is not readable .*'seal'"):
+        Store(path).instances("components")
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("index.json", {"names": ["950Pa/000", "950Pa/001", "950Pa/002", "950Pa/9"]}),
+        ("index.json", {"full_scale": 65535}),
+        ("index.json", {"seal": "0"}),
+        ("components/index.json", {"counts": [9, 9, 9, 9]}),
+    ],
+)
+def test_verify_finds_a_changed_index(path, name, change):
+    content = json.loads((path / name).read_text())
+    assert content | change != content
+    (path / name).write_text(json.dumps(content | change))
+    assert Store(path).verify() == [f"{path / name} has changed since it was built"]
+
+
+def test_a_store_of_another_key_is_not_taken_for_it(path):
+    key = Store(path).index.key
+    assert Store(path, key).index.key == key
+    with pytest.raises(CorruptArchiveError, match=rf"was built from {key}, not from {key[:16]}0"):
+        Store(path, key[:16] + "0" * 48)
+
+
 def _cut(file):
     os.truncate(file, file.stat().st_size - 1)
 

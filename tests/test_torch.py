@@ -20,7 +20,6 @@ tv_tensors = pytest.importorskip("torchvision.tv_tensors")
 from torch.utils.data import (  # noqa: E402
     ConcatDataset,
     DataLoader,
-    Dataset,
     Subset,
     WeightedRandomSampler,
     default_collate,
@@ -49,6 +48,16 @@ def data(tiny_root: Path) -> BMGD:
 @pytest.fixture(scope="module")
 def transformed(tiny_root: Path) -> Callable[..., BMGD]:
     return partial(BMGD, "all", source=TINY, root=tiny_root)
+
+
+def run(program: str, *args: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program, *args],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -395,34 +404,42 @@ def test_loader_gives_every_sample_whole(
     assert orders[0] != orders[1]
 
 
-class _OneByOne(Dataset):
-    """A wrapper that knows no batches, as many people write them."""
+FEW_FILES = """
+import resource, sys
+from torch.utils.data import DataLoader, Dataset
+from bmgd_data.torch import BMGD, collate
 
-    def __init__(self, data: BMGD) -> None:
+
+class OneByOne(Dataset):
+    '''A wrapper that knows no batches, as many people write them.'''
+
+    def __init__(self, data):
         self.data = data
 
-    def __len__(self) -> int:
+    def __len__(self):
         return len(self.data)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, index):
         return self.data[index]
 
 
-def _load_with_few_files(data: BMGD) -> None:
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    loader = DataLoader(_OneByOne(data), batch_size=48, num_workers=1, collate_fn=collate)
-    assert sum(len(batch["name"]) for batch in loader) == 48
+data = OneByOne(BMGD("all", source=sys.argv[1], root=sys.argv[2]))
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+loader = DataLoader(
+    data, batch_size=48, num_workers=1, multiprocessing_context="fork", collate_fn=collate
+)
+print(sum(len(batch["name"]) for batch in loader))
+"""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="shared memory needs no open files there")
-def test_worker_opens_no_file_for_each_sample(data: BMGD) -> None:
-    """Shared memory holds a file open: made for each picture, a large batch would run out."""
-    process = multiprocessing.get_context("fork").Process(target=_load_with_few_files, args=[data])
-    process.start()
-    process.join(60)
-    assert process.exitcode == 0
+def test_worker_opens_no_file_for_each_sample(tiny_root: Path, data: BMGD) -> None:
+    """Shared memory holds a file open: made for each picture, a large batch would run out.
+
+    In a process of its own, as this one may hold many files open.
+    """
+    done = run(FEW_FILES, TINY, tiny_root)
+    assert done.stdout.strip() == str(len(data)), done.stderr
 
 
 def test_pin_memory_leaves_the_values_as_they_are(data: BMGD) -> None:
@@ -587,21 +604,27 @@ assert "torchvision" not in sys.modules
 def test_without_torchvision_samples_are_plain_tensors(
     tiny_root: Path, data: BMGD, error: str, warned: str
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(error=error), TINY, tiny_root],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = run(PROGRAM.format(error=error), TINY, tiny_root)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == warned
 
 
 def test_without_torch_the_error_holds_the_pip_line() -> None:
-    program = "import sys; sys.modules['torch'] = None; from bmgd_data import BMGD"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120
+    done = run("import sys; sys.modules['torch'] = None; from bmgd_data import BMGD")
+    assert (
+        "MissingDependencyError: BMGD is a torch Dataset, and torch is not installed" in done.stderr
     )
-    assert "MissingDependencyError: " in done.stderr
     assert 'pip install "bmgd-data[torch]"' in done.stderr
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["raise ImportError('libtorch.so')", "raise OSError('libtorch.so')", "import libtorch.so"],
+)
+def test_a_broken_torch_is_not_called_missing(tmp_path: Path, fault: str) -> None:
+    (tmp_path / "torch.py").write_text(fault)
+    done = run(f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from bmgd_data import BMGD")
+    error = done.stderr.strip().splitlines()[-1]
+    assert "MissingDependencyError: " in error
+    assert "torch is installed but cannot be imported (" in error
+    assert "libtorch" in error

@@ -2,11 +2,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from bmgd_data import facts, sources, trust
-from bmgd_data.errors import ChecksumError, DatasetNotFoundError
+from bmgd_data.errors import ChecksumError, DatasetNotFoundError, StorageError
 from bmgd_data.trust import Seen
 
 C250, C950 = facts.CONDITIONS[:2]
@@ -114,9 +120,15 @@ def test_the_first_is_trusted_and_another_is_not():
     trust.compare(UPSTREAM, C950, SEEN, A, "here")
     with pytest.raises(ChecksumError, match=rf"^here is not .*2026-01-02.*{B}, not {A}") as raised:
         trust.compare(UPSTREAM, C950, SEEN, B, "here")
-    assert "`bmgd download --accept-changed`" in str(raised.value)
-    with pytest.raises(ChecksumError, match="--source 'http://host/' --accept-changed"):
-        trust.compare(MIRROR, C950, SEEN, B, "here")
+    assert "`bmgd download --stiffness 950Pa --accept-changed`" in str(raised.value)
+    for source, named in (
+        (MIRROR, "http://host/"),
+        (sources.Source("mirror", "http://me:secret@host/"), "http://host/"),
+        (sources.Source("folder", "/it's here"), """'/it'"'"'s here'"""),
+    ):
+        told = re.escape(f"--source {named} --stiffness 950Pa --accept-changed")
+        with pytest.raises(ChecksumError, match=told):
+            trust.compare(source, C950, SEEN, B, "here")
 
 
 def test_a_pin_goes_before_what_was_seen_and_cannot_be_waved_through(monkeypatch, checksums):
@@ -141,10 +153,55 @@ def test_what_is_written_down_is_read_again(tmp_path):
     assert [path.name for path in note.parent.iterdir()] == ["950Pa.json"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"key": "x"}', '{"other": 1}', "\0"])
-def test_a_garbled_note_counts_as_none(tmp_path, text):
-    (tmp_path / "note").write_text(text)
-    assert trust.recall(tmp_path / "note") is None
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "3", "null", "\0", "\xb5", "{}", '{"key": "x"}'),
+        json.dumps({"source": "upstream", "first_seen": "2026-01-02"}),
+        json.dumps({"source": "upstream", "first_seen": "2026-01-02", "key": 3}),
+        json.dumps({"source": "upstream", "first_seen": "2026-01-02", "key": "x"}),
+    ],
+)
+def test_a_garbled_note_does_not_count_as_none(tmp_path, text):
+    """Otherwise a changed archive would be trusted for the first time."""
+    (tmp_path / "note").write_text(text, encoding="latin-1")
+    with pytest.raises(StorageError, match=r"note, which says what archive is.*Remove it to trust"):
+        trust.recall(tmp_path / "note")
+
+
+def test_a_note_that_cannot_be_read_does_not_count_as_none(tmp_path):
+    (tmp_path / "note").mkdir()
+    with pytest.raises(StorageError, match="cannot be read"):
+        trust.recall(tmp_path / "note")
+    (tmp_path / "file").touch()
+    assert trust.recall(tmp_path / "file" / "note") is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
+@pytest.mark.parametrize(("mode", "said"), [(0o777, "StorageError"), (0o555, "None")])
+def test_a_colleagues_private_note(mode, said):
+    """It is an error where it could be replaced, and nothing to be known where it could not."""
+    code = (
+        "import os, sys; from pathlib import Path; from bmgd_data import trust\n"
+        "os.geteuid() or os.setgroups([]) or os.setgid(65534) or os.setuid(65534)\n"
+        "try: print(trust.recall(Path(sys.argv[1])))\n"
+        "except Exception as error: print(type(error).__name__)"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        note = Path(folder) / "note"
+        trust.remember(note, SEEN)
+        note.chmod(0)
+        Path(folder).chmod(mode)
+        command = [sys.executable, "-c", code, str(note)]
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        Path(folder).chmod(0o700)
+    assert out.strip() == said
+
+
+def test_what_a_newer_version_notes_besides_is_passed_over(tmp_path):
+    note = tmp_path / "note"
+    note.write_text(json.dumps({**dataclasses.asdict(SEEN), "colour": "blue"}))
+    assert trust.recall(note) == SEEN
 
 
 def test_how_far_a_digest_is_trusted(monkeypatch, folder, tmp_path):

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bmgd_data.errors import CorruptArchiveError
-from bmgd_data.signature import FETCH_AGAIN, check_whole
+from bmgd_data.signature import FETCH_AGAIN, DamagedArchiveError, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,8 +56,9 @@ class Archive:
         path: The file.
 
     Raises:
-        CorruptArchiveError: Not a whole .7z, encrypted, or hostile: absolute or upward paths,
-            links, duplicate names, absurd numbers, sizes or dictionaries.
+        CorruptArchiveError: Encrypted, or hostile: absolute or upward paths, links, duplicate
+            names, absurd numbers, sizes or dictionaries.
+        DamagedArchiveError: Not a whole .7z.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,22 +75,27 @@ class Archive:
             sink: Called with a member's path and bytes; what it raises comes through.
 
         Raises:
-            CorruptArchiveError: The stream is damaged; says where, and how many were good.
+            CorruptArchiveError: Packed in a way that py7zr does not read.
+            DamagedArchiveError: The stream is damaged; says where, and how many were good.
         """
-        from py7zr.exceptions import UnsupportedCompressionMethodError
-
-        handover = _handover(sink)
+        # py7zr refuses members that a symlink below this path, or else below the working folder,
+        # would lead out of it. Nothing is written, and nothing can lie below a regular file.
+        base = self.path.resolve()
+        handover = _handover(sink, base)
         try:
             with self._open() as (file, seven):
                 file.sip = _SIP_BYTES
-                seven.extractall(factory=handover)
+                handover.folders = {
+                    _normalised(entry.filename): entry.folder for entry in seven.files
+                }
+                seven.extractall(path=base, factory=handover)
         except CorruptArchiveError as error:
             if handover.failure is not None:
                 raise handover.failure from None
-            if isinstance(error.__cause__, UnsupportedCompressionMethodError):
+            if not isinstance(error, DamagedArchiveError):
                 raise
             where = f" at {handover.at!r}" if handover.at else ""
-            raise CorruptArchiveError(
+            raise DamagedArchiveError(
                 f"{self.path} is damaged{where}, after {handover.good} good files of "
                 f"{len(self.members)} ({type(error.__cause__).__name__}). {FETCH_AGAIN}"
             ) from error.__cause__
@@ -116,7 +122,7 @@ class Archive:
             # Besides its own errors, py7zr lets pass whatever its parser stumbles on in a damaged
             # header (IndexError, struct.error, UnicodeDecodeError, LZMAError, ...).
             except Exception as error:
-                raise CorruptArchiveError(
+                raise DamagedArchiveError(
                     f"{self.path} cannot be read ({type(error).__name__}: {error}). {FETCH_AGAIN}"
                 ) from error
 
@@ -201,7 +207,7 @@ def _dictionary(coder: dict[str, Any]) -> int:
     return 0
 
 
-def _handover(sink: Sink) -> Any:  # noqa: C901 - two small classes, which need py7zr to exist
+def _handover(sink: Sink, base: Path) -> Any:  # noqa: C901 - two small classes, which need py7zr to exist
     """What py7zr asks for places to write to; hands each whole member to `sink`.
 
     py7zr closes a place only after the member's CRC was right.
@@ -242,15 +248,23 @@ def _handover(sink: Sink) -> Any:  # noqa: C901 - two small classes, which need 
             return sum(map(len, self.chunks))
 
     class Handover(WriterFactory):
-        """Remembers how far the stream was good."""
+        """Remembers how far the stream was good, and lets go of decoders that are done."""
 
         def __init__(self) -> None:
+            self.folders: dict[str, Any] = {}
+            self.folder: Any = None
             self.good = 0
             self.at: str | None = None
             self.failure: Exception | None = None
 
         def create(self, filename: str) -> Place:
-            self.at = _normalised(filename)
+            self.at = _normalised(PurePath(filename).relative_to(base).as_posix())
+            # py7zr keeps the decoder of every folder (7z's name for what is packed in one stream),
+            # with its dictionary, until the archive is closed. Empty members have no folder.
+            folder = self.folders.get(self.at) or self.folder
+            if folder is not self.folder and self.folder is not None:
+                self.folder.decompressor = None
+            self.folder = folder
             return Place(self, self.at)
 
     return Handover()

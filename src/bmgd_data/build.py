@@ -33,7 +33,6 @@ Progress = Callable[[int], object]
 """Called with the number of steps taken since the last call."""
 
 _QUEUED: Final = 32
-_SHOWN: Final = 10
 _BUILT_WITH: Final = ("imagecodecs", "numpy", "py7zr", "scikit-image", "tifffile")
 
 
@@ -53,6 +52,8 @@ def build(
     key: str,
     final: Path,
     progress: Progress | None = None,
+    *,
+    check: Callable[[], object] | None = None,
 ) -> None:
     """Make the store of one condition.
 
@@ -62,6 +63,7 @@ def build(
         key: What the store is known by.
         final: The store's folder; it appears whole or not at all.
         progress: Called as members are done.
+        check: Called when all is read and nothing is kept yet; what it raises comes through.
 
     Raises:
         CorruptArchiveError: The stream is damaged, or members are; lists them all.
@@ -79,6 +81,8 @@ def build(
                     progress(1)
 
             files.stream(sink)
+        if check is not None:
+            check()
         if faults := intake.faults():
             raise _damage(files.path, faults)
         counts = intake.finish()
@@ -97,16 +101,17 @@ def build(
             versions={"bmgd-data": __version__, **{name: version(name) for name in _BUILT_WITH}},
             **intake.summary(),
         )
-        disk.write_json(folder / store.INDEX, asdict(index))
+        store.write_index(folder, asdict(index))
 
 
 def derive(opened: store.Store, method: str, progress: Progress | None = None) -> store.Instances:
-    """Compute instance masks in memory: (N, H, W) uint16 and the nuclei per image."""
+    """Compute instance masks in memory: (N, H, W) uint16, read-only, and the nuclei per image."""
     labels = np.empty(opened.index.shape, np.uint16)
     for row, mask in enumerate(opened.masks):
         labels[row] = instances.DERIVED[method](mask)
         if progress is not None:
             progress(1)
+    labels.flags.writeable = False  # as those that lie in a store are
     return store.Instances(labels, [int(image.max()) for image in labels])
 
 
@@ -126,16 +131,21 @@ def keep(opened: store.Store, method: str, found: store.Instances) -> None:
 
 
 def _write_side(folder: Path, counts: list[int], digest: str) -> None:
-    disk.write_json(folder / store.INDEX, {"counts": counts, "digest": digest})
+    store.write_index(folder, {"counts": counts, "digest": digest})
 
 
 def _damage(path: Path, damage: Sequence[str]) -> CorruptArchiveError:
-    shown = "\n  ".join(damage[:_SHOWN])
-    more = f"\n  ... and {len(damage) - _SHOWN} more" if len(damage) > _SHOWN else ""
+    if path.is_dir():
+        then = "Mend the files named, or unpack the archive anew, and read again."
+    else:
+        then = (
+            f"The archive is kept at {path}; unpack it, mend the files named, and give that folder "
+            "as source=. If it is upstream's own archive, please report this message; "
+            "`bmgd download --accept-changed` fetches it anew once it is mended there."
+        )
     return CorruptArchiveError(
-        f"{path} cannot be used; {len(damage)} fault(s) found:\n  {shown}{more}\nFetch it again, "
-        "or mend the files named and give the unpacked folder as source=. If it is upstream's own "
-        "archive, please report this message."
+        "\n  ".join([f"{path} cannot be used; {len(damage)} fault(s) found:", *damage])
+        + f"\n{then}"
     )
 
 

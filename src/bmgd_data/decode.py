@@ -59,20 +59,27 @@ def image(data: bytes, path: str) -> Image:
     return Image(pixels.astype(np.uint16, copy=False), bits, odd)
 
 
-def labels(data: bytes, path: str) -> NDArray[np.integer[Any]]:
+class Labels(NamedTuple):
+    """A decoded mask or label image."""
+
+    pixels: NDArray[np.integer[Any]]
+    """(H, W), of whatever integer type."""
+    odd: str | None
+    """What was unusual about how it was stored."""
+
+
+def labels(data: bytes, path: str) -> Labels:
     """Decode a mask or label image to one integer a pixel, 0 for background.
 
     A colour is one value: two colours are two labels. Transparent pixels are background.
 
-    Returns:
-        (H, W), of whatever integer type.
-
     Raises:
         DecodeError: Not decodable, several pages, fractions, negative values, or no background.
     """
-    pixels, _ = _read(data, path)
+    pixels, inverted = _read(data, path)
+    odd = "stored with white as zero" if inverted else None
     if pixels.ndim == 3:  # noqa: PLR2004
-        pixels = _colours_as_labels(pixels)
+        pixels, odd = _colours_as_labels(pixels), "stored as colour"
     if pixels.dtype == np.bool_:
         pixels = pixels.view(np.uint8)
     if pixels.dtype.kind != "u":
@@ -80,7 +87,7 @@ def labels(data: bytes, path: str) -> NDArray[np.integer[Any]]:
     if pixels.size and pixels.min() != 0:
         values = ", ".join(map(str, np.unique(pixels)[:4]))
         raise DecodeError(f"a mask without background (0); its values: {values}")
-    return pixels
+    return Labels(pixels, odd)
 
 
 def prediction(data: bytes, path: str) -> NDArray[Any]:
@@ -135,8 +142,9 @@ def _read_tiff(data: bytes, _path: str) -> tuple[NDArray[Any], bool]:
             pixels = np.moveaxis(pixels, 0, -1)
         inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
         if inverted:
-            white = pixels.dtype.type((1 << page.bitspersample) - 1)
-            pixels = white ^ pixels if pixels.dtype.kind in "bu" else pixels.max() - pixels
+            if pixels.dtype.kind not in "bu":  # nobody says how white these are at most
+                raise DecodeError(f"of type {pixels.dtype} with white as zero")
+            pixels = pixels.dtype.type((1 << page.bitspersample) - 1) ^ pixels
     return pixels, inverted
 
 

@@ -33,7 +33,13 @@ _BY_HAND: Final = (
 )
 
 
-def download(url: str, final: Path, check: Callable[[str], object], bar: Bar) -> str:
+def download(
+    url: str,
+    final: Path,
+    check: Callable[[str], object],
+    bar: Bar,
+    auth: tuple[str, str] | None = None,
+) -> str:
     """Fetch one archive; a killed or failed download leaves `final` as it was.
 
     Args:
@@ -41,6 +47,7 @@ def download(url: str, final: Path, check: Callable[[str], object], bar: Bar) ->
         final: Where it shall lie.
         check: Called with the sha256 of what came; what it raises keeps that from its place.
         bar: Told how much has come.
+        auth: User and password; they do not belong in `url`, which messages show.
 
     Returns:
         The sha256.
@@ -63,7 +70,7 @@ def download(url: str, final: Path, check: Callable[[str], object], bar: Bar) ->
             retry_if_failed=RETRIES,
         )
         try:
-            client.fetch(final.name, downloader=_Downloader(_Transfer(bar, folder)))
+            client.fetch(final.name, downloader=_Downloader(_Transfer(bar, folder), auth))
         # A ValueError is a header that requests cannot read.
         except (requests.exceptions.RequestException, ValueError) as error:
             raise DownloadError(_why_not(url, error)) from error
@@ -147,8 +154,8 @@ class _Transfer:
 class _Downloader:
     """pooch's HTTP downloader, which also looks at what came before pooch names it."""
 
-    def __init__(self, transfer: _Transfer) -> None:
-        self._transfer = transfer
+    def __init__(self, transfer: _Transfer, auth: tuple[str, str] | None) -> None:
+        self._transfer, self._auth = transfer, auth
 
     def __call__(self, url: str, output_file: str, client: Any) -> None:
         import pooch
@@ -164,6 +171,7 @@ class _Downloader:
                 chunk_size=_CHUNK_BYTES,
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
                 timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+                auth=self._auth,
                 hooks={"response": leave},
             )
             try:

@@ -62,7 +62,7 @@ def lock(root: Path, name: str) -> Iterator[None]:
     It only saves work: what makes a store whole or absent is the rename in ``disk.staged``.
 
     Raises:
-        StorageError: The root cannot be written.
+        StorageError: The root cannot be written, or its file system knows no locks.
     """
     from filelock import FileLock, Timeout
 
@@ -76,10 +76,11 @@ def lock(root: Path, name: str) -> Iterator[None]:
         except Timeout:
             log.info("waiting for another process to prepare %s", name)
             guard.acquire()
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:  # the latter of a file system without flock
+        why = getattr(error, "strerror", None) or error
         raise StorageError(
-            f"Cannot write to {root} ({error.strerror or error}). Set BMGD_HOME, or root=, to a "
-            "folder you can write to, or ask its owner to run `bmgd download` there."
+            f"Cannot write to {root} ({why}). Set BMGD_HOME, or root=, to a folder you can write "
+            "to, or ask its owner to run `bmgd download` there."
         ) from error
     try:
         yield

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from bmgd_data import decode, disk, facts, instances, layout, store
+from bmgd_data.arrayfile import ArrayFile
 from bmgd_data.errors import CorruptArchiveError
 
 if TYPE_CHECKING:
@@ -46,16 +47,16 @@ class Intake:
             layout.MASK: self._take_mask,
             layout.LABELS: self._take_labels,
         }
-        self._arrays: dict[str, _ArrayFile] = {}
+        self._arrays: dict[str, ArrayFile] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._faults: dict[str, str] = {}
         self._images = plan.images
         self._odd = list(plan.odd)
-        self._odd_images: Counter[str] = Counter()
+        self._odd_files: Counter[str] = Counter()
         self._bits: dict[str, int] = {}
         self._pixels = np.zeros((len(self._names), 4), np.uint64)  # min, max, sum, sum of squares
         self._counts = [0] * len(self._names)
-        self._foreground = 0
+        self._mostly_foreground: list[str] = []
         self._labels = {
             "label-files": _Labels(len(self._names)),
             "many-valued-masks": _Labels(len(self._names)),
@@ -82,17 +83,18 @@ class Intake:
     def _take_image(self, row: int, path: str, data: bytes) -> None:
         pixels, self._bits[path], odd = decode.image(data, path)
         if odd:
-            self._odd_images[odd] += 1
+            self._odd_files[odd] += 1
         wide = pixels.astype(np.uint64).ravel()
         self._pixels[row] = pixels.min(), pixels.max(), wide.sum(), wide @ wide
         self._put(store.IMAGES, row, path, pixels)
 
     def _take_mask(self, row: int, path: str, data: bytes) -> None:
-        values = decode.labels(data, path)
+        values = self._decoded(path, data, "masks")
         mask = values > 0
         connected = instances.components(mask)
         self._counts[row] = count = int(connected.max())
-        self._foreground += int(mask.sum())
+        if mask.mean() > _MOSTLY_FOREGROUND:
+            self._mostly_foreground.append(path)
         self._put(store.MASKS, row, path, mask)
         self._put(_inside("components"), row, path, connected)
         if ((values == values.max()) == mask).all() or not count:
@@ -101,7 +103,14 @@ class Intake:
             self._take_many_valued("many-valued-masks", row, path, values)
 
     def _take_labels(self, row: int, path: str, data: bytes) -> None:
-        self._take_many_valued("label-files", row, path, decode.labels(data, path))
+        values = self._decoded(path, data, "label files")
+        self._take_many_valued("label-files", row, path, values)
+
+    def _decoded(self, path: str, data: bytes, what: str) -> NDArray[np.integer[Any]]:
+        values, odd = decode.labels(data, path)
+        if odd:
+            self._odd_files[f"{what} {odd}"] += 1
+        return values
 
     def _take_many_valued(
         self, kind: str, row: int, path: str, values: NDArray[np.integer[Any]]
@@ -117,7 +126,7 @@ class Intake:
             if not self._arrays:
                 need = int(np.prod(shape)) * _BYTES_PER_PIXEL
                 disk.require_space(self._folder, need, "for the arrays")
-            self._arrays[name] = _ArrayFile(self._folder / name, shape)
+            self._arrays[name] = ArrayFile(self._folder / name, shape)
         if pixels.shape == self._arrays[name].shape[1:]:
             self._arrays[name].put(row, pixels)
         # else `faults` tells, when all shapes are known
@@ -204,15 +213,20 @@ class Intake:
         maximum = int(self._pixels[:, 1].max())
         eight_bit = set(self._bits.values()) == {8}
         full_scale = 255 if eight_bit else 4095 if maximum <= facts.FULL_SCALE else 65535
-        odd = [*self._odd, *(f"{count} {what}" for what, count in self._odd_images.items())]
+        odd = [*self._odd, *(f"{count} {what}" for what, count in sorted(self._odd_files.items()))]
         if shape[1:] != facts.IMAGE_SHAPE:
             odd.append(f"images of {shape[1]} x {shape[2]} pixels, where the paper has 256 x 256")
         if full_scale != facts.FULL_SCALE:
-            odd.append(f"images with values 0..{full_scale}, where the paper has 0..4095")
+            odd.append(f"images with values 0..{maximum}, where the paper has 0..4095")
+        elif maximum <= np.iinfo(np.uint8).max:
+            odd.append(f"16-bit files with values 0..{maximum} only: were they rescaled to 8 bits?")
         if empty := self._counts.count(0):
             odd.append(f"{empty} masks without any nucleus")
-        if self._foreground > _MOSTLY_FOREGROUND * np.prod(shape):
-            odd.append("masks cover most of the area: are they inverted?")
+        if self._mostly_foreground:
+            odd.append(
+                f"{len(self._mostly_foreground)} masks cover more than half of their image, "
+                f"e.g. {min(self._mostly_foreground)}: inverted?"
+            )
         return {
             "full_scale": full_scale,
             "shape": shape,
@@ -265,30 +279,6 @@ class _Labels:
         """Whether the values are labels."""
         several = any(values > 2 for values in self.files.values())  # noqa: PLR2004
         return several and self._regions <= self.REGIONS_PER_LABEL * self._labels
-
-
-class _ArrayFile:
-    """A .npy file written image by image, in any order; rows never written are zero."""
-
-    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
-        path.parent.mkdir(exist_ok=True)
-        self.shape = shape
-        self._dtype = store.DTYPES[path.name]
-        self._row = int(np.prod(shape[1:])) * self._dtype.itemsize
-        self._file = path.open("wb", buffering=0)
-        header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self._file, header)
-        self._start = self._file.tell()
-        self._file.truncate(self._start + shape[0] * self._row)
-
-    def put(self, row: int, image: NDArray[Any]) -> None:
-        self._file.seek(self._start + row * self._row)
-        rest = np.ascontiguousarray(image, self._dtype).reshape(-1).view(np.uint8).data
-        while rest:
-            rest = rest[self._file.write(rest) :]
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def _inside(folder: str) -> str:

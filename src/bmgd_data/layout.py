@@ -32,9 +32,10 @@ _FOLDER_WORDS: Final = {
     MASK: {"mask", "masks", "groundtruth", "truth", "gt", "binary", "annotation", "annotations"},
     IMAGE: {"image", "images", "img", "imgs", "raw", "original", "originals"},
 }
+_PLAIN_FOLDERS: Final = {IMAGE: {"image", "images"}, MASK: {"mask", "masks"}}
+_NUMBERED: Final = re.compile(r"[a-z]+[ ._-]*\d+", re.IGNORECASE)
 _SUFFIXES: Final = {".tif", ".tiff", ".png", ".bmp", ".jpg", ".jpeg", ".lsm"}
-_JUNK_NAMES: Final = {"thumbs.db", "desktop.ini", ".ds_store"}
-_JUNK_FOLDERS: Final = {"__macosx", "@eadir", ".git"}
+_JUNK: Final = {"thumbs.db", "desktop.ini", ".ds_store", "__macosx", "@eadir", ".git"}
 _TAIL: Final = {
     IMAGE: re.compile(r"[ ._-]+(image|images|img|raw)$", re.IGNORECASE),
     MASK: re.compile(r"[ ._-]+(binary)?[ ._-]*(mask|masks|gt|seg|binary)$", re.IGNORECASE),
@@ -43,6 +44,17 @@ _TAIL: Final = {
         re.IGNORECASE,
     ),
 }
+_OF_FILE: Final = r"[ ._-]+(of[ ._-]+)?(?=[^/]*$)"
+_HEAD: Final = {
+    role: re.compile(rf"(?<![^/])({words}){_OF_FILE}", re.IGNORECASE)
+    for role, words in {
+        IMAGE: "image|images|img",
+        MASK: "mask|masks|gt",
+        LABELS: "label|labels|labelled|labeled|instance|instances",
+    }.items()
+}
+"""Before the name, as in ImageJ's "Mask of 1"; the folders of a key are left alone."""
+_OF_IMAGES: Final = [_TAIL[IMAGE], _HEAD[IMAGE]]
 
 
 class Pair(NamedTuple):
@@ -87,8 +99,9 @@ def read(paths: Iterable[str], condition: facts.Condition) -> Layout:
 
     images = _keyed(found[IMAGE], layout.damage)
     layout.images = len(images)
-    masks = _partners(found[MASK], MASK, images, layout)
-    labels = _partners(found[LABELS], LABELS, images, layout)
+    keys = sorted({file.key for file in found[IMAGE]})  # of twins too: masks may have them as well
+    masks = _partners(found[MASK], MASK, keys, layout)
+    labels = _partners(found[LABELS], LABELS, keys, layout)
     if extra := found["overlay"] + found[""]:
         folders = sorted({str(PurePosixPath(file.path).parent) for file in extra})
         layout.odd.append(f"{len(extra)} images in other folders left out: {', '.join(folders)}")
@@ -109,6 +122,11 @@ def read(paths: Iterable[str], condition: facts.Condition) -> Layout:
     return layout
 
 
+def is_junk(path: PurePosixPath) -> bool:
+    """Whether a file or folder is what operating systems and git leave behind, or lies in it."""
+    return any(part.lower() in _JUNK or part.startswith("._") for part in path.parts)
+
+
 class _File(NamedTuple):
     path: str
     """As it is stored."""
@@ -120,9 +138,7 @@ def _images_and_junk(paths: Iterable[str]) -> tuple[list[PurePosixPath], list[st
     files, junk = [], []
     for text in sorted(paths):
         path = PurePosixPath(text)
-        folders = {part.lower() for part in path.parts[:-1]}
-        hidden = path.name.startswith("._") or path.name.lower() in _JUNK_NAMES
-        if hidden or folders & _JUNK_FOLDERS or path.suffix.lower() not in _SUFFIXES:
+        if is_junk(path) or path.suffix.lower() not in _SUFFIXES:
             junk.append(text)
         else:
             files.append(path)
@@ -138,11 +154,19 @@ def _by_role(files: list[PurePosixPath]) -> dict[str, list[_File]]:
     if not placed[IMAGE]:
         # No image folder: images may lie beside their masks, which then end in "_mask", or above.
         loose = placed.pop("", [])
+        marks = [_TAIL] if placed[MASK] else [_TAIL, _HEAD]
         for path, depth in loose:
-            placed[_role_of_stem(path)].append((path, depth))
+            placed[_role_of_stem(path, marks)].append((path, depth))
 
     if not placed[MASK]:
         placed[MASK] = placed.pop(LABELS, [])  # label images show the foreground too
+
+    for role, names in _PLAIN_FOLDERS.items():  # where "image" is there, "raw" is not meant
+        plain = {path for path, depth in placed[role] if path.parts[depth].lower() in names}
+        if plain:
+            entries = placed.pop(role)
+            for path, depth in entries:
+                placed[role if path in plain else ""].append((path, depth))
 
     # Folders above the image folder that all images share ("250 Pa", an added level) say nothing;
     # those that differ (a folder per colony) are part of the name. Masks beside images follow them;
@@ -162,18 +186,26 @@ def _by_role(files: list[PurePosixPath]) -> dict[str, list[_File]]:
 
 
 def _role_of_folders(path: PurePosixPath) -> tuple[str, int]:
-    """The role, and where in the path's parts the folder that says so stands."""
+    """The role, and where in the path's parts the folder that says so stands.
+
+    "mask/Image 2" holds masks: a number makes a series, which tells only if nothing above does.
+    """
     parents = path.parts[:-1]
+    series = "", len(parents)
     for depth in range(len(parents) - 1, -1, -1):
         words = set(re.split(r"[^a-z]+", parents[depth].lower().replace("ground truth", "gt")))
         for role, telling in _FOLDER_WORDS.items():
             if words & telling:
-                return role, depth
-    return "", len(parents)
+                if not _NUMBERED.fullmatch(parents[depth]):
+                    return role, depth
+                series = series if series[0] else (role, depth)
+                break
+    return series
 
 
-def _role_of_stem(path: PurePosixPath) -> str:
-    return next((role for role in (MASK, LABELS) if _TAIL[role].search(path.stem)), IMAGE)
+def _role_of_stem(path: PurePosixPath, marks: list[dict[str, re.Pattern[str]]]) -> str:
+    told = (role for role in (MASK, LABELS) for mark in marks if mark[role].search(path.stem))
+    return next(told, IMAGE)
 
 
 def _common(paths: set[tuple[str, ...]]) -> tuple[str, ...]:
@@ -192,20 +224,37 @@ def _keyed(files: list[_File], damage: list[str]) -> dict[str, _File]:
     return {file.key: file for file in files if counts[file.key] == 1}
 
 
-def _partners(
-    files: list[_File], role: str, images: dict[str, _File], layout: Layout
-) -> dict[str, _File]:
-    """Masks (or labels) by the key of the image they belong to."""
-    bare = {_TAIL[IMAGE].sub("", key): key for key in images}
+def _partners(files: list[_File], role: str, images: list[str], layout: Layout) -> dict[str, _File]:
+    """Masks (or labels) by the key of the image they belong to.
+
+    Equal keys come first; then those equal once words like "mask" are taken off one end after the
+    other; then those equal to an image's key that is without its "image".
+    """
+    faults = layout.damage if role == MASK else layout.odd
+    exact = {key: [key] for key in images}
+    bare: dict[str, list[str]] = defaultdict(list)
+    for key in images:
+        bare[_without(key, _OF_IMAGES)[-1]].append(key)
+    marks = [_TAIL[role], _TAIL[LABELS], _HEAD[role], _HEAD[LABELS], *_OF_IMAGES]
     matched: list[_File] = []
     orphans: list[_File] = []
     for file in files:
-        stripped = _TAIL[LABELS].sub("", _TAIL[role].sub("", file.key))
-        key = next((key for key in (file.key, stripped) if key in images), bare.get(stripped))
-        (orphans if key is None else matched).append(file._replace(key=key or file.key))
+        forms = _without(file.key, marks)
+        owners = next((known[f] for known in (exact, bare) for f in forms if f in known), [])
+        if len(owners) > 1:
+            faults.append(f"{file.path} may belong to any of {', '.join(owners)}")
+        elif owners:
+            matched.append(file._replace(key=owners[0]))
+        else:
+            orphans.append(file)
     if orphans:
         layout.odd.append(f"{len(orphans)} {role} files without an image, e.g. {orphans[0].path}")
-    return _keyed(matched, layout.damage if role == MASK else layout.odd)
+    return _keyed(matched, faults)
+
+
+def _without(key: str, marks: list[re.Pattern[str]]) -> list[str]:
+    """The key, then without the first mark, then without the second too, and so on."""
+    return list(itertools.accumulate(marks, lambda form, mark: mark.sub("", form), initial=key))
 
 
 def _nothing_found(files: list[PurePosixPath]) -> str:

@@ -16,7 +16,7 @@ class LazyArray:
     """(N, H, W) rows chosen from several memory-mapped arrays, as if they were stacked.
 
     Indexing the first axis with an integer gives a read-only view, with a slice, a list or a mask
-    an array of its own; further axes are then indexed as usual. ``np.asarray`` gives all of it.
+    an array of its own; further axes are indexed as in numpy. ``np.asarray`` gives all of it.
 
     Args:
         parts: One (n, H, W) array per condition.
@@ -57,6 +57,8 @@ class LazyArray:
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         key = index if isinstance(index, tuple) else (index,)
+        if key and key[0] is Ellipsis and len(key) <= self.ndim and all(map(_is_basic, key)):
+            key = (slice(None), *key)
         if not key or key[0] is Ellipsis or key[0] is None:
             everything: NDArray[Any] = np.asarray(self)[index]
             return everything
@@ -67,13 +69,18 @@ class LazyArray:
             return picture[rest] if rest else picture
         if chosen.ndim > 2:  # noqa: PLR2004
             raise IndexError("The first axis takes an integer, a slice, or a 1-D list or mask.")
-        stacked = self._gather(chosen)
-        return stacked[(slice(None), *rest)] if rest else stacked
+        if all(map(_is_basic, rest)):
+            return self._gather(chosen, rest)
+        # Lists on further axes pair up with one on the first: its rows are now 0, 1, 2, ...
+        rows = slice(None) if isinstance(first, slice) else np.arange(len(chosen))
+        return self._gather(chosen)[(rows, *rest)]
 
-    def _gather(self, chosen: NDArray[np.int32]) -> NDArray[Any]:
-        out = np.empty((len(chosen), *self.shape[1:]), self.dtype)
-        for picture, (number, row) in zip(out, chosen.tolist(), strict=True):
-            picture[...] = self._parts[number][row]
+    def _gather(self, chosen: NDArray[np.int32], rest: tuple[Any, ...] = ()) -> NDArray[Any]:
+        """Copy of each chosen image what `rest` asks for, and no more."""
+        one = np.broadcast_to(np.empty((), self.dtype), self.shape[1:])[rest]
+        out = np.empty((len(chosen), *one.shape), self.dtype)
+        for place, (number, row) in enumerate(chosen.tolist()):
+            out[place] = self._parts[number][(row, *rest)]
         return out
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
@@ -84,3 +91,9 @@ class LazyArray:
 
     def __repr__(self) -> str:
         return f"LazyArray(shape={self.shape}, dtype={self.dtype})"
+
+
+def _is_basic(key: Any) -> bool:
+    """Whether it indexes each image alike; bool is an int, but a mask to numpy."""
+    whole = isinstance(key, (int, np.integer)) and not isinstance(key, bool)
+    return whole or key is None or key is Ellipsis or isinstance(key, slice)

@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bmgd_data import build, disk, fetch, home, sources, store, trust
 from bmgd_data.archive import Archive
@@ -17,6 +17,7 @@ from bmgd_data.errors import (
     StorageError,
 )
 from bmgd_data.progress import bar
+from bmgd_data.signature import DamagedArchiveError
 from bmgd_data.store import Store
 from bmgd_data.trust import Seen
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from bmgd_data import facts
     from bmgd_data.sources import Source
-    from bmgd_data.store import Instances
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,11 @@ def prepare(place: Place, *, download: bool = True, accept_changed: bool = False
     if not accept_changed and (opened := _open_known(place)):
         return opened
     may_download = download and not home.offline()
-    if place.source.remote and not may_download and not os.path.exists(place.archive):  # noqa: PTH110
-        raise _not_here(place)
+    if place.source.remote and not may_download:
+        if accept_changed and trust.recall(place.note):
+            raise _not_anew(place)
+        if not os.path.exists(place.archive):  # noqa: PTH110
+            raise _not_here(place)
     try:
         with home.lock(place.root, f"{place.source.slug}-{place.condition.name}"):
             disk.sweep(place.archive)
@@ -85,44 +88,6 @@ def prepare(place: Place, *, download: bool = True, accept_changed: bool = False
         if not accept_changed and (opened := _open_known(place, noted=False)):
             return opened
         raise
-
-
-def labelled(opened: Store, method: str, root: Path) -> Instances:
-    """Instance masks of a store; what is missing is computed and kept for the next time.
-
-    On a read-only root they are computed in memory, with a warning.
-
-    Raises:
-        DatasetNotFoundError: "provided", where the archive brought none.
-    """
-    if opened.has(method):
-        return opened.instances(method)
-    if method == "provided":
-        raise DatasetNotFoundError(
-            f"The archive of {opened.condition.name} brought no instance labels. Use "
-            "instances='components' (as they are in the mask) or 'watershed' (touching nuclei "
-            "split)."
-        )
-    try:
-        with home.lock(root, f"{opened.path.name}-{method}"):
-            if not opened.has(method):
-                disk.sweep(opened.path / method)
-                build.keep(opened, method, _derived(opened, method))
-            return opened.instances(method)
-    except StorageError:
-        # Named by the root, so that Python shows it once for all conditions.
-        warnings.warn(
-            f"{root} is full or cannot be written: instances={method!r} are computed in memory, "
-            "each time anew. Let its owner read them once, and they are kept.",
-            BMGDWarning,
-            stacklevel=2,
-        )
-        return _derived(opened, method)
-
-
-def _derived(opened: Store, method: str) -> Instances:
-    with bar(f"{method} of {opened.condition.name}", len(opened)) as progress:
-        return build.derive(opened, method, progress)
 
 
 def _open_known(place: Place, *, noted: bool = True) -> Store | None:
@@ -138,16 +103,18 @@ def _open_known(place: Place, *, noted: bool = True) -> Store | None:
         key: str | None = place.source.phantom.key(place.condition)
         up_to_date = seen is not None and seen.key == key
     elif place.source.kind == "folder":
-        now = _look_at_local(place, seen)
-        key = now.key
+        now = _Local.of(place)
         up_to_date = seen is not None and seen.fingerprint == now.fingerprint
+        if noted and not up_to_date:
+            return None  # before everything is hashed: whoever holds the lock does that, once
+        key = _look_at_local(place, seen, now).key
     else:
         key = trust.expected(place.source, place.condition, seen)
         up_to_date = True
     if key is None or (noted and not up_to_date):
         return None
     # Unlike Path.is_dir, this says no where it may not look; the lock then tells what to do.
-    return Store(path) if os.path.isdir(path := place.store(key)) else None  # noqa: PTH112
+    return Store(path, key) if os.path.isdir(path := place.store(key)) else None  # noqa: PTH112
 
 
 def _make(place: Place, *, may_download: bool, accept: bool) -> Store:
@@ -156,16 +123,17 @@ def _make(place: Place, *, may_download: bool, accept: bool) -> Store:
     if place.source.kind == "phantom":
         fresh = _generated(place, seen)
     elif place.source.kind == "folder":
-        fresh = _look_at_local(place, None if accept else seen)
+        fresh = _look_at_local(place, None if accept else seen, _Local.of(place))
     else:
         fresh = _fetched(place, None if accept else seen, may_download=may_download, anew=accept)
     path = place.store(fresh.key)
     with home.lock(place.root, path.name):
         disk.sweep(path)
         if not path.is_dir():
-            _build(place, fresh.key, path)
+            _build(place, fresh, path)
+        opened = Store(path, fresh.key)
     _remember(place, seen, fresh)
-    return Store(path)
+    return opened
 
 
 def _remember(place: Place, seen: Seen | None, fresh: Seen) -> None:
@@ -176,16 +144,21 @@ def _remember(place: Place, seen: Seen | None, fresh: Seen) -> None:
     trust.remember(place.note, fresh)
 
 
-def _build(place: Place, key: str, path: Path) -> None:
+def _build(place: Place, fresh: Seen, path: Path) -> None:
     local = place.source.kind == "folder"
     origin = sources.local_files(place.source, place.condition) if local else place.archive
+
+    def check() -> None:
+        if local and _Local.of(place).fingerprint != fresh.fingerprint:
+            raise CorruptArchiveError(f"{origin} changed while it was read. Run it again.")
+
     try:
         files = sources.Folder(origin) if origin.is_dir() else Archive(origin)
         with bar(f"reading {origin.name}", len(files.members)) as progress:
-            build.build(files, place.condition, key, path, progress)
-    except CorruptArchiveError:
+            build.build(files, place.condition, fresh.key, path, progress, check=check)
+    except DamagedArchiveError:
         # So that the next run fetches it again, unless that would bring the same bytes.
-        if not local and trust.binding(place.source, place.condition) != key:
+        if not local and trust.binding(place.source, place.condition) != fresh.key:
             origin.unlink(missing_ok=True)
         raise
     if (odd := Store(path).index.odd) and place.source.kind != "phantom":
@@ -211,11 +184,23 @@ def _generated(place: Place, seen: Seen | None) -> Seen:
     return _seen(place, key, place.archive.stat().st_size if place.archive.is_file() else 0)
 
 
-def _look_at_local(place: Place, seen: Seen | None) -> Seen:
+class _Local(NamedTuple):
+    """A local archive or folder as it looks now, without reading it."""
+
+    origin: Path
+    files: dict[str, Path]
+    fingerprint: str
+
+    @classmethod
+    def of(cls, place: Place) -> _Local:
+        origin = sources.local_files(place.source, place.condition)
+        files = sources.files_of(origin)
+        return cls(origin, files, sources.fingerprint(files))
+
+
+def _look_at_local(place: Place, seen: Seen | None, now: _Local) -> Seen:
     """What a local archive or folder is now; files that look unchanged are not read again."""
-    origin = sources.local_files(place.source, place.condition)
-    files = sources.files_of(origin)
-    fingerprint = sources.fingerprint(files)
+    origin, files, fingerprint = now
     unchanged = seen is not None and seen.fingerprint == fingerprint
     key = seen.key if seen and unchanged else sources.digest(origin, files)
     # An archive is a release: another one is an error. A folder is a workshop: people mend masks.
@@ -241,9 +226,9 @@ def _fetched(place: Place, seen: Seen | None, *, may_download: bool, anew: bool)
             if key is not None:
                 check(key, str(place.archive))
             raise _not_here(place)
-        url = place.source.url(place.condition)
+        url, auth = place.source.url(place.condition), place.source.auth
         with bar(f"fetching {place.condition.archive}", in_bytes=True) as progress:
-            key = fetch.download(url, place.archive, lambda came: check(came, url), progress)
+            key = fetch.download(url, place.archive, lambda came: check(came, url), progress, auth)
     if place.source.kind == "mirror":
         _compare_with_upstream(place, key)
     return _seen(place, key, place.archive.stat().st_size)
@@ -264,11 +249,22 @@ def _seen(place: Place, key: str, size: int) -> Seen:
     return Seen(place.source.label, key, dt.datetime.now(dt.UTC).date().isoformat(), size)
 
 
+def _not_anew(place: Place) -> DatasetNotFoundError:
+    return DatasetNotFoundError(
+        f"{place.condition.name} of {place.source.label} cannot be fetched anew "
+        f"({_why_offline()}); what was read before is untouched. Run it again where the network "
+        "may be used, or read what is there without --accept-changed."
+    )
+
+
+def _why_offline() -> str:
+    return "BMGD_OFFLINE is set" if home.offline() else "download=False"
+
+
 def _not_here(place: Place) -> DatasetNotFoundError:
-    why = "BMGD_OFFLINE is set" if home.offline() else "download=False"
     return DatasetNotFoundError(
         f"{place.condition.name} of {place.source.label} is not in {place.root}, and nothing is "
-        f"fetched ({why}). Run `bmgd download` where the network may be used, or give a folder "
-        "that holds the archives as source= (or BMGD_SOURCE), or set BMGD_HOME to where the data "
-        "is."
+        f"fetched ({_why_offline()}). Run `bmgd download` where the network may be used, or give "
+        "a folder that holds the archives as source= (or BMGD_SOURCE), or set BMGD_HOME to where "
+        "the data is."
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import operator
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, overload
 
 import numpy as np
 
-from bmgd_data import conditions, disk, facts, home, prepare, sources, splits
+from bmgd_data import conditions, disk, facts, home, labelling, prepare, sources, splits
 from bmgd_data import instances as instance_methods
 from bmgd_data.lazy import LazyArray
 from bmgd_data.store import Store
@@ -115,7 +117,7 @@ class Reader(Sequence[Sample]):
         self._parts = []
         for path in self._paths:
             store = Store(path)
-            labels = prepare.labelled(store, self.instance_method, self.root)
+            labels = labelling.labelled(store, self.instance_method, self.root)
             self._parts.append(_Part(store, store.images, store.masks, labels))
 
     def _select(self) -> NDArray[np.int32]:
@@ -141,7 +143,7 @@ class Reader(Sequence[Sample]):
     def __getitem__(self, index: int | slice) -> Sample | Reader:
         if isinstance(index, slice):
             return self._subset(self._rows[index])
-        number, row = self._rows[index].tolist()
+        number, row = self._rows[operator.index(index)].tolist()
         part = self._parts[number]
         return {
             "image": part.images[row],
@@ -154,6 +156,24 @@ class Reader(Sequence[Sample]):
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
+
+    # Names tell samples apart; comparing their arrays has no single truth.
+
+    def __contains__(self, value: object) -> bool:
+        return _name_of(value) in self.names
+
+    def count(self, value: Any) -> int:
+        """How often this sample, or the one of this name, is here: 0 or 1."""
+        return self.names.count(_name_of(value))
+
+    def index(self, value: Any, start: int = 0, stop: int = sys.maxsize) -> int:
+        """Where this sample, or the one of this name, stands.
+
+        Raises:
+            ValueError: It is not here.
+            TypeError: Neither a sample nor a name.
+        """
+        return self.names.index(_name_of(value), start, stop)
 
     def _subset(self, rows: NDArray[np.int32]) -> Reader:
         other = object.__new__(type(self))
@@ -267,3 +287,10 @@ class Reader(Sequence[Sample]):
         if self.source.kind != "phantom":
             lines += [f"  Licence of BMGD: {facts.DATA_LICENSE}", f"  Cite: {facts.PAPER_URL}"]
         return "\n".join(lines)
+
+
+def _name_of(value: object) -> str:
+    name = value.get("name") if isinstance(value, Mapping) else value
+    if not isinstance(name, str):
+        raise TypeError(f"A Reader is searched by sample or name, not {type(value).__name__}.")
+    return name

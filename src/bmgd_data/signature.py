@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 FETCH_AGAIN: Final = "Fetch it again: `bmgd download`, or copy it anew if it is your own file."
 
+
+class DamagedArchiveError(CorruptArchiveError):
+    """The bytes of an archive are not what was packed, so that fetching it again may help."""
+
+
 _MAGIC: Final = b"7z\xbc\xaf\x27\x1c"
 _START_HEADER: Final = struct.Struct("<6sBBIQQI")
 
@@ -28,7 +33,8 @@ def check_whole(path: Path, name: str = "") -> None:
         name: What to call it in errors, if not by its path.
 
     Raises:
-        CorruptArchiveError: An empty or cut file, an HTML page, a git-LFS pointer, or anything else
+        CorruptArchiveError: The file cannot be read.
+        DamagedArchiveError: An empty or cut file, an HTML page, a git-LFS pointer, or anything else
             that is no .7z; the message says which.
     """
     name = name or str(path)
@@ -41,15 +47,15 @@ def check_whole(path: Path, name: str = "") -> None:
             f"{name} cannot be read ({error.strerror}). Check the disk and the rights."
         ) from error
     if not head.startswith(_MAGIC):
-        raise CorruptArchiveError(f"{name} is not a 7z archive: {_what_it_is(head)}")
+        raise DamagedArchiveError(f"{name} is not a 7z archive: {_what_it_is(head)}")
     if len(head) < _START_HEADER.size:
-        raise CorruptArchiveError(f"{name} is cut off after {size} bytes. {FETCH_AGAIN}")
+        raise DamagedArchiveError(f"{name} is cut off after {size} bytes. {FETCH_AGAIN}")
     _, _, _, crc, offset, length, _ = _START_HEADER.unpack_from(head)
     if zlib.crc32(head[12:32]) != crc:
-        raise CorruptArchiveError(f"{name} has a damaged start header. {FETCH_AGAIN}")
+        raise DamagedArchiveError(f"{name} has a damaged start header. {FETCH_AGAIN}")
     whole = _START_HEADER.size + offset + length
     if size < whole:
-        raise CorruptArchiveError(f"{name} is cut off: {size} of {whole} bytes. {FETCH_AGAIN}")
+        raise DamagedArchiveError(f"{name} is cut off: {size} of {whole} bytes. {FETCH_AGAIN}")
 
 
 def _what_it_is(head: bytes) -> str:

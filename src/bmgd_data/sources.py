@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-from bmgd_data import disk, facts
+from bmgd_data import disk, facts, layout
 from bmgd_data.archive import Member
 from bmgd_data.errors import CorruptArchiveError, DatasetNotFoundError
 
@@ -31,19 +32,30 @@ class Source:
 
     kind: Literal["upstream", "mirror", "folder", "phantom"]
     location: str
-    """Base URL, absolute path of the folder, or the phantom's canonical text."""
+    """Base URL, absolute path of the folder, or the phantom's canonical text.
+
+    A mirror's may hold user and password; whatever is shown or written down takes `public`.
+    """
+
+    def __repr__(self) -> str:
+        return f"Source({self.kind!r}, {self.public!r})"
+
+    @property
+    def public(self) -> str:
+        """The location without user and password: what may be shown and written down."""
+        return _without_user(self.location) if self.kind == "mirror" else self.location
 
     @property
     def label(self) -> str:
         """As shown to people."""
         labels = {"upstream": "upstream", "phantom": f"{self.location} (generated)"}
-        return labels.get(self.kind, self.location)
+        return labels.get(self.kind, self.public)
 
     @property
     def slug(self) -> str:
         """A safe folder name, different for different sources."""
-        readable = re.sub(r"[^A-Za-z0-9]+", "-", self.location).strip("-")[-40:]
-        return f"{self.kind}-{readable}-{disk.sha256_of(self.location)[:8]}"
+        readable = re.sub(r"[^A-Za-z0-9]+", "-", self.public).strip("-")[-40:]
+        return f"{self.kind}-{readable}-{disk.sha256_of(self.public)[:8]}"
 
     @property
     def remote(self) -> bool:
@@ -58,8 +70,16 @@ class Source:
         return Phantom.parse(self.location)
 
     def url(self, condition: facts.Condition) -> str:
-        """Address of a condition's archive."""
-        return f"{self.location.rstrip('/')}/{quote(condition.archive)}"
+        """Address of a condition's archive, without user and password."""
+        return f"{self.public.rstrip('/')}/{quote(condition.archive)}"
+
+    @property
+    def auth(self) -> tuple[str, str] | None:
+        """User and password to fetch with, where a mirror's address holds them."""
+        address = urlsplit(self.location if self.kind == "mirror" else "")
+        if address.username is None:
+            return None
+        return unquote(address.username), unquote(address.password or "")
 
 
 def resolve(source: str | os.PathLike[str] | None = None) -> Source:
@@ -67,7 +87,7 @@ def resolve(source: str | os.PathLike[str] | None = None) -> Source:
 
     Raises:
         DatasetNotFoundError: It names a folder that is not there.
-        ValueError: A phantom or an address that is not understood.
+        ValueError: A phantom or an address that is not understood, or that has a query.
     """
     named = source if source is not None else os.environ.get("BMGD_SOURCE") or "upstream"
     text = os.fspath(named)
@@ -83,9 +103,14 @@ def resolve(source: str | os.PathLike[str] | None = None) -> Source:
         if "://" in text:
             address = urlsplit(text)
             if address.scheme in ("http", "https") and address.hostname:
+                if set(text) & set("?#"):
+                    raise ValueError(  # without the address: a query may hold a secret
+                        "The address of the mirror holds a '?' or '#', behind which no archive's "
+                        "name can be added. Give the base URL alone, as in http://host/folder/."
+                    )
                 return Source("mirror", text.rstrip("/") + "/")
             if address.scheme != "file":
-                raise ValueError(f"Unknown source {text!r}. Valid: {VALID}.")
+                raise ValueError(f"Unknown source {_without_user(text)!r}. Valid: {VALID}.")
             from urllib.request import url2pathname
 
             text = url2pathname(address.path)
@@ -96,6 +121,11 @@ def resolve(source: str | os.PathLike[str] | None = None) -> Source:
         what = "is a file, not a folder" if there else "does not exist, or may not be looked into"
         raise DatasetNotFoundError(f"The source {str(named)!r} {what}. Valid: {VALID}.")
     return Source("folder", str(folder.resolve()))
+
+
+def _without_user(url: str) -> str:
+    user, at, _ = urlsplit(url).netloc.rpartition("@")
+    return url.replace(user + at, "", 1)
 
 
 class Folder:
@@ -125,20 +155,55 @@ class Folder:
 def files_of(origin: Path) -> dict[str, Path]:
     """An archive, or all files of an unpacked folder, by path relative to the source.
 
-    Ascending by path.
+    Ascending by path. Links are followed. What operating systems litter folders with is left out,
+    so that looking at a folder does not change it; every other file counts.
 
     Raises:
-        CorruptArchiveError: A folder in it cannot be read.
+        CorruptArchiveError: A folder or link in it cannot be read, or a file name is not Unicode.
     """
     with _readable(origin):
-        found = [origin] if origin.is_file() else [p for p in origin.rglob("*") if p.is_file()]
-    return {file.relative_to(origin.parent).as_posix(): file for file in sorted(found)}
+        found = [origin] if origin.is_file() else sorted(_inside(origin))
+    files = {file.relative_to(origin.parent).as_posix(): file for file in found}
+    for name in files:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise CorruptArchiveError(
+                f"The name of {name!r} in {origin.parent} is not Unicode. Rename that file, and "
+                "its mask or image alike."
+            ) from error
+    return files
+
+
+def _inside(origin: Path) -> Iterator[Path]:
+    """All files below a folder, but litter; `Path.rglob` would pass over what may not be read."""
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    # The real folders that lead to each one: a link to any of them would go round in circles.
+    above = {str(origin): {os.path.realpath(origin)}}
+    for folder, folders, names in os.walk(origin, onerror=stop, followlinks=True):
+        here, passed = Path(folder), above.pop(folder)
+        for name in folders.copy():
+            real = os.path.realpath(here / name)
+            if real in passed or _is_litter(here / name, origin):
+                folders.remove(name)
+            else:
+                above[str(here / name)] = passed | {real}
+        for file in (here / name for name in names):
+            if not _is_litter(file, origin) and stat.S_ISREG(file.stat().st_mode):
+                yield file
+
+
+def _is_litter(path: Path, origin: Path) -> bool:
+    return layout.is_junk(PurePosixPath(path.relative_to(origin).as_posix()))
 
 
 def fingerprint(files: dict[str, Path]) -> str:
     """Changes when a file's path, size or time of change does; cheap."""
-    stats = [(name, file.stat()) for name, file in files.items()]
-    return disk.sha256_of([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
+    found = [(name, file.stat()) for name, file in files.items()]
+    return disk.sha256_of([[name, now.st_size, now.st_mtime_ns] for name, now in found])
 
 
 def digest(origin: Path, files: dict[str, Path]) -> str:
@@ -159,8 +224,9 @@ def _readable(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        where = error.filename or file
         raise CorruptArchiveError(
-            f"{file} cannot be read ({error.strerror}). Check the disk and the rights."
+            f"{where} cannot be read ({error.strerror}). Check the disk and the rights."
         ) from error
 
 

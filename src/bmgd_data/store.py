@@ -90,20 +90,21 @@ class Store:
 
     Args:
         path: The store's folder.
+        key: What it must have been built from; its name tells only the beginning of that.
 
     Raises:
-        CorruptArchiveError: The folder is not a whole store of this format.
+        CorruptArchiveError: The folder is not a whole store of this format, or not this key's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: str | None = None) -> None:
         self.path = path
-        try:
-            content = json.loads((path / INDEX).read_text(encoding="utf-8"))
+        with self._readable(INDEX):
+            content, _ = self._sealed(INDEX)
             content["shape"] = tuple(content["shape"])
             self.index = Index(**{field.name: content[field.name] for field in fields(Index)})
             self.condition = _CONDITIONS[self.index.condition]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise self._damaged(f"{INDEX} is not readable ({error})") from error
+        if key not in (None, self.index.key):
+            raise self._damaged(f"it was built from {self.index.key}, not from {key}")
 
     def __len__(self) -> int:
         return self.index.shape[0]
@@ -131,7 +132,7 @@ class Store:
         return sorted(path.parent.name for path in self.path.glob(f"[!.]*/{LABELS}"))
 
     def verify(self, progress: Callable[[int], object] | None = None) -> list[str]:
-        """Read every array again and compare it with its digest.
+        """Read everything again and compare it with its digest.
 
         Args:
             progress: Called with the bytes read since the last call.
@@ -142,7 +143,11 @@ class Store:
         expected = dict(self.index.digests)
         for method in self.methods():
             expected[f"{method}/{LABELS}"] = self._side(method)["digest"]
-        faults = []
+        faults = [
+            f"{self.path / name} has changed since it was built"
+            for name in (INDEX, *(f"{method}/{INDEX}" for method in self.methods()))
+            if not self._is_as_sealed(name)
+        ]
         for name, digest in expected.items():
             path = self.path / name
             if not path.is_file():
@@ -154,12 +159,27 @@ class Store:
         return faults
 
     def _side(self, method: str) -> dict[str, Any]:
+        name = f"{method}/{INDEX}"
+        with self._readable(name):
+            side, _ = self._sealed(name)
+            return {"counts": side["counts"], "digest": side["digest"]}
+
+    def _is_as_sealed(self, name: str) -> bool:
+        with self._readable(name):
+            content, seal = self._sealed(name)
+            return disk.sha256_of(content) == seal
+
+    def _sealed(self, name: str) -> tuple[dict[str, Any], str]:
+        content = json.loads((self.path / name).read_text(encoding="utf-8"))
+        return content, content.pop("seal")
+
+    @contextlib.contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
         try:
-            side = json.loads((self.path / method / INDEX).read_text(encoding="utf-8"))
-            counts, digest = side["counts"], side["digest"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise self._damaged(f"{method}/{INDEX} is not readable ({error})") from error
-        return {"counts": counts, "digest": digest}
+            yield
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            what = f"{type(error).__name__}: {error}"
+            raise self._damaged(f"{name} is not readable ({what})") from error
 
     def _map(self, path: Path) -> NDArray[Any]:
         try:
@@ -176,6 +196,11 @@ class Store:
             f"The store {self.path} is damaged: {what}. Remove that folder and read again; it is "
             "rebuilt from the archive."
         )
+
+
+def write_index(folder: Path, content: dict[str, Any]) -> None:
+    """Write the index of a store, or of instance masks in it, with a digest of itself: its seal."""
+    disk.write_json(folder / INDEX, content | {"seal": disk.sha256_of(content)})
 
 
 def location(root: Path, condition: facts.Condition, key: str) -> Path:

@@ -12,9 +12,11 @@ from bmgd_data.reader import Reader
 try:
     import torch
     from torch.utils.data import Dataset, default_collate, get_worker_info
-except ImportError as error:
+except (ImportError, OSError) as error:  # OSError where a library that torch loads is missing
+    missing = isinstance(error, ModuleNotFoundError) and error.name == "torch"
+    why = "not installed" if missing else f"installed but cannot be imported ({error})"
     raise MissingDependencyError(
-        'BMGD is a torch Dataset, and torch is not installed: pip install "bmgd-data[torch]". '
+        f'BMGD is a torch Dataset, and torch is {why}: pip install "bmgd-data[torch]". '
         "Without it, bmgd_data.Reader gives the same samples as numpy arrays."
     ) from error
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, field
+import shlex
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bmgd_data import disk, facts, sources
-from bmgd_data.errors import ChecksumError, DatasetNotFoundError
+from bmgd_data.errors import ChecksumError, DatasetNotFoundError, StorageError
 
 if TYPE_CHECKING:
     from bmgd_data.sources import Source
@@ -99,7 +100,8 @@ def compare(
             "digest in a file and set BMGD_CHECKSUMS to it."
         )
     else:
-        option = "" if source.kind == "upstream" else f" --source {source.location!r}"
+        named = "" if source.kind == "upstream" else f" --source {shlex.quote(source.public)}"
+        option = f"{named} --stiffness {condition.name}"
         says = f"was seen first, on {seen.first_seen}"
         then = (
             f"Get that one, or take this one with `bmgd download{option} --accept-changed`; the "
@@ -152,11 +154,30 @@ def _named() -> dict[str, str]:
 
 
 def recall(note: Path) -> Seen | None:
-    """What was written down, or None; an unreadable note counts as none."""
+    """What was written down, or None where nothing was.
+
+    What a newer version writes besides is passed over.
+
+    Raises:
+        StorageError: It cannot be read, or is garbled: to go on would be to trust any archive.
+    """
+    known = {item.name for item in fields(Seen)}
     try:
-        return Seen(**json.loads(note.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        content = json.loads(note.read_text(encoding="utf-8"))
+        seen = Seen(**{name: content[name] for name in known & content.keys()})
+        if not _SHA256.fullmatch(seen.key):
+            raise ValueError(f"no sha256: {seen.key!r}")  # noqa: TRY301
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        # On another user's root nothing can be trusted anew; what is pinned or generated is read.
+        if isinstance(error, PermissionError) and not os.access(note.parent, os.W_OK):
+            return None
+        raise StorageError(
+            f"{note}, which says what archive is trusted, cannot be read "
+            f"({type(error).__name__}: {error}). Remove it to trust the next archive anew."
+        ) from error
+    return seen
 
 
 def remember(note: Path, seen: Seen) -> None:

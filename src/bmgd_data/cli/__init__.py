@@ -10,28 +10,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bmgd_data import (
-    __version__,
-    conditions,
-    console,
-    facts,
-    home,
-    outputs,
-    report,
-    sources,
-    trust,
-    upkeep,
-)
-from bmgd_data.about import about
-from bmgd_data.console import say
-from bmgd_data.errors import BMGDError
-from bmgd_data.options import (
+from bmgd_data import __version__, conditions, facts, home, sources, trust
+from bmgd_data.cli import console, outputs, report, upkeep
+from bmgd_data.cli.about import about
+from bmgd_data.cli.console import say
+from bmgd_data.cli.options import (
     Quiet,
     Root,
     Source,
     Stiffness,
     valid_source,
 )
+from bmgd_data.errors import BMGDError
 from bmgd_data.prepare import Place, prepare
 
 
@@ -100,7 +90,7 @@ def demo(
     _quiet: Quiet = False,
 ) -> None:
     """Take generated data through the whole pipeline and draw it; no network is needed."""
-    from bmgd_data import showcase
+    from bmgd_data.cli import showcase
     from bmgd_data.reader import Reader
 
     read = partial(Reader, stiffness=stiffness, root=root, source=source, instances="watershed")

@@ -12,8 +12,8 @@ import pytest
 import tifffile
 from typer.testing import CliRunner
 
-from bmgd_data import Reader, export, outputs
-from bmgd_data.cli import app
+from bmgd_data import Reader, export
+from bmgd_data.cli import app, outputs
 from conftest import TINY
 
 

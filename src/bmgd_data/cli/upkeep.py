@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bmgd_data import disk, facts, home, instances, trust
+from bmgd_data.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ class Item(NamedTuple):
 
 def items(root: Path) -> list[Item]:
     """All that this package keeps below a root, sorted by kind and path."""
-    notes = {note: trust.recall(note) for note in sorted(root.glob("sources/*/*.json"))}
+    notes = {note: _recalled(note) for note in sorted(root.glob("sources/*/*.json"))}
     by_slug = {note.parent.name: seen.source for note, seen in notes.items() if seen}
     by_key = {seen.key[:16]: seen.source for seen in notes.values() if seen}
     by_key |= {
@@ -65,6 +66,13 @@ def items(root: Path) -> list[Item]:
                 known = by_key.get(parts[1]) if kind == "stores" else by_slug.get(path.name)
                 found.append(Item(kind, path, known or "", _size(path)))
     return found
+
+
+def _recalled(note: Path) -> trust.Seen | None:
+    """What a note says; one that cannot be read must not keep anybody from removing it."""
+    with contextlib.suppress(StorageError):
+        return trust.recall(note)
+    return None
 
 
 def remove(root: Path, item: Item) -> None:

@@ -89,7 +89,7 @@ def next_lines(reader: Reader, *, root_given: bool) -> list[str]:
     if len(reader.conditions) < len(facts.CONDITIONS):
         arguments.append(f"stiffness={[condition.pa for condition in reader.conditions]}")
     if reader.source.kind != "upstream":
-        arguments.append(f"source={json.dumps(reader.source.location)}")
+        arguments.append(f"source={json.dumps(reader.source.public)}")
     if root_given:
         arguments.append(f"root={json.dumps(str(reader.root))}")
     return [

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from bmgd_data.cli.console import say
+from bmgd_data.cli.options import Instances, Quiet, Root, Source, Stiffness  # noqa: TC001 - typer reads them
 from bmgd_data.conditions import parse_stiffness
-from bmgd_data.console import say
-from bmgd_data.options import Instances, Quiet, Root, Source, Stiffness  # noqa: TC001 - typer reads them
 from bmgd_data.splits import SPLITS
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bmgd_data import facts
-from bmgd_data.console import say, show
+from bmgd_data.cli.console import say, show
 
 
 def about() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bmgd_data import console, disk, prepare, sources, trust
+from bmgd_data import disk, prepare, sources, trust
+from bmgd_data.cli import console
 from bmgd_data.errors import BMGDError, DatasetNotFoundError
 from bmgd_data.progress import bar
 
@@ -91,7 +93,8 @@ def _examine_origin(finding: Finding, key: str) -> None:
     if local:
         finding.faults.append(
             f"{what}, though its size and date have not. Get the right one, or take this one with "
-            f"`bmgd download --source {place.source.location!r} --accept-changed`."
+            f"`bmgd download --source {shlex.quote(place.source.label)} --stiffness "
+            f"{place.condition.name} --accept-changed`."
         )
     else:
         finding.changed.append(what)
