@@ -1,0 +1,161 @@
+"""Score a trained baseline: ``python evaluate.py runs/resnet50``. See README.md."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from data import Part, loader, splits
+from infer import THRESHOLD, chances, device
+from model import Baseline, trained
+from overlay import Shown, panels, representative
+from train import BEST
+
+from bmgd_data import instances, metrics, progress
+from bmgd_data.errors import BMGDError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from settings import Settings
+
+
+def evaluate(
+    checkpoint: Path,
+    split: str = "test",
+    *,
+    out: Path | None = None,
+    labels: Path | None = None,
+    symmetric: bool = False,
+    where: str = "auto",
+    **changes: Any,
+) -> dict[str, Any]:
+    """Score one split of the data that a checkpoint was trained on.
+
+    Args:
+        checkpoint: What `train.py` saved.
+        split: "train", "val" or "test" of the protocol that it was trained in.
+        out: Folder for scores-<split>.json, scores-<split>.md and overlay-<split>.png.
+        labels: Folder of true instance masks, <sample name>.tif, where they are known better than
+            the data's own.
+        symmetric: Average predictions over flips and quarter turns.
+        where: Device, "auto" for the GPU if there is one.
+        changes: Settings that differ from those of the training, such as the source.
+
+    Returns:
+        What is in the JSON: `data`, `encoder`, `split`, and `scores` by stiffness and "all" as
+        `bmgd_data.metrics.Table` has them.
+
+    Raises:
+        SystemExit: The checkpoint or a label image is not there or does not fit.
+    """
+    module = trained(checkpoint).to(device(where))
+    settings = dataclasses.replace(module.settings, **changes)
+    data: Part = getattr(splits(settings), split)
+    method = settings.instances if settings.instances in instances.DERIVED else "watershed"
+    counted: list[metrics.ImageCounts] = []
+    shown: list[Shown] = []
+    with progress.bar(f"Scoring {split}", len(data)) as bar:
+        for name, pa, image, truth, labelled, chance in _predicted(
+            module, data, settings, symmetric
+        ):
+            found = chance > THRESHOLD
+            true = labelled if labels is None else _label_image(labels, name, truth.shape)
+            pixels = metrics.count_pixels(truth, chance, where=name)
+            nuclei = metrics.count_instances(true, instances.DERIVED[method](found), where=name)
+            counted.append(metrics.ImageCounts(f"{pa}Pa", pixels, nuclei))
+            shown.append(Shown(name, pa, pixels.hard.f1, image, truth, found))
+            bar(1)
+    true_ones = f"those of {labels.name}" if labels else settings.instances
+    table = metrics.tabulate(
+        counted,
+        batch_size=settings.batch,
+        notes=(
+            f"True instances: {true_ones}. Predicted instances: {method}.",
+            f"Foreground: probability above {THRESHOLD:g}. Pooled: counts summed over all images.",
+            "The paper's table is of pooled scores, or of soft ones over batches: it is not told.",
+            *(["Probabilities are means over eight flips and turns."] if symmetric else []),
+        ),
+    )
+    result = {"data": data.origin, "encoder": settings.encoder, "split": split, **table.to_dict()}
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / f"scores-{split}.json").write_text(json.dumps(result, indent=2) + "\n")
+        text = f"# {heading(result)}\n\n{table.to_markdown()}"
+        (out / f"scores-{split}.md").write_text(text)
+        panels(representative(shown), out / f"overlay-{split}.png", heading(result))
+    return result
+
+
+def _predicted(
+    module: Baseline, data: Part, settings: Settings, symmetric: bool
+) -> Iterator[tuple[str, int, Any, Any, Any, Any]]:
+    """Name, stiffness, and image, mask, instances, probability as (H, W) arrays, one by one."""
+    for batch in loader(data, settings):
+        images = batch["image"].as_subclass(torch.Tensor)
+        found = chances(module, images.to(module.device), symmetric=symmetric)
+        yield from zip(
+            batch["name"],
+            batch["stiffness_pa"].tolist(),
+            images[:, 0].numpy(),
+            batch["mask"].numpy().astype(bool),
+            batch["instances"].numpy(),
+            found,
+            strict=True,
+        )
+
+
+def _label_image(folder: Path, name: str, shape: tuple[int, ...]) -> Any:
+    import tifffile
+
+    path = folder / f"{name}.tif"
+    if not path.is_file():
+        raise SystemExit(f"--labels: {path} is missing. Each sample needs <sample name>.tif there.")
+    labels = tifffile.imread(path).astype(np.int32)
+    if labels.shape != shape:
+        raise SystemExit(f"--labels: {path} has shape {labels.shape}, its image {shape}.")
+    return labels
+
+
+def heading(result: dict[str, Any]) -> str:
+    """One line that says what was scored on what."""
+    return f"U-Net, {result['encoder']}: {result['split']} split of {result['data']}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, score, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="Folder of a run, or a checkpoint.")
+    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument("--source", help="Where the data is now, if not where it was.")
+    parser.add_argument("--root", help="Folder that prepared data is kept in.")
+    parser.add_argument("--labels", type=Path, help="Folder of better instances: <name>.tif.")
+    parser.add_argument("--symmetric", action="store_true", help="Average over flips and turns.")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
+    parser.add_argument("--out", type=Path, help="Folder for the scores. [the run's]")
+    options = parser.parse_args(arguments)
+    checkpoint = options.run / BEST if options.run.is_dir() else options.run
+    out = options.out or checkpoint.parent
+    changes = {name: getattr(options, name) for name in ("source", "root")}
+    try:
+        evaluate(
+            checkpoint,
+            options.split,
+            out=out,
+            labels=options.labels,
+            symmetric=options.symmetric,
+            where=options.device,
+            **{name: value for name, value in changes.items() if value is not None},
+        )
+    except (BMGDError, ValueError) as error:
+        raise SystemExit(str(error)) from error
+    print((out / f"scores-{options.split}.md").read_text(), end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""From images of any size to probabilities, tile by tile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+THRESHOLD: Final = 0.5
+"""As in the paper's table: IoU = F1 / (2 - F1) there, which only pooled hard scores give."""
+_FLIPS: Final = [(turn, flip) for turn in range(4) for flip in (False, True)]
+
+
+def device(name: str = "auto") -> torch.device:
+    """Where to compute: the GPU if there is one, unless another is named."""
+    if name != "auto":
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@torch.inference_mode()
+def chances(module: torch.nn.Module, images: torch.Tensor, *, symmetric: bool = False) -> Any:
+    """Probability of nucleus.
+
+    Args:
+        module: A `model.Baseline`, in evaluation mode.
+        images: (B, 1, H, W) standardised, on the module's device.
+        symmetric: Average over the eight flips and quarter turns: eight times the work.
+
+    Returns:
+        (B, H, W) float32 numpy array.
+    """
+    total = torch.zeros_like(images)
+    for turn, flip in _FLIPS if symmetric else _FLIPS[:1]:
+        seen = images.rot90(turn, (-2, -1))
+        seen = module(seen.flip(-1) if flip else seen)
+        total += (seen.flip(-1) if flip else seen).rot90(-turn, (-2, -1))
+    return (total[:, 0] / (len(_FLIPS) if symmetric else 1)).cpu().numpy()
+
+
+def tiled(
+    module: torch.nn.Module,
+    image: NDArray[np.float32],
+    *,
+    tile: int,
+    overlap: int,
+    symmetric: bool = False,
+    done: Callable[[int], object] = lambda _: None,
+) -> NDArray[np.float32]:
+    """Probability of nucleus in an image of any size.
+
+    Neighbouring tiles share `overlap` pixels and are blended there by weights that fall towards a
+    tile's border, where it knows least of a nucleus' surroundings.
+
+    Args:
+        module: A `model.Baseline`, in evaluation mode.
+        image: (H, W) standardised.
+        tile: Side of a tile in pixels.
+        overlap: Pixels that neighbours share, at most half of a tile.
+        symmetric: As in `chances`.
+        done: Is called with 1 after each tile.
+
+    Returns:
+        (H, W) float32.
+    """
+    where = next(module.parameters()).device
+    total, weight = np.zeros_like(image), np.zeros_like(image)
+    for rows, columns in tiles(image.shape, tile, overlap):
+        part = torch.from_numpy(np.ascontiguousarray(image[rows, columns])).to(where)
+        chance = chances(module, part[None, None], symmetric=symmetric)[0]
+        blend = np.outer(*(_ramp(side, overlap) for side in chance.shape))
+        total[rows, columns] += chance * blend
+        weight[rows, columns] += blend
+        done(1)
+    return total / weight
+
+
+def tiles(shape: tuple[int, ...], tile: int, overlap: int) -> Iterator[tuple[slice, slice]]:
+    """Cover (H, W) by tiles of one size, the last ones moved in to end at the border."""
+    starts = [
+        sorted(
+            {
+                min(start, max(side - tile, 0))
+                for start in range(0, max(side - overlap, 1), tile - overlap)
+            }
+        )
+        for side in shape
+    ]
+    for top in starts[0]:
+        for left in starts[1]:
+            yield slice(top, top + tile), slice(left, left + tile)
+
+
+def _ramp(side: int, overlap: int) -> NDArray[np.float32]:
+    """(side,), rising over `overlap` pixels from both ends, nowhere 0."""
+    from_end = np.minimum(np.arange(1, side + 1), np.arange(side, 0, -1))
+    return np.minimum(from_end / (overlap + 1), 1).astype(np.float32)

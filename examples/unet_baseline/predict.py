@@ -1,0 +1,131 @@
+"""Masks for your own images: ``python predict.py runs/resnet50 IMAGES --out MASKS``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from images import ENDINGS, Stack, read, write
+from infer import THRESHOLD, device, tiled, tiles
+from model import trained
+from train import BEST
+
+from bmgd_data import instances, progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+MASK, INSTANCES = ".mask.tif", ".instances.tif"
+"""Appended to the image's own name, so that no two images share a mask."""
+_WIDEST = np.iinfo(np.uint16).max
+
+
+def found(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """Each image among files and folders, and its path below what was named."""
+    for path in paths:
+        if path.is_file() or not path.exists():
+            yield path, Path(path.name)
+            continue
+        for each in sorted(path.rglob("*")):
+            ours = each.name.endswith((MASK, INSTANCES))
+            if each.suffix.lower() in ENDINGS and not ours and each.is_file():
+                yield each, each.relative_to(path)
+
+
+def predict(
+    module: Any, stack: Stack, options: argparse.Namespace, title: str = ""
+) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
+    """Find the nuclei of a stack, plane by plane, as the network was trained.
+
+    Returns:
+        Masks (..., H, W) uint8, 0 or 255, and instance masks of the same shape, uint16, or uint32
+        above 65535 nuclei. Numbers go on from plane to plane: a nucleus cut by two planes has two.
+    """
+    masks = np.zeros(stack.pixels.shape, np.uint8)
+    labels = np.zeros(stack.pixels.shape, np.uint32)
+    flat_masks, flat_labels = (each.reshape(-1, *each.shape[-2:]) for each in (masks, labels))
+    per_plane = sum(1 for _ in tiles(masks.shape[-2:], options.tile, options.overlap))
+    count = 0
+    with progress.bar(title, per_plane * len(flat_masks)) as bar:
+        for place, plane in enumerate(stack.planes()):
+            chance = tiled(
+                module,
+                plane,
+                tile=options.tile,
+                overlap=options.overlap,
+                symmetric=options.symmetric,
+                done=bar,
+            )
+            mask = chance > options.threshold
+            split = instances.DERIVED[options.instances](mask).astype(np.uint32)
+            flat_masks[place] = mask * np.uint8(255)
+            flat_labels[place] = np.where(split, split + count, 0)
+            count += int(split.max())
+    return masks, labels if count > _WIDEST else labels.astype(np.uint16)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the command line and predict; 1 where a file could not be done."""
+    options = _options(arguments)
+    run = options.run
+    module = trained(run / BEST if run.is_dir() else run).to(device(options.device))
+    images = list(found(options.images))
+    if not images:
+        raise SystemExit(f"No {', '.join(ENDINGS)} files in {', '.join(map(str, options.images))}.")
+    failed = 0
+    for number, (path, below) in enumerate(images, start=1):
+        try:
+            stack = read(path, options.channel, options.bits)
+            title = f"{number}/{len(images)} {path.name}"
+            masks, labels = predict(module, stack, options, title)
+            for ending, pixels in ((MASK, masks), (INSTANCES, labels)):
+                write(options.out / below.with_name(below.name + ending), pixels, stack)
+        except Exception as error:  # noqa: BLE001 - whatever ails one file, the others go on
+            failed += 1
+            print(f"{path}: left out: {_told(error)}", file=sys.stderr)
+        else:
+            print(f"{path}: {np.unique(labels[labels > 0]).size} nuclei")
+    if failed:
+        print(f"{failed} of {len(images)} files were left out.", file=sys.stderr)
+    return int(failed > 0)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return f"{type(error).__name__}: {error}"
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="Folder of a run, or a checkpoint.")
+    parser.add_argument("images", type=Path, nargs="+", help="TIFF or .lsm files, or folders.")
+    parser.add_argument("--out", type=Path, default=Path("masks"), help="Folder for the masks.")
+    parser.add_argument("--channel", type=int, help="Channel of the nuclei, from 0.")
+    parser.add_argument("--bits", type=int, help="Depth of the camera: 8, 12, 16. [by the values]")
+    parser.add_argument(
+        "--threshold", type=float, default=THRESHOLD, help="On the probability. [%(default)s]"
+    )
+    parser.add_argument(
+        "--instances", choices=tuple(instances.DERIVED), default="watershed",
+        help="How the mask is split. [watershed]",
+    )  # fmt: skip
+    parser.add_argument("--tile", type=int, default=256, help="Side of a tile in pixels. [256]")
+    parser.add_argument("--overlap", type=int, default=64, help="Pixels tiles share. [64]")
+    parser.add_argument("--symmetric", action="store_true", help="Average over flips and turns.")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
+    options = parser.parse_args(arguments)
+    if not 0 <= options.overlap <= options.tile // 2:
+        parser.error(f"--overlap {options.overlap} must be from 0 to half of --tile.")
+    if not 0 < options.threshold < 1:
+        parser.error(f"--threshold {options.threshold} must be between 0 and 1.")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

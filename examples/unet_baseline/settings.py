@@ -1,0 +1,140 @@
+"""Every choice of the baseline in one place, with its reason; the command line is made from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+ENCODERS: Final = {
+    "resnet50": "resnet50",
+    "mobilenet_v2": "mobilenet_v2",
+    "inceptionresnetv2": "inceptionresnetv2",
+    "inception_v3": "tu-inception_v3",
+    "densenet121": "densenet121",
+    "vgg19": "vgg19",
+    "efficientnet-b5": "efficientnet-b5",
+}
+"""The paper's encoders, and what segmentation-models-pytorch calls them."""
+
+
+def _choice(default: Any, why: str) -> Any:
+    return field(default=default, metadata={"why": why})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one U-Net is trained. The paper publishes none of the choices of its training."""
+
+    encoder: str = _choice(
+        "mobilenet_v2", f"One of {', '.join(ENCODERS)}; the default is the quickest on a CPU."
+    )
+    weights: str = _choice(
+        "imagenet",
+        "Where the encoder starts: 'imagenet' as in the paper (downloaded), 'none' for random "
+        "weights, or the path of a checkpoint.",
+    )
+    source: str = _choice(
+        "", "Where the data comes from: a folder, a URL or 'phantom'; empty for BMGD itself."
+    )
+    root: str = _choice("", "Folder that prepared data is kept in; empty for the user's cache.")
+    scheme: str = _choice("random", "How splits are drawn; the default has the paper's 80:10:10.")
+    instances: str = _choice(
+        "watershed", "How true masks become instances; predicted ones are split the same way."
+    )
+    hold_out: str = _choice(
+        "", "A stiffness that is kept for the test alone; trained and validated on the others."
+    )
+    folds: int = _choice(0, "k of a k-fold cross-validation; 0 for the fixed split.")
+    fold: int = _choice(0, "Which of the folds, from 0, is the test; the next one validates.")
+    train_images: int = _choice(
+        0, "Train on so many images only, smaller sets within larger ones; 0 for all."
+    )
+    epochs: int = _choice(
+        60, "About 5,000 steps at the paper's 655 images; early stopping ends most runs sooner."
+    )
+    batch: int = _choice(
+        8, "Per process. Fits an 8 GB GPU with every encoder, and batch norm still has statistics."
+    )
+    crop: int = _choice(
+        192,
+        "Side of the random crop in pixels, a multiple of 32: the paper crops but gives no size; "
+        "three quarters keep whole colonies in view and cost half of a full image.",
+    )
+    lr: float = _choice(
+        1e-3, "Peak of AdamW's learning rate. 1e-3 suits a new decoder; batch norm bears it."
+    )
+    weight_decay: float = _choice(1e-2, "AdamW's own default; the set is small, so some is wanted.")
+    warm_up: float = _choice(
+        0.2, "Share of the steps in which the one-cycle schedule climbs to the peak, then cosine."
+    )
+    patience: int = _choice(
+        15, "Epochs without a better validation F1 before training stops; a quarter of the default."
+    )
+    bce_share: float = _choice(
+        0.5,
+        "Loss = share * cross-entropy + (1 - share) * Dice: Dice is close to the score itself, "
+        "cross-entropy has smooth gradients where no nucleus is near.",
+    )
+    seed: int = _choice(0, "Of weights, order and augmentation.")
+    precision: str = _choice(
+        "auto", "'auto': bf16-mixed or 16-mixed as the GPU can, 32-true on a CPU; or Lightning's."
+    )
+    accelerator: str = _choice("auto", "Lightning's: auto, cpu, gpu, ...")
+    devices: int = _choice(0, "Processes on this host; 0 for all GPUs, or one CPU process.")
+    nodes: int = _choice(1, "Hosts. Start the same command on each, as torchrun or SLURM does.")
+    workers: int = _choice(0, "Loader processes per training process; 2 to 4 keep a GPU busy.")
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail only later, or quietly train something else.
+
+        Raises:
+            ValueError: The message names the option and its valid values.
+        """
+        if self.encoder not in ENCODERS:
+            raise ValueError(f"--encoder {self.encoder!r} is none of {', '.join(ENCODERS)}.")
+        if self.crop < 32 or self.crop % 32:  # noqa: PLR2004 - five halvings
+            raise ValueError(f"--crop {self.crop} must be a multiple of 32, such as 192 or 256.")
+        if self.folds and not (self.folds > 2 and 0 <= self.fold < self.folds):  # noqa: PLR2004
+            raise ValueError(
+                f"--folds {self.folds} --fold {self.fold}: at least 3 folds (train, validation and "
+                "test), and a fold from 0 to folds - 1."
+            )
+        if self.folds and self.hold_out:
+            raise ValueError("--folds and --hold-out are two protocols; choose one.")
+        for name in ("epochs", "batch", "lr", "patience"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"--{name} {getattr(self, name)} must be above 0.")
+
+
+def add_options(parser: argparse.ArgumentParser, *, leave_out: Sequence[str] = ()) -> None:
+    """Give the parser one option for each setting; its help is the reason for the default."""
+    for each in dataclasses.fields(Settings):
+        if each.name not in leave_out:
+            parser.add_argument(
+                f"--{each.name.replace('_', '-')}",
+                type=type(each.default),
+                default=each.default,
+                help=f"{each.metadata['why'].replace('%', '%%')} [%(default)s]",
+            )
+
+
+def from_options(options: argparse.Namespace, **changes: Any) -> Settings:
+    """Read the settings that `add_options` put on the command line.
+
+    Raises:
+        SystemExit: A value that is not valid, with one line that says why.
+    """
+    names = {each.name for each in dataclasses.fields(Settings)}
+    values = {name: value for name, value in vars(options).items() if name in names} | changes
+    if (source := values.get("source")) and Path(source).is_dir():
+        values["source"] = str(Path(source).resolve())  # a checkpoint may be used from elsewhere
+    try:
+        return Settings(**values)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error

@@ -1,0 +1,217 @@
+"""All encoders of the paper's Table 2, beside the paper: ``python table2.py``. See README.md.
+
+It goes on where it stopped: a run that is finished is not trained again, a killed one resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from evaluate import evaluate
+from settings import Settings, add_options, from_options
+from train import BEST, RESULT
+
+from bmgd_data import facts
+from bmgd_data.errors import BMGDError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+PAPER: Final = {
+    "resnet50": "ResNet50",
+    "mobilenet_v2": "MobileNetV2",
+    "inceptionresnetv2": "Inception-ResNetV2",
+    "inception_v3": "InceptionV3",
+    "densenet121": "DenseNet121",
+    "vgg19": "VGG19",
+}
+PROTOCOLS: Final = ("table2", "hold-out", "folds", "learning-curve")
+_FOLDS: Final = 5
+_SHARES: Final = (40, 80, 160, 320)
+_SCORES: Final = ("f1", "iou", "instance_f1", "pq")
+
+
+def variants(protocol: str, settings: Settings) -> Iterator[tuple[str, Settings]]:
+    """The runs that a protocol makes of one encoder, each with a name for its folder."""
+    if protocol == "table2":
+        yield "", settings
+    elif protocol == "hold-out":
+        for each in facts.CONDITIONS:
+            yield f"without-{each.name}", dataclasses.replace(settings, hold_out=each.name)
+    elif protocol == "folds":
+        folds = settings.folds or _FOLDS
+        for fold in range(folds):
+            yield f"fold-{fold}-of-{folds}", dataclasses.replace(settings, folds=folds, fold=fold)
+    else:
+        for count in (*_SHARES, 0):
+            name = f"train-{count or 'all'}"
+            yield name, dataclasses.replace(settings, train_images=count)
+
+
+def run(settings: Settings, folder: Path, *, progress: bool) -> dict[str, Any]:
+    """Train and score one network, or take from its folder what is there already."""
+    if not (folder / RESULT).is_file():
+        _train(settings, folder, progress=progress)
+    result: dict[str, Any] = json.loads((folder / RESULT).read_text())
+    told = {key: value for key, value in result["settings"].items() if key != "root"}
+    asked = {key: value for key, value in dataclasses.asdict(settings).items() if key != "root"}
+    if changed := [key for key in asked if asked[key] != told.get(key)]:
+        raise SystemExit(
+            f"{folder} was trained with another {', '.join(changed)}. Give the same settings, or "
+            "another --out."
+        )
+    for split in ("val", "test"):
+        if not (path := folder / f"scores-{split}.json").is_file():
+            evaluate(folder / BEST, split, out=folder, root=settings.root)
+        scores = json.loads(path.read_text())["scores"]["all"]
+        pixels, nuclei = scores["pixels"]["pooled"], scores["instances"]["pooled"]
+        result[split] = {
+            "images": scores["images"],
+            "f1": pixels["f1"],
+            "iou": pixels["iou"],
+            "instance_f1": nuclei["f1"],
+            "pq": nuclei["pq"],
+        }
+    return result
+
+
+def _train(settings: Settings, folder: Path, *, progress: bool) -> None:
+    """Train in a process of its own, as several GPUs need, and which gives all memory back."""
+    command = [sys.executable, str(Path(__file__).with_name("train.py")), "--out", str(folder)]
+    for name, value in dataclasses.asdict(settings).items():
+        command += [f"--{name.replace('_', '-')}", str(value)]
+    command += ["--resume", *([] if progress else ["--quiet"])]
+    ended = subprocess.run(command, check=False)  # noqa: S603 - this folder's own script
+    if ended.returncode:
+        raise SystemExit(f"{folder}: training stopped, see above. The same command goes on here.")
+
+
+def paper_table(results: dict[str, dict[str, Any]]) -> str:
+    """The paper's figures and ours, a row an encoder."""
+    heads = (
+        *("encoder", "F1 paper", "val", "test", "difference"),
+        *("IoU paper", "val", "test", "difference"),
+        *("val loss (BCE + Dice)", "paper's loss*"),
+        *("parameters", "training", "images/s", "inst. F1", "PQ"),
+    )
+    papers = {each.encoder: each for each in facts.BASELINES}
+    rows = []
+    for encoder, result in results.items():
+        paper = papers[PAPER[encoder]]
+        cells = [paper.encoder]
+        for key, theirs in (("f1", paper.f1), ("iou", paper.iou)):
+            val, test = (100 * result[split][key] for split in ("val", "test"))
+            cells += [f"{theirs:.2f}", f"{val:.2f}", f"{test:.2f}", f"{test - theirs:+.2f}"]
+        cells += [
+            *(f"{result['best']['val_loss']:.4f}", f"{paper.val_loss:.4f}"),
+            *(f"{result['parameters'] / 1e6:.1f} M", _duration(result["train_seconds"])),
+            f"{result['images_per_second']:.1f}",
+            *(f"{100 * result['test'][key]:.2f}" for key in ("instance_f1", "pq")),
+        ]
+        rows.append(cells)
+    return _markdown(heads, rows)
+
+
+def protocol_table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """Test scores of each variant, a block an encoder, with mean and spread."""
+    rows = []
+    for encoder, by_variant in results.items():
+        for name, result in by_variant.items():
+            scores = [100 * result["test"][key] for key in _SCORES]
+            rows.append(
+                [encoder, name, str(result["test"]["images"]), *map("{:.2f}".format, scores)]
+            )
+        columns = [[100 * each["test"][key] for each in by_variant.values()] for key in _SCORES]
+        spread = [
+            f"{statistics.mean(each):.2f} ± {statistics.pstdev(each):.2f}" for each in columns
+        ]
+        rows.append([encoder, "mean ± standard deviation", "", *spread])
+    heads = ("encoder", "run", "test images", "F1", "IoU", "inst. F1", "PQ")
+    return _markdown(heads, rows)
+
+
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] + ["---:"] * (len(heads) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _duration(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{seconds / 60:.1f} min"
+
+
+def report(protocol: str, results: dict[str, dict[str, dict[str, Any]]], settings: Settings) -> str:
+    """The table, with what it was made of above it and what may not be read from it below."""
+    every = [result for by_variant in results.values() for result in by_variant.values()]
+    data = ", ".join(sorted({result["data"] for result in every}))
+    devices = ", ".join(sorted({result["device"] for result in every}))
+    lines = [
+        f"# U-Net baselines: {protocol}",
+        "",
+        f"Data: **{data}**. {_caution(data)}".rstrip(),
+        f"Encoder weights: {settings.weights}. Hardware: {devices}.",
+        "Scores in percent, pooled over all pixels (or nuclei) of the split, threshold 0.5.",
+        "The epoch was chosen on validation.",
+        "",
+    ]
+    if protocol == "table2":
+        lines += [
+            paper_table({encoder: only[""] for encoder, only in results.items()}),
+            "Difference = ours on test - paper. Which images the paper's scores are of is not",
+            "published, nor whether they are validation or test images.",
+            "",
+            "\\* Not comparable with ours: which loss it is, is not published.",
+        ]
+    else:
+        lines.append(protocol_table(results))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _caution(data: str) -> str:
+    if data.startswith("upstream "):
+        return ""
+    if "(generated)" in data:
+        return "**Not BMGD: differences from the paper mean nothing.**"
+    return "**Unless this is a copy of BMGD, differences from the paper mean nothing.**"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line; train, score and write the table after each run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="table2")
+    parser.add_argument(
+        "--encoders", nargs="+", choices=tuple(PAPER), default=list(PAPER), metavar="ENCODER",
+        help="Only these. [all six]",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="Folder of the runs.")
+    parser.add_argument("--quiet", action="store_true", help="No progress bars.")
+    add_options(parser, leave_out=("encoder", "hold_out", "fold", "train_images"))
+    options = parser.parse_args(arguments)
+    results: dict[str, dict[str, dict[str, Any]]] = {}
+    try:
+        for encoder in options.encoders:
+            base = from_options(options, encoder=encoder)
+            for name, settings in variants(options.protocol, base):
+                folder = (options.out / options.protocol / encoder / name).resolve()
+                print(f"{encoder} {name}".strip(), flush=True)
+                result = run(settings, folder, progress=not options.quiet)
+                results.setdefault(encoder, {})[name] = result
+                text = report(options.protocol, results, base)
+                (options.out / f"{options.protocol}.md").write_text(text)
+    except (BMGDError, ValueError) as error:
+        if os.environ.get("BMGD_DEBUG"):
+            raise
+        raise SystemExit(str(error)) from error
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""One contract for every dialect: for each split and stiffness the same samples.
+
+The same by name, pixel and instance, and in the same order but for TFDS, which keeps its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from bmgd_data import Reader, facts
+from conftest import TINY
+
+# PyTorch's side comes first: a process that imports it after TensorFlow is ended by LLVM.
+pytest.importorskip("torchvision")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+SPLITS = ("train", "val", "test")
+STIFFNESSES = (None, *(condition.name for condition in facts.CONDITIONS))
+
+
+class Want(NamedTuple):
+    """What is asked of a dialect."""
+
+    split: str
+    stiffness: str | None
+    source: str
+    root: Path
+    work: Path
+
+    @property
+    def reader(self) -> dict[str, Any]:
+        return {"source": self.source, "root": self.root}
+
+
+def raw(image: Any, full_scale: int = facts.FULL_SCALE) -> np.ndarray:
+    """A torch image as the grey values that it was made from."""
+    return np.rint(np.asarray(image, np.float64)[0] * full_scale).astype(np.uint16)
+
+
+def plain(sample: dict[str, Any], image: Any = None) -> dict[str, Any]:
+    """Any dialect's sample, without axes of length 1, in numpy."""
+    name = sample["name"]
+    return {
+        "name": name.decode() if isinstance(name, bytes) else str(name),
+        "image": np.squeeze(np.asarray(sample["image"] if image is None else image)),
+        "mask": np.squeeze(np.asarray(sample["mask"])).astype(bool),
+        "instances": np.squeeze(np.asarray(sample["instances"])).astype(np.uint16),
+        "stiffness_pa": int(sample["stiffness_pa"]),
+        "n_nuclei": int(sample["n_nuclei"]),
+    }
+
+
+def torch(want: Want) -> Iterator[dict[str, Any]]:
+    from bmgd_data import BMGD
+
+    data = BMGD(want.split, want.stiffness, **want.reader)
+    return (plain(sample, raw(sample["image"])) for sample in data)
+
+
+def dataloader(want: Want) -> Iterator[dict[str, Any]]:
+    from torch.utils.data import DataLoader
+
+    from bmgd_data import BMGD
+    from bmgd_data.torch import collate
+
+    data = BMGD(want.split, want.stiffness, **want.reader)
+    for batch in DataLoader(data, batch_size=5, collate_fn=collate):
+        for row, name in enumerate(batch["name"]):
+            sample = {key: value[row] for key, value in batch.items() if key != "name"}
+            yield plain({**sample, "name": name}, raw(sample["image"]))
+
+
+def lightning(want: Want) -> Iterator[dict[str, Any]]:
+    from bmgd_data.lightning import BMGDDataModule
+
+    module = BMGDDataModule(want.stiffness, batch_size=4, **want.reader)
+    module.prepare_data()
+    module.setup()
+    loader = {
+        # Its own train loader shuffles, as training wants it: the data set below keeps the order.
+        "train": lambda: ([sample] for sample in module.train_dataloader().dataset),
+        "val": lambda: _rows(module.val_dataloader()),
+        "test": lambda: _rows(module.test_dataloader()),
+    }[want.split]
+    for samples in loader():
+        for sample in samples:
+            yield plain(sample, raw(sample["image"]))
+
+
+def _rows(loader: Any) -> Iterator[list[dict[str, Any]]]:
+    for batch in loader:
+        keys = list(batch)
+        yield [dict(zip(keys, row, strict=True)) for row in zip(*batch.values(), strict=True)]
+
+
+def hugging_face(want: Want) -> Iterator[dict[str, Any]]:
+    from bmgd_data.hf import to_hf
+
+    rows = to_hf(Reader(want.split, want.stiffness, **want.reader)).with_format("numpy")
+    return (plain(row) for row in rows)
+
+
+def grain(want: Want) -> Iterator[dict[str, Any]]:
+    import grain
+
+    data = grain.MapDataset.source(Reader(want.split, want.stiffness, **want.reader))
+    return (plain(data[index]) for index in range(len(data)))
+
+
+def exported(want: Want) -> Iterator[dict[str, Any]]:
+    """Written as upstream lays it out, and read again as a source of its own."""
+    from bmgd_data.export import export
+
+    kept = Reader(want.split, want.stiffness, **want.reader)
+    if not len(kept):
+        return
+    folder = export(kept, "tiff", want.work / f"{want.split}-{want.stiffness}")
+    present = [
+        c.name for c in facts.CONDITIONS if (folder / c.archive.removesuffix(".7z")).is_dir()
+    ]
+    with pytest.warns(match="with oddities"):
+        again = Reader("all", present, source=folder, root=want.work / "home")
+    yield from (plain(sample) for sample in again)
+
+
+def tfds(want: Want) -> Iterator[dict[str, Any]]:
+    import tensorflow_datasets
+
+    examples = tensorflow_datasets.as_numpy(_builder(want, "tfrecord").as_dataset(_theirs(want)))
+    return (plain(example) for example in examples)
+
+
+def tfds_data_source(want: Want) -> Iterator[dict[str, Any]]:
+    source = _builder(want, "array_record").as_data_source(_theirs(want))
+    return (plain(source[index]) for index in range(len(source)))
+
+
+def _builder(want: Want, form: str) -> Any:
+    from bmgd_data.tfds import Builder
+
+    builder = Builder(
+        config=want.stiffness or "all", source=want.source, root=want.root, file_format=form
+    )
+    builder.download_and_prepare()
+    return builder
+
+
+def _theirs(want: Want) -> str:
+    return "validation" if want.split == "val" else want.split
+
+
+IN_ORDER = (torch, dataloader, lightning, hugging_face, grain, exported)
+IN_ANY_ORDER = (tfds, tfds_data_source)
+
+
+def check(dialect: Callable[[Want], Iterator[dict[str, Any]]], want: Want) -> None:
+    reader = Reader(want.split, want.stiffness, **want.reader)
+    expected = [plain({**sample}) for sample in reader]
+    found = list(dialect(want))
+    assert found
+    if dialect in IN_ANY_ORDER:
+        order = {name: number for number, name in enumerate(reader.names)}
+        found.sort(key=lambda sample: order[sample["name"]])
+    assert [sample["name"] for sample in found] == reader.names
+    for ours, theirs in zip(expected, found, strict=True):
+        for key in ("image", "mask", "instances"):
+            assert theirs[key].dtype == ours[key].dtype
+            np.testing.assert_array_equal(theirs[key], ours[key], f"{key} of {ours['name']}")
+        for key in ("stiffness_pa", "n_nuclei"):
+            assert theirs[key] == ours[key], f"{key} of {ours['name']}"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorFlow's own
+@pytest.mark.parametrize("dialect", [*IN_ORDER, *IN_ANY_ORDER], ids=lambda d: d.__name__)
+def test_every_dialect_gives_the_same(dialect, tiny_root, tmp_path):
+    for stiffness in (None, "1200Pa"):
+        for split in SPLITS:
+            check(dialect, Want(split, stiffness, TINY, tiny_root, tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("dialect", [*IN_ORDER, *IN_ANY_ORDER], ids=lambda d: d.__name__)
+def test_on_real_images(dialect, standin, tmp_path_factory, tmp_path):
+    root = tmp_path_factory.getbasetemp() / "contract-root"
+    for stiffness in STIFFNESSES:
+        for split in SPLITS:
+            check(dialect, Want(split, stiffness, str(standin), root, tmp_path))
