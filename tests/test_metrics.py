@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from bmgd_data.metrics import Counts, instance_f1, match, overlaps
+from labelled import image_pairs
 
 
 def row(*runs: tuple[int, int]) -> np.ndarray:
@@ -31,18 +31,6 @@ def brute_force(truth: np.ndarray, prediction: np.ndarray, iou: float) -> Counts
     ]
     assert len({t for t, _ in hits}) == len({p for _, p in hits}) == len(hits)
     return Counts(len(hits), len(predicted) - len(hits), len(true) - len(hits))
-
-
-@st.composite
-def image_pairs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    """A label image, and one that differs from it by some pixels and by the names of labels."""
-    shape = draw(hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=6))
-    labels = st.sampled_from([0, 1, 2, 7])
-    truth = draw(hnp.arrays(np.uint16, shape, elements=labels, fill=labels))
-    changed = draw(hnp.arrays(bool, shape, elements=st.booleans(), fill=st.just(value=False)))
-    noise = draw(hnp.arrays(np.uint16, shape, elements=labels, fill=labels))
-    names = np.array([0, *draw(st.permutations([1, 3, 300, 4, 9, 5, 65_535]))], np.int32)
-    return truth, names[np.where(changed, noise, truth)]
 
 
 unhurried = settings(deadline=None)  # a busy machine is no failure

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from bmgd_data.metrics import (
     IOU_THRESHOLDS,
@@ -15,6 +14,7 @@ from bmgd_data.metrics import (
     count_instances,
     instance_scores,
 )
+from labelled import image_pairs
 
 unhurried = settings(deadline=None)  # a busy machine is no failure
 EMPTY = np.zeros((1, 8), int)
@@ -23,18 +23,6 @@ EMPTY = np.zeros((1, 8), int)
 def row(*runs: tuple[int, int]) -> np.ndarray:
     """One row of pixels from (label, length) runs."""
     return np.repeat([label for label, _ in runs], [length for _, length in runs])[None]
-
-
-@st.composite
-def image_pairs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    """A label image, and one that differs from it by some pixels and by the names of labels."""
-    shape = draw(hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=7))
-    labels = st.sampled_from([0, 1, 2, 7])
-    truth = draw(hnp.arrays(np.uint16, shape, elements=labels, fill=labels))
-    changed = draw(hnp.arrays(bool, shape, elements=st.booleans(), fill=st.just(value=False)))
-    noise = draw(hnp.arrays(np.uint16, shape, elements=labels, fill=labels))
-    names = np.array([0, *draw(st.permutations([1, 3, 300, 4, 9, 5, 65_535]))], np.int32)
-    return truth, names[np.where(changed, noise, truth)]
 
 
 def instances(mask: np.ndarray) -> list[set[int]]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 
 from bmgd_data import __version__, disk, instances, layout, store
+from bmgd_data.arrayfile import ArrayFile
 from bmgd_data.errors import CorruptArchiveError
 from bmgd_data.intake import Intake
 
@@ -122,11 +123,10 @@ def keep(opened: store.Store, method: str, found: store.Instances) -> None:
         StorageError: The disk is full or not writable.
     """
     with disk.staged(opened.path / method) as folder:
-        # np.save hides "no space left" behind an error without its number.
-        with (folder / store.LABELS).open("wb") as file:
-            header = np.lib.format.header_data_from_array_1_0(found.labels)
-            np.lib.format.write_array_header_1_0(file, header)
-            file.write(found.labels.data)
+        # Not np.save, which hides "no space left" behind an error without its number.
+        with contextlib.closing(ArrayFile(folder / store.LABELS, found.labels.shape)) as array:
+            for row, labels in enumerate(found.labels):
+                array.put(row, labels)
         _write_side(folder, found.counts, disk.sha256(folder / store.LABELS))
 
 

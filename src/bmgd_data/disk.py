@@ -29,7 +29,7 @@ def scratch(final: Path) -> Iterator[Path]:
     Raises:
         StorageError: The disk is full or not writable; nothing is left behind.
     """
-    partial = final.with_name(f".{final.name}-{secrets.token_hex(4)}{_PARTIAL}")
+    partial = _partial(final)
     with explained(final.parent):
         try:
             partial.mkdir(parents=True)
@@ -67,6 +67,11 @@ def staged(final: Path) -> Iterator[Path]:
         fsync(final.parent)
 
 
+def _partial(final: Path) -> Path:
+    """A name beside `final` that nobody else has, and that `sweep` knows."""
+    return final.with_name(f".{final.name}-{secrets.token_hex(4)}{_PARTIAL}")
+
+
 def sweep(final: Path) -> None:
     """Remove what killed processes left of `final`. Only the holder of its lock may call this."""
     for litter in final.parent.glob(f".{_escaped(final.name)}-*{_PARTIAL}"):
@@ -83,7 +88,7 @@ def discard(folder: Path) -> None:
     Raises:
         StorageError: No right to, or another program holds it open.
     """
-    doomed = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}{_PARTIAL}")
+    doomed = _partial(folder)
     with explained(folder.parent):
         folder.rename(doomed)
         shutil.rmtree(doomed)
@@ -92,7 +97,7 @@ def discard(folder: Path) -> None:
 @contextlib.contextmanager
 def staged_file(final: Path) -> Iterator[Path]:
     """Give a private file name beside `final`, and make it `final` when the block ends well."""
-    partial = final.with_name(f".{final.name}-{secrets.token_hex(4)}{_PARTIAL}")
+    partial = _partial(final)
     with explained(final.parent):
         try:
             final.parent.mkdir(parents=True, exist_ok=True)

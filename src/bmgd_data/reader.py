@@ -103,20 +103,18 @@ class Reader(Sequence[Sample]):
         self.instance_method = instance_methods.parse_method(instances)
         self.root = home.root(root)
         self.source = sources.resolve(source)
-        self._paths = [
-            prepare.prepare(
-                prepare.Place(self.root, self.source, condition), download=download
-            ).path
+        stores = [
+            prepare.prepare(prepare.Place(self.root, self.source, condition), download=download)
             for condition in self.conditions
         ]
-        self._open()
+        self._paths = [store.path for store in stores]
+        self._open(stores)
         self._rows = self._select()
 
-    def _open(self) -> None:
+    def _open(self, stores: Iterable[Store]) -> None:
         """Map the arrays. The methods' labels are looked up here, so that indexing is quick."""
         self._parts = []
-        for path in self._paths:
-            store = Store(path)
+        for store in stores:
             labels = labelling.labelled(store, self.instance_method, self.root)
             self._parts.append(_Part(store, store.images, store.masks, labels))
 
@@ -185,7 +183,7 @@ class Reader(Sequence[Sample]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._open()
+        self._open(map(Store, self._paths))
 
     # --------------------------------------------------------------- as arrays of the whole split
 

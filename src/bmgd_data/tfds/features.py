@@ -38,20 +38,8 @@ def features(shape: Shape = facts.IMAGE_SHAPE) -> tfds.features.FeaturesDict:
             "image": Micrograph(
                 shape=(*shape, 1), dtype=np.uint16, encoding_format="png", doc="Raw grey values."
             ),
-            "mask": tfds.features.Image(
-                shape=(*shape, 1),
-                dtype=np.uint8,
-                encoding_format="png",
-                use_colormap=True,
-                doc="1 where a nucleus is, 0 elsewhere.",
-            ),
-            "instances": tfds.features.Image(
-                shape=(*shape, 1),
-                dtype=np.uint16,
-                encoding_format="png",
-                use_colormap=True,
-                doc="Nuclei numbered 1..n, 0 elsewhere.",
-            ),
+            "mask": _coloured(shape, np.uint8, "1 where a nucleus is, 0 elsewhere."),
+            "instances": _coloured(shape, np.uint16, "Nuclei numbered 1..n, 0 elsewhere."),
             "stiffness_pa": tfds.features.Scalar(
                 np.int64, doc="Stiffness of the substrate in pascal."
             ),
@@ -59,6 +47,13 @@ def features(shape: Shape = facts.IMAGE_SHAPE) -> tfds.features.FeaturesDict:
             "n_nuclei": tfds.features.Scalar(np.int64, doc="Labels in `instances`."),
             "name": tfds.features.Text(doc="<pa>Pa/<path below the image folder>."),
         }
+    )
+
+
+def _coloured(shape: Shape, dtype: type[np.unsignedinteger], doc: str) -> tfds.features.Image:
+    """An image whose values are names, so that they are shown in colours."""
+    return tfds.features.Image(
+        shape=(*shape, 1), dtype=dtype, encoding_format="png", use_colormap=True, doc=doc
     )
 
 
