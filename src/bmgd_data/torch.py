@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import warnings
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
 
 from bmgd_data.errors import BMGDWarning, MissingDependencyError
 from bmgd_data.reader import Reader
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from bmgd_data.conditions import Stiffness
 
@@ -45,10 +48,10 @@ else:
     _kinds = {"image": tv_tensors.Image, "mask": tv_tensors.Mask, "instances": tv_tensors.Mask}
 
 _KINDS: Final = _kinds
-_FORMS: Final[dict[str, tuple[torch.dtype, tuple[int, ...]]]] = {
-    "image": (torch.float32, (1,)),
-    "mask": (torch.uint8, ()),
-    "instances": (torch.int32, ()),
+_FORMS: Final[dict[str, tuple[DTypeLike, tuple[int, ...]]]] = {
+    "image": (np.float32, (1,)),
+    "instances": (np.int32, ()),
+    "mask": (np.uint8, ()),
 }
 """dtype of each picture, and the axes before (H, W)."""
 
@@ -113,9 +116,9 @@ class BMGD(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         sample: Sample = {**self.reader[operator.index(index)]}
         for key, (dtype, channel) in _FORMS.items():
-            tensor = torch.empty((*channel, *sample[key].shape), dtype=dtype)
-            self._fill(tensor.numpy(), key, sample)
-            sample[key] = _wrap(key, tensor)
+            array = np.empty((*channel, *sample[key].shape), dtype)
+            self._fill(array, key, sample)
+            sample[key] = _wrap(key, torch.from_numpy(array))
         return self.transforms(sample) if self.transforms else sample
 
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
@@ -123,13 +126,13 @@ class BMGD(Dataset[Sample]):
 
         Without transforms, and where the images are of one shape, they are views into one block of
         memory per key, which `collate` takes as the batch instead of copying. Each call makes its
-        own.
+        own. The blocks lie in one piece of memory unless a worker made them: to keep one key of
+        many batches, keep a ``clone()`` of it, and the others can go.
         """
         samples = _Samples({**self.reader[index]} for index in indices)
         if self.transforms or len({sample["image"].shape for sample in samples}) != 1:
             return [self[index] for index in indices]
-        for key, (dtype, channel) in _FORMS.items():
-            block = torch.empty((len(samples), *channel, *samples[0][key].shape), dtype=dtype)
+        for key, block in _blocks(len(samples), samples[0]["image"].shape).items():
             if get_worker_info() is not None:  # it goes to another process: no second copy then
                 block.share_memory_()
             views = [_wrap(key, view) for view in block.unbind()]
@@ -184,10 +187,11 @@ class _Block(NamedTuple):
 
     def is_made_of(self, values: Sequence[torch.Tensor]) -> bool:
         """Whether these are the views, all of them, in order, and of the shape they had."""
+        shape = self.batch.shape[1:]
         return (
             len(values) == len(self.views)
             and all(map(operator.is_, values, self.views))
-            and all(value.shape == self.batch.shape[1:] for value in values)
+            and all(value.shape == shape for value in values)
         )
 
 
@@ -197,6 +201,22 @@ class _Samples(list[Sample]):
     def __init__(self, samples: Iterable[Sample]) -> None:
         super().__init__(samples)
         self.blocks: dict[str, _Block] = {}
+
+
+def _blocks(count: int, shape: tuple[int, ...]) -> dict[str, torch.Tensor]:
+    """Make room for a batch of `count` samples, in one piece of memory.
+
+    Three pieces a batch are handed back to the system and faulted in anew by each batch; of one,
+    the allocator keeps the pages. numpy's, since it asks for huge ones.
+    """
+    shapes = [(count, *channel, *shape) for _, channel in _FORMS.values()]
+    dtypes = [np.dtype(dtype) for dtype, _ in _FORMS.values()]
+    sizes = [math.prod(shape) * dtype.itemsize for shape, dtype in zip(shapes, dtypes, strict=True)]
+    parts = np.split(np.empty(sum(sizes), np.uint8), np.cumsum(sizes)[:-1])
+    return {
+        key: torch.from_numpy(part.view(dtype).reshape(shape))
+        for key, part, dtype, shape in zip(_FORMS, parts, dtypes, shapes, strict=True)
+    }
 
 
 def _wrap(key: str, tensor: torch.Tensor) -> torch.Tensor:
