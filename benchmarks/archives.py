@@ -66,6 +66,18 @@ def multiplied(origin: Path, times: int, work: Path) -> Path:
     return folder
 
 
+def unpacked(origin: Path, folder: Path) -> Path:
+    """A folder with the archives' files, as py7zr extracts them; kept if it is there."""
+    import py7zr
+
+    if not folder.is_dir():
+        with disk.staged(folder) as partial:
+            for condition in facts.CONDITIONS:
+                with py7zr.SevenZipFile(origin / condition.archive) as seven:
+                    seven.extractall(partial)
+    return folder
+
+
 def _multiply(origin: Path, work: Path, condition: Any, times: int, path: Path) -> None:
     import py7zr
 

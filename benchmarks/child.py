@@ -41,23 +41,98 @@ def extract(source: str, folder: str) -> float:
 
 
 def open_store(source: str, root: str) -> float:
-    """A store that is there: from the call to the first sample."""
+    """A store that is there: from the call to the Reader."""
     from bmgd_data import Reader
 
     started = perf_counter()
-    Reader("all", source=source, root=root)[0]
+    Reader("all", source=source, root=root)
     return perf_counter() - started
 
 
-def map_arrays(_source: str, root: str) -> float:
-    """The same arrays by numpy alone: mapped, and the first of each copied."""
+def first(source: str, root: str) -> float:
+    """A store that is there: from the call to the first sample, as torch has it."""
+    from bmgd_data import BMGD
+
+    started = perf_counter()
+    BMGD("all", source=source, root=root)[0]
+    return perf_counter() - started
+
+
+def map_arrays(root: str) -> float:
+    """The same arrays by numpy alone: mapped."""
     import numpy as np
 
-    from bmgd_data import Reader  # noqa: F401
+    started = perf_counter()
+    for path in Path(root).rglob("*.npy"):
+        np.load(path, mmap_mode="r")
+    return perf_counter() - started
+
+
+def first_of_arrays(root: str) -> float:
+    """The same arrays by numpy alone: mapped, and the first of each copied."""
+    import numpy as np
 
     started = perf_counter()
     for path in Path(root).rglob("*.npy"):
         np.load(path, mmap_mode="r")[0].copy()
+    return perf_counter() - started
+
+
+def plain_open(folder: str) -> float:
+    """Unpacked folders: finding the files."""
+    import plain
+
+    started = perf_counter()
+    plain.pairs(Path(folder))
+    return perf_counter() - started
+
+
+def plain_first(folder: str) -> float:
+    """Unpacked folders: from the call to the first sample."""
+    import plain
+
+    plain.skimage.measure.label  # noqa: B018 - it is loaded at the first use
+    started = perf_counter()
+    plain.read(plain.pairs(Path(folder))[0])
+    return perf_counter() - started
+
+
+def epoch(source: str, root: str, seed: str) -> float:
+    """From the call to the end of the first epoch, in random order, as torch has it."""
+    import numpy as np
+
+    from bmgd_data import BMGD
+
+    started = perf_counter()
+    data = BMGD("all", source=source, root=root)
+    for row in np.random.default_rng(int(seed)).permutation(len(data)).tolist():
+        data[row]
+    return perf_counter() - started
+
+
+def plain_epoch(folder: str, seed: str) -> float:
+    """The same from unpacked folders."""
+    import loaders
+    import numpy as np
+
+    from bmgd_data import facts
+
+    full_scales = {condition.pa: facts.FULL_SCALE for condition in facts.CONDITIONS}
+    started = perf_counter()
+    data = loaders.Files(Path(folder), full_scales)
+    for row in np.random.default_rng(int(seed)).permutation(len(data)).tolist():
+        data[row]
+    return perf_counter() - started
+
+
+def read(folder: str, _seed: str) -> float:
+    """Every byte of the arrays below a folder, file by file from beginning to end."""
+    room = bytearray(1 << 20)
+    started = perf_counter()
+    for path in Path(folder).rglob("*.npy"):
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(room):
+                pass
     return perf_counter() - started
 
 
@@ -76,7 +151,14 @@ if __name__ == "__main__":
         "build": build,
         "extract": extract,
         "open": open_store,
+        "first": first,
         "map": map_arrays,
+        "first_of_arrays": first_of_arrays,
+        "plain_open": plain_open,
+        "plain_first": plain_first,
+        "epoch": epoch,
+        "plain_epoch": plain_epoch,
+        "read": read,
         "load": load,
     }
     print(json.dumps(jobs[sys.argv[1]](*sys.argv[2:])))

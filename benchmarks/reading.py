@@ -1,70 +1,75 @@
-"""Samples a second, beside copying the same bytes from RAM and beside preloaded tensors."""
+"""Samples a second, beside the same bytes from RAM, preloaded tensors, plain files and the peer."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+import peer
+import plain
 import streams
-from measure import Aim, Row, at_least, at_most, compare, in_turn
+from measure import Row, at_least, at_most, compare, in_turn
+from sides import distant, local
 
 from bmgd_data import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from streams import Stream
+    from place import Place
+    from remote import Remote
+    from sides import Side
 
     from bmgd_data import BMGD
 
+    Contest = dict[str, Side]
+    Contests = dict[str, Contest]
+
+OURS: Final = ""
+"""The key of our side in a contest; the other keys are what it is held against."""
+PLAIN: Final = "tifffile + skimage.label"
 SAME_AT_SCALE: Final = at_most(1.1)
 """Time per sample with more images, by that with fewer."""
+_PEER: Final = at_least(60)
+_WORKERS: Final = (0, 2, 4)
 
 
-class Place(NamedTuple):
-    """Archives and the store that was built from them."""
-
-    times: int
-    source: Path
-    root: Path
-
-
-class Contest(NamedTuple):
-    """One way of reading at one scale: ours, and what it is held against."""
-
-    ours: Stream
-    limits: dict[str, tuple[Stream, Aim | None]]
-
-
-Contests = dict[str, Contest]
-
-
-def rows(places: list[Place], repetitions: int, say: Callable[[str], object]) -> list[Row]:
+def rows(
+    places: list[Place], repetitions: int, say: Callable[[str], object], notes: list[str]
+) -> list[Row]:
     """Measure every way of reading at every scale.
 
-    A timing covers about as many samples at each scale: passes over the smaller are repeated.
+    A timing covers about as many samples at each scale: passes over the smaller are repeated,
+    except those of slow sides.
     """
     found = []
-    groups = [_numpy_contests]
+    groups: list[Callable[[Place, Remote | None], Contests]] = [_numpy_contests]
     try:
         import torch
     except ImportError:
-        say("torch is not installed: BMGD and the DataLoader are left out")
+        notes.append("torch is not installed: BMGD and the DataLoader are left out.")
     else:
-        groups += [_torch_contests, *(functools.partial(_loader_contests, n) for n in (0, 2))]
+        groups += [_torch_contests, *(functools.partial(_loader_contests, n) for n in _WORKERS)]
         del torch
-    for group in groups:
-        readers = {p.times: Reader("all", source=p.source, root=p.root) for p in places}
-        found += _measure(
-            {times: group(reader) for times, reader in readers.items()},
-            {times: len(reader) for times, reader in readers.items()},
-            repetitions,
-            say,
-        )
-        gc.collect()
+    with contextlib.ExitStack() as stack:
+        peers = {place.times: _opened(place, stack) for place in places}
+        for group in groups:
+            contests = {place.times: group(place, peers[place.times]) for place in places}
+            lengths = {place.times: len(_reader(place)) for place in places}
+            found += measured(contests, lengths, repetitions, say)
+            del contests
+            gc.collect()
     return found
+
+
+def _opened(place: Place, stack: contextlib.ExitStack) -> Remote | None:
+    if place.peer is None:
+        return None
+    process = stack.enter_context(place.peer.process())
+    process.ask("open", folder=place.folder)
+    return process
 
 
 def threads(wanted: int | None) -> dict[str, str]:
@@ -78,114 +83,169 @@ def threads(wanted: int | None) -> dict[str, str]:
     return {"torch threads": str(torch.get_num_threads())}
 
 
-def _numpy_contests(reader: Reader) -> Contests:
+def _numpy_contests(place: Place, _peer: Remote | None) -> Contests:
+    reader = _reader(place)
+    side = functools.partial(local, rows=len(reader), full_scales=reader.full_scales)
     single = streams.reader_single(reader)
     arrays = streams.in_memory(single, len(reader))
-    return {
-        "Reader, single": Contest(
-            single, {"RAM copy, reused memory": (streams.copied_to_reused(arrays), at_least(0.6))}
-        ),
-        "Reader, batches of 32": Contest(
-            streams.reader_batched(reader),
-            {"RAM copy, fresh memory": (streams.copied_batched(arrays), None)},
-        ),
+    contests: Contests = {
+        "Reader, single": {
+            OURS: side(single),
+            "RAM copy, reused memory": side(streams.copied_to_reused(arrays), aim=at_least(0.6)),
+        },
+        "Reader, batches of 32": {
+            OURS: side(streams.reader_batched(reader)),
+            "RAM copy, fresh memory": side(streams.copied_batched(arrays)),
+        },
     }
+    if place.folder:
+        contests["Reader, single"][PLAIN] = side(plain.single(place.folder), once=True)
+    return contests
 
 
-def _torch_contests(reader: Reader) -> Contests:
-    data = _bmgd(reader)
-    single = streams.torch_single(data)
+def _torch_contests(place: Place, process: Remote | None) -> Contests:
+    import loaders
+
+    reader, data = _reader(place), _bmgd(place)
+    side = functools.partial(local, rows=len(reader), full_scales=reader.full_scales)
+    single = loaders.single(data)
     arrays = streams.in_memory(single, len(reader))
-    return {
-        "BMGD, single": Contest(
-            single,
-            {
-                "RAM copy, fresh memory": (streams.copied_to_fresh(arrays), at_least(0.25)),
-                "RAM copy, reused memory": (streams.copied_to_reused(arrays), None),
-            },
-        ),
-        "BMGD, batches of 32": Contest(
-            streams.torch_batched(data),
-            {"RAM copy, fresh memory": (streams.copied_batched(arrays), None)},
-        ),
+    contests: Contests = {
+        "BMGD, single": {
+            OURS: side(single),
+            "RAM copy, fresh memory": side(streams.copied_to_fresh(arrays), aim=at_least(0.25)),
+            "RAM copy, reused memory": side(streams.copied_to_reused(arrays)),
+        },
+        "BMGD, batches of 32": {
+            OURS: side(streams.torch_batched(data)),
+            "RAM copy, fresh memory": side(streams.copied_batched(arrays)),
+        },
     }
+    if place.folder:
+        files = loaders.single(loaders.Files(place.folder, reader.full_scales))
+        contests["BMGD, single"][PLAIN] = side(files, once=True)
+    if process:
+        contests["BMGD, single"] |= {
+            peer.NAME: distant(process, "single", form="foreground"),
+            peer.AS_IT_COMES: distant(process, "as it comes", form="", aim=_PEER),
+        }
+    return contests
 
 
-def _loader_contests(workers: int, reader: Reader) -> Contests:
-    data = _bmgd(reader)
-    arrays = streams.in_memory(streams.torch_single(data), len(reader))
-    preloaded = streams.preloaded_loader(arrays, reader, workers)
-    return {
-        f"DataLoader, {workers} workers": Contest(
-            streams.torch_loader(data, workers),
-            {
-                "DataLoader, preloaded tensors": (preloaded, at_least(0.8)),
-                "RAM copy, fresh memory": (streams.copied_batched(arrays), None),
-            },
+def _loader_contests(workers: int, place: Place, process: Remote | None) -> Contests:
+    import loaders
+
+    from bmgd_data.torch import collate
+
+    reader, data = _reader(place), _bmgd(place)
+    side = functools.partial(local, rows=len(reader), full_scales=reader.full_scales)
+    arrays = streams.in_memory(loaders.single(data), len(reader))
+    preloaded = loaders.loader(loaders.Preloaded(arrays, reader), workers)
+    contest: Contest = {
+        OURS: side(loaders.loader(data, workers, collate)),
+        "DataLoader, preloaded tensors": side(preloaded, aim=at_least(0.8)),
+        "RAM copy, fresh memory": side(streams.copied_batched(arrays)),
+    }
+    if place.folder:
+        files = loaders.Files(place.folder, reader.full_scales)
+        contest[f"DataLoader, {PLAIN}"] = side(loaders.loader(files, workers), once=True)
+    if process:
+        contest[f"DataLoader, {peer.NAME}"] = distant(
+            process, f"loader-{workers}", form="foreground"
         )
-    }
+    return {f"DataLoader, {workers} workers": contest}
 
 
-def _bmgd(reader: Reader) -> BMGD:
+def _reader(place: Place) -> Reader:
+    return Reader("all", source=place.source, root=place.root)
+
+
+def _bmgd(place: Place) -> BMGD:
     from bmgd_data import BMGD
 
-    return BMGD("all", source=reader.source.location, root=reader.root)
+    return BMGD("all", source=place.source, root=place.root)
 
 
-def _measure(
+def measured(
     contests: dict[int, Contests],
     lengths: dict[int, int],
     repetitions: int,
     say: Callable[[str], object],
 ) -> list[Row]:
+    """Check what every side delivers, time all by turns, and make the rows.
+
+    Args:
+        contests: By scale; of the same names at each.
+        lengths: The samples at each scale.
+        repetitions: How often each side is timed.
+        say: Told what was delivered.
+
+    Raises:
+        RuntimeError: The sides delivered different data.
+    """
     found = []
     smallest, largest = min(lengths), max(lengths)
     for what in contests[smallest]:
-        sides = {}
-        for times, length in lengths.items():
-            contest = contests[times][what]
-            named = {"": contest.ours, **{key: side for key, (side, _) in contest.limits.items()}}
-            _check(what, times, named, length, say)
-            passes = max(1, lengths[largest] // length)
-            for name, stream in named.items():
-                sides[times, name] = functools.partial(
-                    streams.seconds_per_sample, stream, length, passes
-                )
-        seconds = in_turn(sides, repetitions)
+        seconds = in_turn(_timings(what, contests, lengths, say), repetitions)
         speeds = {key: [1 / value for value in values] for key, values in seconds.items()}
         for times in lengths:
-            for name, (_, aim) in contests[times][what].limits.items():
-                found.append(
-                    compare(
-                        *(what, times, "samples/s"),
-                        ours=speeds[times, ""],
-                        against=name,
-                        theirs=speeds[times, name],
-                        aim=aim,
+            for name, side in contests[times][what].items():
+                if name != OURS:
+                    found.append(
+                        compare(
+                            *(what, times, "samples/s"),
+                            ours=speeds[times, OURS],
+                            against=name,
+                            theirs=speeds[times, name],
+                            aim=side.aim,
+                        )
                     )
-                )
         if largest != smallest:
             found.append(
                 compare(
                     *(f"{what}: time", largest, "us/sample"),
-                    ours=[1e6 * value for value in seconds[largest, ""]],
+                    ours=[1e6 * value for value in seconds[largest, OURS]],
                     against=f"itself at {smallest}x",
-                    theirs=[1e6 * value for value in seconds[smallest, ""]],
+                    theirs=[1e6 * value for value in seconds[smallest, OURS]],
                     aim=SAME_AT_SCALE,
                 )
             )
     return found
 
 
+def _timings(
+    what: str,
+    contests: dict[int, Contests],
+    lengths: dict[int, int],
+    say: Callable[[str], object],
+) -> dict[tuple[int, str], Callable[[int], float]]:
+    timings = {}
+    for times, length in lengths.items():
+        contest = contests[times][what]
+        _check(what, times, contest, length, say)
+        for name, side in contest.items():
+            passes = 1 if side.once else max(1, max(lengths.values()) // length)
+            timings[times, name] = functools.partial(side.seconds, passes)
+    return timings
+
+
 def _check(
-    what: str, times: int, named: dict[str, Stream], length: int, say: Callable[[str], object]
+    what: str, times: int, contest: Contest, length: int, say: Callable[[str], object]
 ) -> None:
     """Let every side deliver once, untimed, and compare what came out."""
-    sums = {name: streams.checksum(stream, length) for name, stream in named.items()}
-    if len(set(sums.values())) != 1:
-        raise RuntimeError(f"{what} at {times}x: the sides delivered different data: {sums}")
-    total, distinct = sums[""]
+    forms = {side.form for name, side in contest.items() if name != OURS and side.form}
+    sums = {form: contest[OURS].checksum(form) for form in forms}
+    for name, side in contest.items():
+        if name != OURS and side.form and (got := side.checksum(side.form)) != sums[side.form]:
+            raise RuntimeError(
+                f"{what} at {times}x: {name} delivered other data ({side.form}): {got}, "
+                f"not {sums[side.form]}"
+            )
+    unlike = [name for name, side in contest.items() if not side.form]
+    told = "; ".join(f"{form}: {sums[form][0]:x}" for form in sorted(sums))
+    distinct = min(count for _, count in sums.values())
     say(
-        f"{what}, {times}x: {len(named)} sides delivered the same {length} samples "
-        f"({distinct} different ones, checksum {total:x})"
+        f"{what}, {times}x: {len(contest) - len(unlike)} sides delivered the same {length} samples "
+        f"({distinct} different ones; checksums {told})"
+        + (f"; not compared: {', '.join(unlike)}" if unlike else "")
     )

@@ -28,8 +28,8 @@ _COLUMNS: Final[dict[str, Literal["left", "right"]]] = {
 _MET: Final = {None: "", True: "met", False: "MISSED"}
 
 
-def show(facts: dict[str, str], rows: list[Row]) -> None:
-    """Print the machine and the table."""
+def show(facts: dict[str, str], rows: list[Row], notes: list[str]) -> None:
+    """Print the machine, the table, and what was left out."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -54,8 +54,11 @@ def show(facts: dict[str, str], rows: list[Row]) -> None:
     for name, value in facts.items():
         console.print(f"{name}: {value}", highlight=False)
     console.print(table)
-    missed = [f"{row.what} at {row.times}x" for row in rows if row.met is False]
-    console.print(f"Missed: {'; '.join(missed)}" if missed else "Every aim was met.")
+    for note in notes:
+        console.print(note, highlight=False)
+    missed = [f"{row.what} by {row.against}, {row.times}x" for row in rows if row.met is False]
+    if any(row.aim for row in rows):
+        console.print("\n  ".join(["Missed:", *missed]) if missed else "Every aim was met.")
 
 
 def _figure(row: Row) -> str:
@@ -69,12 +72,17 @@ def _number(value: float) -> str:
 
 
 def write_json(
-    path: Path, facts: dict[str, str], settings: dict[str, object], rows: list[Row]
+    path: Path,
+    facts: dict[str, str],
+    settings: dict[str, object],
+    rows: list[Row],
+    notes: list[str],
 ) -> None:
     """Write everything that the table shows."""
     content = {
         "machine": facts,
         "settings": settings,
+        "notes": notes,
         "rows": [
             {
                 **asdict(row),
@@ -87,6 +95,7 @@ def write_json(
             for row in rows
         ],
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 

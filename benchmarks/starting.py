@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Final
 
+import peer
 import processes
+import reading
 from measure import Row, at_most, compare, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from reading import Place
+    from place import Place
 
 _IMPORTS: Final = [
     # ours, the module, the name in it, what it cannot do without
@@ -46,17 +49,49 @@ def _loading(*arguments: str) -> Callable[[int], float]:
 
 
 def _opening(places: list[Place], repetitions: int) -> list[Row]:
-    def took(job: str, place: Place) -> Callable[[int], float]:
-        return lambda _: 1e3 * processes.run(job, place.source, place.root).seconds
-
-    jobs = {(job, place.times): took(job, place) for place in places for job in ("open", "map")}
+    jobs = {
+        (what, place.times, against): _milliseconds(job)
+        for place in places
+        for what, sides in _sides(place).items()
+        for against, job in sides.items()
+    }
     milliseconds = in_turn(jobs, repetitions)
     return [
         compare(
-            *("open, to the first sample", place.times, "ms"),
-            ours=milliseconds["open", place.times],
-            against="np.load of the same arrays",
-            theirs=milliseconds["map", place.times],
+            *(what, times, "ms"),
+            ours=milliseconds[what, times, reading.OURS],
+            against=against,
+            theirs=milliseconds[what, times, against],
         )
-        for place in places
+        for what, times, against in jobs
+        if against != reading.OURS
     ]
+
+
+def _sides(place: Place) -> dict[str, dict[str, Callable[[], float]]]:
+    """What is timed under each heading, ours first, in seconds."""
+
+    def child(job: str, *arguments: Path) -> Callable[[], float]:
+        return lambda: processes.run(job, *arguments).seconds
+
+    opened = {
+        reading.OURS: child("open", place.source, place.root),
+        "np.load of the same arrays": child("map", place.root),
+    }
+    first = {
+        reading.OURS: child("first", place.source, place.root),
+        "np.load of the same arrays": child("first_of_arrays", place.root),
+    }
+    if place.folder:
+        opened[reading.PLAIN] = child("plain_open", place.folder)
+        first[reading.PLAIN] = child("plain_first", place.folder)
+    if place.peer:
+        them, folder = place.peer, place.folder
+        opened[peer.NAME] = lambda: them.alone("open-alone", folder=folder)
+        first[peer.NAME] = lambda: them.alone("first", folder=folder)
+    torch = importlib.util.find_spec("torch")
+    return {"open": opened, **({"open, to the first sample": first} if torch else {})}
+
+
+def _milliseconds(seconds: Callable[[], float]) -> Callable[[int], float]:
+    return lambda _repetition: 1e3 * seconds()

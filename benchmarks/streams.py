@@ -2,7 +2,8 @@
 
 The same generator is timed (its items are dropped) and checked (its items are read, see
 ``checksum``), so what was timed is what was checked. Items are dicts with at least `image`, `mask`
-and `instances`, of one sample or of a batch.
+and `instances`, of one sample or of a batch. At import this needs numpy alone: the peer's
+interpreter imports it too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     Arrays = Mapping[str, NDArray[Any]]
     Stream = Callable[[Sequence[int]], Iterator[Mapping[str, Any]]]
+    Form = Callable[[Mapping[str, Any]], list[NDArray[Any]]]
 
 KEYS: Final = ("image", "mask", "instances")
 BATCH: Final = 32
@@ -38,28 +40,79 @@ def seconds_per_sample(stream: Stream, rows: int, passes: int, seed: int) -> flo
     return (perf_counter() - started) / (rows * passes)
 
 
-def checksum(stream: Stream, rows: int) -> tuple[int, int]:
+def checksum(stream: Stream, rows: int, form: Form) -> tuple[int, int]:
     """Read every byte that a stream delivers, in random order; also warms it up.
 
+    Args:
+        stream: What delivers.
+        rows: How many samples it has to deliver.
+        form: What of them is compared.
+
     Returns:
-        The sum of the samples' CRCs over image, mask and instances, which does not depend on the
-        order; and how many different CRCs there were.
+        The sum of the samples' CRCs, which does not depend on the order; and how many different
+        CRCs there were.
 
     Raises:
         RuntimeError: Not every row came once.
     """
     found = []
     for item in stream(np.random.default_rng(0).permutation(rows).tolist()):
-        arrays = [np.asarray(item[key]) for key in KEYS]
-        one = arrays[1].ndim == 2
-        for parts in [arrays] if one else zip(*arrays, strict=True):
+        arrays = [_stacked(array) for array in form(item)]
+        for parts in zip(*arrays, strict=True):
             crc = 0
             for part in parts:
-                crc = zlib.crc32(part.data, crc)
+                crc = zlib.crc32(np.ascontiguousarray(part).data, crc)
             found.append(crc)
     if len(found) != rows:
         raise RuntimeError(f"{len(found)} samples came, of {rows}")
     return sum(found), len(set(found))
+
+
+def _stacked(array: NDArray[Any]) -> NDArray[Any]:
+    """(B, H, W) of one image or of a batch, with a channel axis before or behind, or none."""
+    shape = array.shape[:-1] if array.shape[-1] == 1 else array.shape
+    return array.reshape(-1, *shape[-2:])
+
+
+def exact(item: Mapping[str, Any]) -> list[NDArray[Any]]:
+    """Every byte of the arrays, where both sides deliver the same types."""
+    return [np.asarray(item[key]) for key in KEYS]
+
+
+class Values(NamedTuple):
+    """The values of the arrays, where the sides deliver other types.
+
+    Images as grey values in uint16, masks as uint8, instances as uint16.
+    """
+
+    full_scales: Mapping[int, int]
+    """What images in 0..1 are multiplied with, by stiffness."""
+
+    def __call__(self, item: Mapping[str, Any]) -> list[NDArray[Any]]:
+        """Give them of one sample, or of a batch."""
+        return [
+            self.grey(item),
+            np.asarray(item["mask"]).astype(np.uint8),
+            np.asarray(item["instances"]).astype(np.uint16),
+        ]
+
+    def grey(self, item: Mapping[str, Any]) -> NDArray[np.uint16]:
+        """Grey values; dividing by the full scale in float32 loses none."""
+        image = np.asarray(item["image"])
+        if np.issubdtype(image.dtype, np.floating) and self.full_scales:
+            scale = np.array(
+                [self.full_scales[int(pa)] for pa in np.atleast_1d(item["stiffness_pa"])]
+            )
+            image = np.rint(_stacked(image) * scale[:, None, None])
+        return image.astype(np.uint16)
+
+
+class Foreground(Values):
+    """Grey values and where nuclei are: for one who numbers nuclei in another way."""
+
+    def __call__(self, item: Mapping[str, Any]) -> list[NDArray[Any]]:
+        """Give them of one sample, or of a batch."""
+        return [self.grey(item), np.asarray(item["instances"]) > 0]
 
 
 # ------------------------------------------------------------------------------------------- ours
@@ -85,7 +138,7 @@ def reader_batched(reader: Reader) -> Stream:
     n_nuclei, stiffness, names = reader.n_nuclei, reader.stiffness_pa, np.array(reader.names)
 
     def stream(order: Sequence[int]) -> Iterator[Mapping[str, Any]]:
-        for rows in _batches(order):
+        for rows in batches(order):
             batch: dict[str, Any] = {key: array[rows] for key, array in arrays.items()}
             batch.update(n_nuclei=n_nuclei[rows], stiffness_pa=stiffness[rows], name=names[rows])
             yield batch
@@ -93,23 +146,11 @@ def reader_batched(reader: Reader) -> Stream:
     return stream
 
 
-def torch_single(data: BMGD) -> Stream:
-    """Complete samples, fresh and writable."""
-    return lambda order: (data[row] for row in order)
-
-
 def torch_batched(data: BMGD) -> Stream:
     """What a DataLoader does for a batch, without the DataLoader."""
     from bmgd_data.torch import collate
 
-    return lambda order: (collate(data.__getitems__(rows)) for rows in _batches(order))
-
-
-def torch_loader(data: BMGD, workers: int) -> Stream:
-    """A shuffling DataLoader over it."""
-    from bmgd_data.torch import collate
-
-    return _loader(data, workers, collate)
+    return lambda order: (collate(data.__getitems__(rows)) for rows in batches(order))
 
 
 # ---------------------------------------------------------------------------------------- limits
@@ -147,53 +188,8 @@ def copied_to_fresh(arrays: Arrays) -> Stream:
 
 def copied_batched(arrays: Arrays) -> Stream:
     """Copy batches from RAM into fresh memory."""
-    return lambda order: ({key: a[rows] for key, a in arrays.items()} for rows in _batches(order))
+    return lambda order: ({key: a[rows] for key, a in arrays.items()} for rows in batches(order))
 
 
-def preloaded_loader(arrays: Arrays, reader: Reader, workers: int) -> Stream:
-    """A shuffling DataLoader over tensors in RAM, with default_collate: samples as complete."""
-    import torch
-    from torch.utils.data import Dataset
-
-    tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
-    n_nuclei, stiffness = reader.n_nuclei.tolist(), reader.stiffness_pa.tolist()
-    names = reader.names
-
-    class Preloaded(Dataset[dict[str, Any]]):
-        """The plainest data set there can be."""
-
-        def __len__(self) -> int:
-            return len(names)
-
-        def __getitem__(self, row: int) -> dict[str, Any]:
-            return {
-                "image": tensors["image"][row],
-                "mask": tensors["mask"][row],
-                "instances": tensors["instances"][row],
-                "stiffness_pa": stiffness[row],
-                "n_nuclei": n_nuclei[row],
-                "name": names[row],
-            }
-
-    return _loader(Preloaded(), workers, None)
-
-
-def _loader(data: Any, workers: int, collate: Any) -> Stream:
-    import torch
-    from torch.utils.data import DataLoader
-
-    loader = DataLoader(
-        data,
-        batch_size=BATCH,
-        shuffle=True,
-        num_workers=workers,
-        collate_fn=collate,
-        # Workers stay from one pass to the next: starting them is torch's time on either side.
-        persistent_workers=workers > 0,
-        generator=torch.Generator().manual_seed(0),  # the same orders on either side
-    )
-    return lambda _order: iter(loader)
-
-
-def _batches(order: Sequence[int]) -> Iterator[Sequence[int]]:
+def batches(order: Sequence[int]) -> Iterator[Sequence[int]]:
     return (order[start : start + BATCH] for start in range(0, len(order), BATCH))

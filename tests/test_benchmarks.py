@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import itertools
 import json
+import mmap
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,52 +16,186 @@ import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+MODULES = {path.stem for path in BENCHMARKS.glob("*.py")}
 
 
-@pytest.fixture
-def streams(monkeypatch):
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch):
+    """As in a run; their short names are forgotten afterwards."""
+    if not BENCHMARKS.is_dir():
+        pytest.skip("the benchmarks are not beside these tests")
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return pytest.importorskip("streams")
+    yield
+    for name in MODULES & sys.modules.keys():
+        if Path(sys.modules[name].__file__ or "").parent == BENCHMARKS:
+            del sys.modules[name]
 
 
-@pytest.mark.parametrize(
-    "parts", [["build"], pytest.param(["build", "start", "read"], marks=pytest.mark.slow)]
-)
-def test_quick_run(parts, tmp_path):
-    command = [sys.executable, BENCHMARKS / "run.py", "--quick", "--parts", *parts]
-    done = subprocess.run(
-        [*command, "--json", tmp_path / "figures.json"], capture_output=True, text=True, check=False
-    )
+def run(tmp_path, *arguments):
+    command = [sys.executable, BENCHMARKS / "run.py", "--quick", *arguments]
+    where = ["--json", tmp_path / "figures.json", "--chart", tmp_path / "chart.png"]
+    done = subprocess.run([*command, *where], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
-    expected = {
-        "build",
-        "build: anonymous memory",
-        *(["Reader, single"] if "read" in parts else []),
-    }
-    assert expected <= {row["what"] for row in rows}
+    return done.stdout, json.loads((tmp_path / "figures.json").read_text())
+
+
+def check(shown, rows):
     assert {row["times"] for row in rows} == {1, 2}
     for row in rows:
         assert row["figure"]["low"] <= row["figure"]["median"] <= row["figure"]["high"]
         assert (row["aim"] is None) == (row["met"] is None)
-        assert row["what"] in done.stdout
+        assert row["what"] in shown
 
 
-def test_checksum_tells_other_data_and_missing_rows_not_other_orders(streams):
-    arrays = {
-        key: np.arange(6 * 4, dtype=np.uint16).reshape(6, 2, 2) + number
+def test_quick_run_says_that_the_peer_is_absent(tmp_path):
+    absent = ["--peer", tmp_path / "bin" / "python"]
+    shown, found = run(tmp_path, "--parts", "build", "disk", *absent)
+    check(shown, found["rows"])
+    assert {row["what"] for row in found["rows"]} == {
+        *("build", "build: anonymous memory", "disk: store"),
+    }
+    assert "torch-em 0.10.9 is not here: its rows are left out" in shown
+    assert any("torch-em" in note for note in found["notes"])
+    assert not any("torch-em" in row["against"] for row in found["rows"])
+    disk = {row["against"]: row for row in found["rows"] if row["what"] == "disk: store"}
+    assert disk["pixels and labels alone"]["met"] is True
+    if importlib.util.find_spec("matplotlib"):
+        assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_quick_run_of_everything(tmp_path):
+    shown, found = run(tmp_path, "--no-peer")
+    check(shown, found["rows"])
+    whats = {row["what"] for row in found["rows"]}
+    assert whats >= {
+        *("open", "open, to the first sample", "first epoch, warm", "import bmgd_data"),
+        *("Reader, single", "BMGD, single", "BMGD, batches of 32"),
+        *(f"DataLoader, {workers} workers" for workers in (0, 2, 4)),
+        *("tf.data, batches of 32", "Hugging Face, single", "Grain, batches of 32"),
+        *("4 workers (spawn): memory gained", "4 workers (spawn): parent's memory"),
+    }
+
+
+def test_an_environment_that_was_not_made_to_the_end_is_no_peer(tmp_path):
+    import peer
+
+    python = tmp_path / "bin" / "python"
+    assert peer.find(python) is None
+    python.parent.mkdir()
+    python.touch()
+    assert peer.find(python) is None
+    (tmp_path / ".ready").touch()
+    assert peer.find(python).python == python
+
+
+# --------------------------------------------------------------------------------- what is compared
+
+
+def arrays_of(count, streams):
+    return {
+        key: np.arange(count * 4, dtype=np.uint16).reshape(count, 2, 2) + number
         for number, key in enumerate(streams.KEYS)
     }
-    single = streams.checksum(streams.copied_to_reused(arrays), 6)
-    assert streams.checksum(streams.copied_batched(arrays), 6) == single
+
+
+def test_checksum_tells_other_data_and_missing_rows_not_other_orders():
+    import streams
+
+    arrays = arrays_of(6, streams)
+    single = streams.checksum(streams.copied_to_reused(arrays), 6, streams.exact)
+    assert streams.checksum(streams.copied_batched(arrays), 6, streams.exact) == single
     assert single[1] == 6
     other = {**arrays, "mask": arrays["mask"][::-1]}
-    assert streams.checksum(streams.copied_to_fresh(other), 6) != single
+    assert streams.checksum(streams.copied_to_fresh(other), 6, streams.exact) != single
     with pytest.raises(RuntimeError, match="5 samples came, of 6"):
-        streams.checksum(lambda order: streams.copied_to_fresh(arrays)(order[1:]), 6)
+        streams.checksum(lambda order: streams.copied_to_fresh(arrays)(order[1:]), 6, streams.exact)
 
 
-def test_multiplied_images_differ_and_stay_in_range(streams):
+def samples(count=5, side=3):
+    rng = np.random.default_rng(0)
+    for row in range(count):
+        mask = rng.random((side, side)) > 0.5
+        yield {
+            "image": rng.integers(0, 4096, (side, side)).astype(np.uint16),
+            "mask": mask,
+            "instances": (mask * (row + 1)).astype(np.uint16),
+            "stiffness_pa": (250, 1800)[row % 2],
+        }
+
+
+SCALES = {250: 4095, 1800: 65535}
+DIALECTS = {
+    "torch": lambda s: {
+        "image": (s["image"].astype(np.float32) / np.float32(SCALES[s["stiffness_pa"]]))[None],
+        "mask": s["mask"].view(np.uint8),
+        "instances": s["instances"].astype(np.int32),
+        "stiffness_pa": s["stiffness_pa"],
+    },
+    "tf": lambda s: {
+        "image": s["image"][..., None],
+        "mask": s["mask"].astype(np.uint8)[..., None],
+        "instances": s["instances"][..., None],
+    },
+}
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+def test_values_are_the_same_in_every_dialect_single_and_in_batches(dialect):
+    import streams
+
+    plain = list(samples())
+    theirs = [DIALECTS[dialect](sample) for sample in plain]
+    form = streams.Values(SCALES)
+    expected = streams.checksum(lambda order: (plain[row] for row in order), 5, form)
+    assert streams.checksum(lambda order: (theirs[row] for row in order), 5, form) == expected
+
+    def batched(order):
+        for rows in (order[:3], order[3:]):
+            chosen = [theirs[row] for row in rows]
+            yield {key: np.stack([sample[key] for sample in chosen]) for key in chosen[0]}
+
+    assert streams.checksum(batched, 5, form) == expected
+    theirs[0] = {**theirs[0], "instances": theirs[0]["instances"] + 1}
+    assert streams.checksum(batched, 5, form) != expected
+
+
+def test_foreground_bears_other_numbers_and_types_but_no_other_pixels():
+    import streams
+
+    plain = list(samples())
+    theirs = [
+        {
+            "image": sample["image"].astype(np.float32)[None],
+            "instances": (sample["instances"] * 7).astype(np.float32)[None],
+        }
+        for sample in plain
+    ]
+    expected = streams.checksum(
+        lambda order: (plain[row] for row in order), 5, streams.Foreground(SCALES)
+    )
+    stream = lambda order: (theirs[row] for row in order)  # noqa: E731
+    assert streams.checksum(stream, 5, streams.Foreground({})) == expected
+    theirs[2]["instances"][0, 0, 0] = 1 - np.sign(theirs[2]["instances"][0, 0, 0])
+    assert streams.checksum(stream, 5, streams.Foreground({})) != expected
+
+
+def test_sides_that_deliver_other_data_are_a_failure():
+    import reading
+    import streams
+    from sides import local
+
+    arrays = arrays_of(4, streams)
+    other = {**arrays, "image": arrays["image"] + 1}
+    contest = {
+        reading.OURS: local(streams.copied_to_fresh(arrays), 4, {}),
+        "other": local(streams.copied_to_fresh(other), 4, {}),
+    }
+    with pytest.raises(RuntimeError, match="other delivered other data"):
+        reading.measured({1: {"what": contest}}, {1: 4}, 1, lambda _: None)
+
+
+def test_multiplied_images_differ_and_stay_in_range():
     import archives
 
     image = np.array([[1, 2], [3, 4095]], np.uint16)
@@ -64,3 +203,112 @@ def test_multiplied_images_differ_and_stay_in_range(streams):
     assert len({variant.tobytes() for variant in variants}) == 10
     assert max(variant.max() for variant in variants) == 4095
     np.testing.assert_array_equal(archives._variant(image > 2, 2, 4095), [[255, 255], [0, 0]])
+
+
+# ------------------------------------------------------------------------------ the page cache
+
+
+def file_system(folder):
+    import psutil
+
+    mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
+    return next(mounts[place] for place in (folder, *folder.parents) if place in mounts)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system cannot drop pages")
+def test_dropped_files_are_gone_unless_they_are_mapped(tmp_path):
+    import cache
+
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * (mmap.PAGESIZE * 64))  # dirty: it has to be written first
+    (tmp_path / "empty").touch()
+    assert cache.files(tmp_path) == [path]
+    assert cache.held([path]) == 1
+    if file_system(tmp_path) == "tmpfs":
+        assert not cache.drop([path])
+        return
+    assert cache.drop([path])
+    assert cache.held([path]) == 0
+    mapped = np.memmap(path, np.uint8, "r")
+    mapped.sum()
+    assert not cache.drop([path])
+    del mapped
+    assert cache.drop([path])
+
+
+# ----------------------------------------------------------------------------- other processes
+
+SHARER = """
+import mmap, os, sys
+sys.path.insert(0, {benchmarks!r})
+from remote import serve
+size = 64 << 20
+def start(shared):
+    global block
+    block = mmap.mmap(-1, size, flags=mmap.MAP_SHARED if shared else mmap.MAP_PRIVATE)
+    print("this is no answer")
+    for _ in range(3):
+        if os.fork() == 0:
+            touch()
+            while True:
+                __import__("time").sleep(9)
+def touch():
+    for page in range(0, size, mmap.PAGESIZE):
+        block[page] = 1
+serve({{"start": start, "touch": touch, "fail": lambda: 1 / 0}})
+"""
+
+
+@pytest.fixture
+def sharer(tmp_path):
+    import psutil
+    from remote import Remote
+
+    script = tmp_path / "sharer.py"
+    script.write_text(SHARER.format(benchmarks=str(BENCHMARKS)))
+    with Remote(sys.executable, script) as process:
+        yield process
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(process.pid).children():
+                child.kill()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize(("shared", "copies"), [(True, 1), (False, 4)])
+def test_pss_counts_shared_memory_once_and_copies_each_time(sharer, shared, copies):
+    import time
+
+    import memory
+    import psutil
+
+    if not hasattr(psutil.Process().memory_full_info(), "pss"):
+        pytest.skip("this system does not tell PSS")
+    before = memory.pss(sharer.pid).total
+    assert sharer.ask("start", shared=shared) is None  # the print is not taken for the answer
+    sharer.ask("touch")
+    gained = 0.0
+    for _ in range(200):
+        gained = (memory.pss(sharer.pid).total - before) / (64 << 20)
+        if gained > copies - 0.1:
+            break
+        time.sleep(0.05)
+    assert gained == pytest.approx(copies, abs=0.4)
+    seen = memory.pss(sharer.pid)
+    assert seen.workers > 0.7 * seen.total
+    assert memory._ONE_COPY.met_by(gained) == shared
+
+
+def test_a_job_that_fails_is_an_error(sharer):
+    with pytest.raises(RuntimeError, match="'fail' ended with 1"):
+        sharer.ask("fail")
+
+
+def test_every_worker_delivers_every_row_in_turn():
+    from served import _Batches
+
+    batches = _Batches(4)
+    batches.rows = 40
+    dealt = list(batches)
+    assert len(dealt) == len(batches) == 8
+    for worker in range(4):
+        assert sorted(itertools.chain(*dealt[worker::4])) == list(range(40))
