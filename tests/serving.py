@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
@@ -50,6 +52,46 @@ def refuse(status: int) -> Answer:
     return send(b"no", status)
 
 
+def cut(data: bytes, at: int, *, reset: bool = False) -> Answer:
+    """The first `at` bytes, and then the connection ends: closed, or reset."""
+
+    def answer(to: Scripted) -> None:
+        if at:
+            send(data[:at], length=len(data))(to)
+        if reset:  # lingering for no time at all is how TCP is told to reset
+            to.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        to.connection.close()
+
+    return answer
+
+
+def in_chunks(data: bytes, size: int, *, last: bool = True) -> Answer:
+    """Transfer-Encoding: chunked, of no length that anybody declares."""
+
+    def answer(to: Scripted) -> None:
+        to.protocol_version = "HTTP/1.1"
+        to.send_response(200)
+        to.send_header("Transfer-Encoding", "chunked")
+        to.send_header("Connection", "close")
+        to.end_headers()
+        for start in range(0, len(data), size):
+            chunk = data[start : start + size]
+            to.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        if last:
+            to.wfile.write(b"0\r\n\r\n")
+
+    return answer
+
+
+def redirect() -> Answer:
+    """To the same address, round and round."""
+
+    def answer(to: Scripted) -> None:
+        send(b"", 302, Location=to.path)(to)
+
+    return answer
+
+
 def stall(data: bytes, seconds: float) -> Answer:
     """Half of `data`, and then nothing for a while."""
 
@@ -72,19 +114,26 @@ def wait_halfway(data: bytes, halfway: threading.Event, go_on: threading.Event) 
     return answer
 
 
-@pytest.fixture(name="answer")
-def answering() -> Iterator[Callable[..., tuple[str, type[Scripted]]]]:
-    """Start a server that gives these answers: its base URL, and what it was asked."""
-    servers: list[ThreadingHTTPServer] = []
+@contextlib.contextmanager
+def servers() -> Iterator[Callable[..., tuple[str, type[Scripted]]]]:
+    """Start servers that give these answers: the base URL of each, and what it was asked."""
+    started: list[ThreadingHTTPServer] = []
 
     def start(*answers: Answer) -> tuple[str, type[Scripted]]:
         handler = type("Handler", (Scripted,), {"answers": list(answers), "asked": []})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
+        started.append(server)
         return f"http://127.0.0.1:{server.server_port}/", handler
 
     yield start
-    for server in servers:
+    for server in started:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture(name="answer")
+def answering() -> Iterator[Callable[..., tuple[str, type[Scripted]]]]:
+    """Start a server that gives these answers: its base URL, and what it was asked."""
+    with servers() as start:
+        yield start

@@ -20,7 +20,8 @@ from pathlib import Path
 import py7zr
 import pytest
 
-from bmgd_data import Reader, disk, facts, home, prepare, sources, store
+import roots
+from bmgd_data import Reader, disk, facts, fetch, home, intake, prepare, sources, store
 from bmgd_data.errors import BMGDWarning, StorageError
 from serving import answering, send, wait_halfway  # noqa: F401 - a fixture
 
@@ -75,18 +76,7 @@ def read(source: object, method: str = "components") -> str:
 
 
 def litter(root: Path | None = None) -> list[str]:
-    """Whatever lies in a root and does not belong there."""
-    root = root or home.root()
-    belongs = {"archives": ".7z", "sources": ".json", "locks": ".lock"}
-    inside = [path for path in root.rglob("*") if path.is_file()]
-    strange = [
-        path
-        for path in inside
-        if path.relative_to(root).parts[0] != "stores"
-        and path.suffix != belongs.get(path.relative_to(root).parts[0])
-    ]
-    hidden = [path for path in root.rglob("*") if path.name.startswith(".")]
-    return [str(path.relative_to(root)) for path in strange + hidden]
+    return roots.litter(root or home.root())
 
 
 @pytest.fixture
@@ -499,6 +489,21 @@ def test_a_private_root_of_another_user_says_what_to_do(answer, packed, shared, 
     assert "Set BMGD_HOME" in errors
 
 
+@pytest.mark.parametrize("part", ["archives", "stores"])
+def test_a_private_folder_in_a_shared_root_says_what_to_do(answer, packed, shared, umask, part):
+    """As where a colleague's umask was stricter for once."""
+    url, _ = answer(send(packed))
+    read(url)
+    for path in shared.rglob("*"):
+        path.chmod(0o777 if path.is_dir() else 0o666)
+    next((shared / "sources").glob("*/*")).unlink()
+    next((shared / part).iterdir()).parent.chmod(0o600 if SUPERUSER else 0)
+    out, errors = ask("components", url)
+    assert out == ""
+    assert "StorageError: Cannot write below" in errors
+    assert "BMGD_HOME" in errors
+
+
 def test_a_local_source_that_may_not_be_read(shared, umask):
     folder = shared.parent / "private" / "data"
     folder.mkdir(parents=True)
@@ -516,6 +521,32 @@ def test_a_local_source_that_may_not_be_read(shared, umask):
         folder.chmod(0o700)
 
 
+# ------------------------------------------------------------------------------------ a root removed
+
+
+@pytest.mark.parametrize("when", ["while decoding", "after the download"])
+def test_a_root_that_is_removed_while_building_says_so(answer, packed, expected, monkeypatch, when):
+    owner, name = {
+        "while decoding": (intake.Intake, "faults"),
+        "after the download": (fetch, "download"),
+    }[when]
+    real = getattr(owner, name)
+
+    def remove(*arguments: object) -> object:
+        result = real(*arguments)
+        shutil.rmtree(home.root())
+        return result
+
+    url, _ = answer(send(packed))
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, name, remove)
+        with pytest.raises(StorageError, match=r"was removed.*while.* Run it again") as raised:
+            read(url)
+    assert str(home.root()) in str(raised.value)
+    assert read(url) == expected
+    assert litter() == []
+
+
 # ---------------------------------------------------------------------------------------- full disk
 
 
@@ -525,21 +556,8 @@ def small_disk(tmp_path, monkeypatch):
     folder = tmp_path / "disk"
     folder.mkdir()
     monkeypatch.setenv("BMGD_HOME", str(folder))
-    mounted = False
-
-    def size(kib: int) -> None:
-        nonlocal mounted
-        options = f"size={kib}k,mode=0755" + (",remount" if mounted else "")
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-        try:
-            subprocess.run(command, check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError):
-            pytest.skip("no right to mount a small file system here")
-        mounted = True
-
-    yield size
-    if mounted:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with roots.tmpfs(folder) as mount:
+        yield lambda kib: mount(f"size={kib}k")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -19,11 +20,23 @@ CODE = {
     for page in PAGES
     if (blocks := re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
 }
+NEEDS = {
+    "BMGD(": "torch",
+    "bmgd_data.torch": "torchvision",
+    "bmgd_data.lightning": "lightning",
+    "bmgd_data.hf": "datasets",
+    "bmgd_data.tfds": "tensorflow_datasets",
+    "import grain": "grain",
+}
+"""What code that holds this needs beyond the core."""
 
 
 @pytest.mark.parametrize("page", CODE)
 def test_code_runs(page, tiny_root, tmp_path):
     """From top to bottom, in a process of its own: frameworks mind which of them came first."""
+    needed = {needs for sign, needs in NEEDS.items() if sign in "".join(CODE[page])}
+    if missing := [name for name in sorted(needed) if importlib.util.find_spec(name) is None]:
+        pytest.skip(f"{', '.join(missing)} not installed")
     own = {"BMGD_SOURCE": TINY, "BMGD_HOME": str(tiny_root), "TFDS_DATA_DIR": str(tmp_path)}
     environment = {**os.environ, **own}
     ran = subprocess.run(

@@ -150,10 +150,14 @@ def require_space(folder: Path, need: int, what: str) -> None:
 
 @contextlib.contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Turn "no space left" and "not permitted" into a StorageError that says what to do."""
+    """Turn "no space left", "not permitted" and "gone" into a StorageError that says what to do."""
     try:
         yield
     except OSError as error:
+        if error.errno == errno.ENOENT and str(error.filename).startswith(str(folder)):
+            raise StorageError(
+                f"{folder} was removed, or files in it were, while it was written to. Run it again."
+            ) from error
         if error.errno not in _STORAGE_FAULTS or isinstance(error, StorageError):
             raise
         raise StorageError(
@@ -167,14 +171,23 @@ _STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.
 
 
 def fsync(path: Path) -> None:
-    """Push a file, or on POSIX a folder, to the disk, so that a power cut cannot take it back."""
+    """Push a file, or on POSIX a folder, to the disk, so that a power cut cannot take it back.
+
+    Some file systems cannot, and do without.
+    """
     if os.name == "nt" and path.is_dir():
         return
     handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
     finally:
         os.close(handle)
+
+
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
 def size_of(folder: Path) -> int:

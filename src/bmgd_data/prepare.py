@@ -78,7 +78,8 @@ def prepare(place: Place, *, download: bool = True, accept_changed: bool = False
         if not os.path.exists(place.archive):  # noqa: PTH110
             raise _not_here(place)
     try:
-        with home.lock(place.root, f"{place.source.slug}-{place.condition.name}"):
+        name = f"{place.source.slug}-{place.condition.name}"
+        with home.lock(place.root, name), disk.explained(place.root):
             disk.sweep(place.archive)
             disk.sweep(place.note)
             if not accept_changed and (opened := _open_known(place)):
