@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 STANDIN = Path(__file__).resolve().parents[2] / "shared" / "standin"
-TINY = "phantom:size=0.02"
-"""The smallest generated source: twelve images a stiffness."""
 
 
 @pytest.fixture(autouse=True)

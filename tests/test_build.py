@@ -148,6 +148,7 @@ def test_derived_instances_are_kept_beside_the_others(make, nuclei):
     steps = []
     found = build.derive(opened, "watershed", steps.append)
     assert steps == [1] * 3
+    np.testing.assert_array_equal(build.derive(opened, "watershed").labels, found.labels)
     assert not found.labels.flags.writeable, "on a read-only root they are what users get"
     assert not opened.has("watershed")
     build.keep(opened, "watershed", found)
@@ -186,6 +187,20 @@ def test_odd_label_files_are_counted(make, tiff):
     files = {f"{role}/{name}.tif": tiff(grey) for role in ("image", "mask") for name in "ab"}
     labels = {f"labels/{name}.tif": tiff(colour, photometric="rgb") for name in "ab"}
     assert "2 label files stored as colour" in make(files | labels).index.odd
+
+
+@pytest.mark.parametrize("sides", [(8, 9), (9, 8), (8, 8)])
+def test_label_files_of_another_shape_than_the_images_are_not_used(make, tiff, sides):
+    square = np.eye(9, dtype=np.uint8)
+    files = {f"{role}/{name}.tif": tiff(square) for role in ("image", "mask") for name in "ab"}
+    labels = {
+        f"labels/{name}.tif": tiff(np.eye(side, dtype=np.uint8))
+        for name, side in zip("ab", sides, strict=True)
+    }
+    opened = make(files | labels)
+    shapes = sorted({(side, side) for side in sides})
+    assert f"label-files are not used as instances: their shapes are {shapes}" in opened.index.odd
+    assert opened.methods() == ["components"]
 
 
 @pytest.mark.parametrize(("broken", "are_labels"), [(1, True), (2, True), (3, False)])

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import bmgd_data
 from bmgd_data import facts, trust
 from bmgd_data.cli import app
-from conftest import TINY
+from common import TINY
 
 RUNNER = CliRunner()
 
@@ -114,6 +114,12 @@ def test_the_last_three_lines_of_demo_work(torch, tiny_root, tmp_path, monkeypat
     assert ("BMGD" in lines[0]) is torch
     exec("\n".join(lines), {})
     assert "20 images, split 'train'" in capsys.readouterr().out
+
+
+def test_the_last_lines_name_no_source_where_it_is_upstream(local, serve, monkeypatch, tmp_path):
+    monkeypatch.setattr(facts, "UPSTREAM", serve(local))
+    shown = bmgd("demo", "--source", "upstream", "--stiffness", 950, "--out", tmp_path / "a.png")
+    assert shown.output.splitlines()[-2].strip().endswith('("train", stiffness=[950])')
 
 
 def test_demo_of_other_data_does_not_call_it_generated(local, tmp_path):
@@ -413,6 +419,18 @@ def test_clean_follows_no_links(kept, tmp_path):
     bmgd("clean", "--all", "--yes")
     assert files(elsewhere) == before
     assert not archive.exists()
+
+
+def test_clean_removes_what_killed_processes_left(kept):
+    """A half-made store, and a file where a store should be."""
+    store = next(kept.glob("stores/950Pa-*"))
+    half = store.with_name(f".{store.name}-0123abcd.partial")
+    half.mkdir()
+    (half / "images.npy").touch()
+    (stray := store.with_name("250Pa-0123456789abcdef-v1")).touch()
+    bmgd("clean", "--stores", "--yes")
+    assert {path.name for path in (kept / "stores").iterdir()} == {"mine"}
+    assert not stray.exists()
 
 
 def test_clean_needs_to_know_what(kept):

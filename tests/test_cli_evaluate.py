@@ -8,7 +8,7 @@ import tifffile
 
 from bmgd_data import Reader
 from bmgd_data.metrics import Evaluator
-from conftest import TINY
+from common import TINY
 from test_cli import bmgd, process
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 
 from bmgd_data import Reader, export
 from bmgd_data.cli import app, outputs
-from conftest import TINY
+from common import TINY
 
 
 @pytest.fixture
@@ -58,6 +59,10 @@ def test_export_refuses(bmgd, tmp_path):
     assert "exists already" in bmgd("export", "tiff", tmp_path, code=1)
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow_datasets") is None,
+    reason="tensorflow_datasets not installed",
+)
 def test_tfds_prints_what_then_works(tiny_root, tmp_path):
     """In processes of their own: TensorFlow minds what was imported before it."""
     given = ["--source", TINY, "--root", str(tiny_root), "--stiffness", "950"]

@@ -5,13 +5,14 @@ The same by name, pixel and instance, and in the same order but for TFDS, which 
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from bmgd_data import Reader, facts
-from conftest import TINY
+from common import TINY
 
 # PyTorch's side comes first: a process that imports it after TensorFlow is ended by LLVM.
 pytest.importorskip("torchvision")
@@ -157,9 +158,19 @@ def _theirs(want: Want) -> str:
 
 IN_ORDER = (torch, dataloader, lightning, hugging_face, grain, exported)
 IN_ANY_ORDER = (tfds, tfds_data_source)
+NEEDS = {
+    lightning: "lightning",
+    hugging_face: "datasets",
+    grain: "grain",
+    tfds: "tensorflow_datasets",
+    tfds_data_source: "array_record",
+}
+"""Beside PyTorch."""
 
 
 def check(dialect: Callable[[Want], Iterator[dict[str, Any]]], want: Want) -> None:
+    if dialect in NEEDS and importlib.util.find_spec(NEEDS[dialect]) is None:
+        pytest.skip(f"{NEEDS[dialect]} is not installed")
     reader = Reader(want.split, want.stiffness, **want.reader)
     expected = [plain({**sample}) for sample in reader]
     found = list(dialect(want))

@@ -18,7 +18,7 @@ import tifffile
 from bmgd_data import Reader, disk, facts
 from bmgd_data.errors import MissingDependencyError, StorageError
 from bmgd_data.export import FORMATS, export, file_names, safe_file_name
-from conftest import TINY
+from common import TINY
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*where the paper counts")  # 12 images, not 54
 

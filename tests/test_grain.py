@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bmgd_data import Reader
-from conftest import TINY
+from common import TINY
 
 grain = pytest.importorskip("grain")
 

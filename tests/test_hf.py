@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bmgd_data import Reader, facts
-from conftest import TINY
+from common import TINY
 
 datasets = pytest.importorskip("datasets")
 

@@ -119,8 +119,9 @@ def test_numpy_takes_it_for_an_array(lazy):
     np.testing.assert_array_equal(np.asarray(lazy), WHOLE)
     assert np.asarray(lazy, np.float32).dtype == np.float32
     assert np.mean(lazy) == WHOLE.mean()
-    with pytest.raises(ValueError, match="without copying"):
-        np.array(lazy, copy=False)
+    if np.lib.NumpyVersion(np.__version__) >= "2.0.0":  # before, False meant "if need be"
+        with pytest.raises(ValueError, match="without copying"):
+            np.array(lazy, copy=False)
 
 
 def test_iteration(lazy):

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from bmgd_data import facts, splits
 from bmgd_data.reader import Reader
-from conftest import TINY
+from common import TINY
 
 torch = pytest.importorskip("torch")
 with warnings.catch_warnings():
@@ -21,7 +20,6 @@ with warnings.catch_warnings():
 
 from bmgd_data.lightning import BMGDDataModule  # noqa: E402
 
-SOFT, STIFF = facts.CONDITIONS[0], facts.CONDITIONS[3]
 SPLITS = ("train", "val", "test")
 
 
@@ -104,41 +102,6 @@ def test_hold_out_with_chosen_stiffness_and_folds(tiny_root: Path) -> None:
 def test_wrong_arguments_are_told_at_once(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         BMGDDataModule(**options)
-
-
-# -------------------------------------------------------------------------- the rule of the folds
-
-
-def test_refold_sizes_differ_by_one_at_most() -> None:
-    own = [f"250Pa/{number}" for number in range(453)]
-    assigned = splits.assign(own, SOFT)
-    sizes = [splits.refold(own, assigned, fold, 5).count("val") for fold in range(5)]
-    assert sum(sizes) == 453 - assigned.count("test")
-    assert max(sizes) - min(sizes) <= 1
-
-
-def test_refold_depends_on_no_order() -> None:
-    own = [f"1800Pa/{number}" for number in range(198)]
-    forth = dict(zip(own, splits.refold(own, splits.assign(own, STIFF), 2, 4), strict=True))
-    own.reverse()
-    back = dict(zip(own, splits.refold(own, splits.assign(own, STIFF), 2, 4), strict=True))
-    assert forth == back
-
-
-def test_refold_is_pinned() -> None:
-    """Published cross-validations must stay reproducible."""
-    own = [f"950Pa/{number}" for number in range(10)]
-    drawn = splits.refold(own, splits.assign(own, facts.CONDITIONS[1]), 0, 3)
-    assert [name for name, split in zip(own, drawn, strict=True) if split == "val"] == [
-        "950Pa/0",
-        "950Pa/1",
-        "950Pa/9",
-    ]
-
-
-def test_more_folds_than_images() -> None:
-    with pytest.raises(ValueError, match="2 images cannot be cut into 3 folds"):
-        splits.refold(["a", "b", "c"], ["train", "val", "test"], 0, 3)
 
 
 # ------------------------------------------------------------------------------------ the loaders

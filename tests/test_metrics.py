@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bmgd_data.metrics import Counts, instance_f1, match, overlaps
+from bmgd_data.metrics import (
+    Counts,
+    count_instances,
+    count_pixels,
+    instance_f1,
+    match,
+    overlaps,
+)
 from labelled import image_pairs
 
 
@@ -103,7 +110,7 @@ def test_nothing_on_either_side_is_perfect_agreement():
 def test_a_used_up_iterator_is_not_perfect_agreement():
     masks = iter([row((1, 2))])
     list(masks)
-    with pytest.raises(ValueError, match="No images"):
+    with pytest.raises(ValueError, match=r"^No images"):
         instance_f1(masks, [])
 
 
@@ -163,11 +170,11 @@ GOOD = np.ones((2, 3), int)
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (np.ones((3, 2), int), r"\(2, 3\).*\(3, 2\)|\(3, 2\).*\(2, 3\)"),
-        (np.ones(6, int), r"has shape \(6,\), not \(H, W\)"),
+        (np.ones((3, 2), int), r"(\(2, 3\).*\(3, 2\)|\(3, 2\).*\(2, 3\)).* at the same size\.$"),
+        (np.ones(6, int), r"has shape \(6,\), not \(H, W\).* or \[mask\] for a single one\.$"),
         (np.ones((1, 2, 3), int), r"has shape \(1, 2, 3\), not \(H, W\)"),
         (GOOD - 2, "negative label -1"),
-        (np.ones((2, 3)), "dtype float64"),
+        (np.ones((2, 3)), r"dtype float64.* for example by its connected components\.$"),
         (np.ones((2, 3), bool), "dtype bool"),
     ],
 )
@@ -180,10 +187,18 @@ def test_a_bad_image_is_named(side, bad, message):
     assert side in str(caught.value)
 
 
+@pytest.mark.parametrize("count", [overlaps, match, count_instances, count_pixels])
+@pytest.mark.parametrize("side", ["truth", "prediction"])
+def test_a_single_image_is_called_the_image(count, side):
+    sides = {"truth": GOOD, "prediction": GOOD, side: GOOD[None]}
+    with pytest.raises(ValueError, match=rf"^The image: {side} has shape \(1, 2, 3\)"):
+        count(**sides)
+
+
 @pytest.mark.parametrize("side", ["truth", "prediction"])
 def test_the_first_missing_image_is_named(side):
     sides = {"truth": [GOOD] * 3, "prediction": [GOOD] * 3, side: [GOOD]}
-    with pytest.raises(ValueError, match=f"Image 1 is missing from {side}"):
+    with pytest.raises(ValueError, match=f"^Image 1 is missing from {side}. Give both"):
         instance_f1(**sides)
 
 

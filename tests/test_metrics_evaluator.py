@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import tracemalloc
 import unicodedata
@@ -21,7 +22,7 @@ from bmgd_data.metrics import (
     pixel_scores,
     tabulate,
 )
-from conftest import TINY
+from common import TINY
 
 PARTS = ["250Pa", "950Pa", "1200Pa", "1800Pa"]
 
@@ -138,6 +139,21 @@ def test_integers_of_one_value_throughout_are_binary(value, tiny, masks):
     assert scored(Evaluator("val", **tiny), numbers) == binary
 
 
+def test_two_values_are_labels(tiny):
+    """Two nuclei that touch: components would make one of them."""
+    evaluator = Evaluator("val", "250", **tiny)
+    (sample,) = evaluator.reader
+    touching = np.zeros_like(sample["instances"])
+    touching[:3], touching[3:6] = 1, 2
+    table = scored(evaluator, {sample["name"]: touching})
+    assert table.part("all").instances.found == 2
+
+
+def test_no_threshold_touches_binary_predictions(tiny, masks):
+    rows = [scored(Evaluator("val", threshold=t, **tiny), masks).rows for t in (0.5, 1)]
+    assert rows[0] == rows[1]
+
+
 def test_one_nucleus_among_label_images_is_one_nucleus(tiny):
     """Alone, a label image of one value would be split into its components."""
     evaluator = Evaluator("val", **tiny)
@@ -149,6 +165,27 @@ def test_one_nucleus_among_label_images_is_one_nucleus(tiny):
     assert scored(evaluator, predictions).part("all").instances.found == found + 1
     predictions = {s["name"]: s["mask"] for s in others} | {first["name"]: two_spots}
     assert scored(Evaluator("val", **tiny), predictions).part("all").instances.found == found + 2
+
+
+def test_the_notes_tell_the_data_and_how_predictions_were_read(tiny):
+    reader = Reader("val", **tiny)
+    binary = {sample["name"]: sample["mask"] for sample in reader}
+    labels = {sample["name"]: sample["instances"] for sample in reader}
+    first = reader.names[0]
+    by = "instances by components"
+    for predictions, ways in (
+        (binary, f"4 binary, {by}"),
+        (labels, "4 given as labels"),
+        (binary | {first: labels[first]}, f"1 given as labels; 3 binary, {by}"),
+        (labels | {first: binary[first]}, f"3 given as labels; 1 binary, {by}"),
+    ):
+        table = scored(Evaluator("val", **tiny), predictions)
+        version = f"version {reader.digest[:12]}; true instances: components"
+        assert table.notes[:2] == (
+            f"Data: split 'val' (random) of {reader.source.label}, {version}.",
+            f"Predictions: {ways}. Foreground: labels, or above 0.5.",
+        )
+        assert table.part("all").instances.pooled.f1 == 1
 
 
 def test_where_instances_are_provided_binary_predictions_are_split(tmp_path, nuclei, tiff):
@@ -201,7 +238,7 @@ def test_a_table_needs_a_prediction_for_each_sample(tiny, masks):
     with pytest.raises(ValueError, match="47 of 48 predictions are missing") as caught:
         evaluator.table()
     assert ", ".join(names[1:11]) + " and 37 more" in str(caught.value)
-    with pytest.raises(ValueError, match="were added before"):
+    with pytest.raises(ValueError, match=r"^Predictions were added before"):
         evaluator.add_folder(".")
 
 
@@ -212,6 +249,10 @@ def test_an_empty_split_is_nothing_to_score(tmp_path, nuclei):
         path.write_bytes(data)
     with pytest.raises(ValueError, match="split 'val' holds no images"):
         Evaluator("val", "950", source=tmp_path)
+
+
+def test_the_split_is_test_if_not_said(tiny):
+    assert Evaluator(**tiny).reader.names == Reader("test", **tiny).names
 
 
 def test_wrong_arguments_are_those_of_the_reader(tiny):
@@ -229,6 +270,20 @@ def test_a_folder_scores_as_its_arrays(suffix, tiny, masks, tmp_path):
     evaluator = Evaluator("val", **tiny)
     evaluator.add_folder(write(tmp_path, masks, evaluator.reader.names, suffix))
     assert evaluator.table() == scored(Evaluator("val", **tiny), masks)
+
+
+def test_the_bar_takes_a_step_for_each_file(tiny, masks, tmp_path, monkeypatch):
+    steps = []
+
+    @contextlib.contextmanager
+    def bar(what, total):
+        steps.append((what, total))
+        yield steps.append
+
+    monkeypatch.setattr("bmgd_data.metrics.evaluator.bar", bar)
+    scorer = Evaluator("val", **tiny)
+    scorer.add_folder(write(tmp_path, masks, scorer.reader.names))
+    assert steps == [("scoring", 4), 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("kind", ["labels", "labels16", "floats", "full", "palette"])
@@ -276,7 +331,7 @@ def test_all_that_is_wrong_with_a_folder_is_one_error(tiny, masks, tmp_path):
     assert evaluator.table().part("all").images == 4
 
 
-def test_many_misfits_are_counted_not_all_told(tiny, tmp_path):
+def test_many_misfits_are_counted_not_all_told(tiny, masks, tmp_path):
     evaluator = Evaluator("all", **tiny)
     write(
         tmp_path,
@@ -287,6 +342,14 @@ def test_many_misfits_are_counted_not_all_told(tiny, tmp_path):
         evaluator.add_folder(tmp_path)
     assert str(caught.value).count("truth has shape") == 10
     assert "and 38 more" in str(caught.value)
+    write(tmp_path, masks, evaluator.reader.names[10:])
+    with pytest.raises(ValueError, match="10 do not fit") as caught:
+        evaluator.add_folder(tmp_path)
+    first, *others = str(caught.value).splitlines()
+    assert first == f"{tmp_path} cannot be scored:"
+    assert [line for line in others if "truth has shape" not in line] == [
+        "10 do not fit their samples:"
+    ]
 
 
 def test_what_is_left_alone(tiny, masks, tmp_path):
@@ -338,17 +401,20 @@ def test_memory_does_not_grow_with_the_images(tiny, masks):
 
 
 def test_to_dict_is_plain_and_whole(tiny, masks):
-    table = scored(Evaluator("val", **tiny), masks)
+    table = scored(Evaluator("val", batch_size=3, **tiny), masks)
     plain = table.to_dict()
     assert json.loads(json.dumps(plain)) == plain
+    assert list(plain) == ["scores", "batch_size", "notes"]
     assert list(plain["scores"]) == [*PARTS, "all"]
+    assert plain["batch_size"] == 3
     row = table.part("1200Pa")
     mine = plain["scores"]["1200Pa"]
     assert mine["pixels"]["pooled"] == row.pixels.pooled._asdict()
     assert mine["instances"]["image"]["pq"] == row.instances.image.pq
     assert mine["instances"]["by_iou"][5] == row.instances.by_iou[5]._asdict()
     assert plain["notes"] == list(table.notes)
-    with pytest.raises(ValueError, match=r"No part '1200'. Valid: '250Pa'.*'all'"):
+    valid = ", ".join(map(repr, [*PARTS, "all"]))
+    with pytest.raises(ValueError, match=rf"^No part '1200'. Valid: {valid}\.$"):
         table.part("1200")
 
 
@@ -363,6 +429,8 @@ def test_to_markdown():
     assert lines[0] == "| score, ratios in % | 250Pa | 950Pa | all |"
     assert lines[1] == "| --- | ---: | ---: | ---: |"
     assert lines[-2:] == ["", "- A note."]
+    bare = tabulate([counts, empty], batch_size=1).to_markdown()
+    assert bare == "\n".join(lines[:-2]) + "\n"
     shown = dict(line.strip("| ").split(" | ", 1) for line in lines[2:-2])
     half = "50.00 | 100.00 | 50.00"
     assert shown == {

@@ -159,7 +159,7 @@ def test_many_pixels_do_not_overflow():
     [
         (np.ones((1, 3)), r"truth has shape \(1, 2\), but prediction \(1, 3\)"),
         (np.ones((1, 1, 2)), r"has shape \(1, 1, 2\), not \(H, W\)"),
-        (np.array([[0.0, 1.5]]), "value 1.5, and floats must be probabilities"),
+        (np.array([[0.0, 1.5]]), "value 1.5, and floats must be probabilities from 0 to 1. Apply"),
         (np.array([[0.0, -2.5]]), "value -2.5, and floats"),
         (np.array([[np.nan, 0.5]]), "value nan, and floats"),
         (np.array([[1j, 0]]), "dtype complex128"),

@@ -15,7 +15,7 @@ import tifffile
 from bmgd_data import Reader, facts, prepare
 from bmgd_data.errors import DatasetNotFoundError
 from bmgd_data.metrics import instance_f1
-from conftest import TINY
+from common import TINY
 
 KEYS = ["image", "mask", "instances", "stiffness_pa", "n_nuclei", "name"]
 

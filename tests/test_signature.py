@@ -60,7 +60,8 @@ def test_a_cut_archive_is_known_by_its_length(missing, path):
 
 def test_a_damaged_start_header_is_known_by_its_crc(path):
     data = bytearray(path.read_bytes())
-    data[12] ^= 1
+    (offset,) = struct.unpack_from("<Q", data, 12)
+    struct.pack_into("<Q", data, 12, offset + 1)
     path.write_bytes(data)
     with pytest.raises(DamagedArchiveError, match="damaged start header"):
         check_whole(path)

@@ -8,7 +8,7 @@ import pytest
 from bmgd_data import facts, splits
 
 BY_NAME = {condition.name: condition for condition in facts.CONDITIONS}
-SOFT = BY_NAME["250Pa"]
+SOFT, STIFF = BY_NAME["250Pa"], BY_NAME["1800Pa"]
 
 
 def names(count, condition=SOFT):
@@ -100,3 +100,65 @@ def test_parse_split_lists_the_valid_ones(named):
 def test_unknown_scheme_lists_the_valid_ones():
     with pytest.raises(ValueError, match=r"Unknown scheme 'best'. Valid: .*'random', 'paper'"):
         splits.assign(names(3), SOFT, "best")
+
+
+# ---------------------------------------------------------------------------------------- the folds
+
+
+def refold(count, folds, condition=SOFT):
+    """The split of each name before, and in each of the folds."""
+    some = names(count, condition)
+    assigned = splits.assign(some, condition)
+    return assigned, [splits.refold(some, assigned, fold, folds) for fold in range(folds)]
+
+
+@pytest.mark.parametrize(("count", "folds"), [(453, 5), (54, 4), (10, 9), (10, 2)])
+def test_each_name_is_validated_in_one_fold_and_test_stays(count, folds):
+    assigned, drawn = refold(count, folds)
+    for before, *after in zip(assigned, *drawn, strict=True):
+        once = {"val": 1, "train": folds - 1}
+        assert Counter(after) == ({"test": folds} if before == "test" else once)
+    sizes = [fold.count("val") for fold in drawn]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_order_of_names_has_no_say_in_a_fold():
+    some = names(198, STIFF)
+    forth = dict(zip(some, splits.refold(some, splits.assign(some, STIFF), 2, 4), strict=True))
+    some.reverse()
+    back = dict(zip(some, splits.refold(some, splits.assign(some, STIFF), 2, 4), strict=True))
+    assert forth == back
+
+
+def test_folds_are_what_they_were_published_as():
+    """Published cross-validations must stay reproducible: written out, not computed."""
+    own = [f"950Pa/{number}" for number in range(10)]
+    drawn = splits.refold(own, splits.assign(own, BY_NAME["950Pa"]), 0, 3)
+    assert [name for name, split in zip(own, drawn, strict=True) if split == "val"] == [
+        "950Pa/0",
+        "950Pa/1",
+        "950Pa/9",
+    ]
+
+
+def test_more_folds_than_images():
+    with pytest.raises(ValueError, match="2 images cannot be cut into 3 folds"):
+        splits.refold(["a", "b", "c"], ["train", "val", "test"], 0, 3)
+
+
+def test_names_and_splits_that_do_not_pair_are_refused():
+    with pytest.raises(ValueError, match="shorter"):
+        splits.refold(["a", "b", "c"], ["train", "val"], 0, 2)
+
+
+@pytest.mark.parametrize(("fold", "folds"), [(0, 2), (1, 2), (4, 5)])
+def test_parse_fold(fold, folds):
+    assert splits.parse_fold(fold, folds) == (fold, folds)
+
+
+@pytest.mark.parametrize(("fold", "folds"), [(2, 2), (-1, 2), (5, 5), (0, 1), (0, 0)])
+def test_a_fold_that_is_not_there(fold, folds):
+    with pytest.raises(ValueError, match=f"^No fold {fold} of {folds} folds"):
+        splits.parse_fold(fold, folds)
+    with pytest.raises(ValueError, match=f"^No fold {fold} of {folds} folds"):
+        splits.refold(names(10), splits.assign(names(10), SOFT), fold, folds)

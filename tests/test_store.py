@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -65,7 +66,8 @@ def test_an_unreadable_index_is_damage(path, index):
     if index is not None:
         (path / "index.json").write_text(index)
     with pytest.raises(
-        CorruptArchiveError, match=r"index.json is not readable.*Remove that folder"
+        CorruptArchiveError,
+        match=r"index.json is not readable.*Remove that folder.* rebuilt from the archive\.$",
     ):
         Store(path)
 
@@ -131,10 +133,36 @@ def test_an_array_that_is_not_what_the_index_says_is_damage(path, harm):
         _ = Store(path).images
 
 
+class _Evil:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.mkdir, (self.trace,)
+
+
+def test_no_array_is_ever_unpickled(path, tmp_path):
+    """numpy takes a file without its own magic bytes for a pickle, which can run anything."""
+    trace = tmp_path / "trace"
+    (path / "images.npy").write_bytes(pickle.dumps(_Evil(str(trace))))
+    with pytest.raises(CorruptArchiveError, match=r"images.npy cannot be opened"):
+        _ = Store(path).images
+    assert not trace.exists()
+
+
 def test_a_damaged_side_index_is_damage(path):
     (path / "components" / "index.json").write_text("{}")
     with pytest.raises(CorruptArchiveError, match=r"components/index.json is not readable"):
         Store(path).instances("components")
+
+
+def test_verify_names_an_index_that_is_spoilt_after_opening(path):
+    opened = Store(path)
+    (path / "index.json").write_text("{")
+    with pytest.raises(CorruptArchiveError, match=r"damaged: index.json is not readable"):
+        opened.verify()
 
 
 @pytest.mark.parametrize("name", ["images.npy", "masks.npy", "components/labels.npy"])

@@ -26,7 +26,7 @@ from bmgd_data import (
     Reader,
     facts,
 )
-from conftest import TINY
+from common import TINY
 
 # torch's Triton and TensorFlow both bring LLVM; Triton loaded second ends the process.
 with contextlib.suppress(ImportError):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bmgd_data.errors import BMGDWarning
-from conftest import TINY
+from common import TINY
 
 torch = pytest.importorskip("torch")
 tv_tensors = pytest.importorskip("torchvision.tv_tensors")

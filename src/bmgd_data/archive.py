@@ -1,4 +1,4 @@
-"""Members out of a .7z, as a stream; the only module that knows py7zr.
+"""Members out of a .7z, as a stream; with header.py, the only module that knows py7zr.
 
 Nothing is written to disk here. Memory is the archive's declared dictionary, py7zr's buffers (about
 16 MB) and one member.
@@ -12,7 +12,10 @@ import re
 from pathlib import PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from bmgd_data import header
 from bmgd_data.errors import CorruptArchiveError
+from bmgd_data.printable import STEERING, printable
+from bmgd_data.rehearsal import rehearse
 from bmgd_data.signature import FETCH_AGAIN, DamagedArchiveError, check_whole
 
 if TYPE_CHECKING:
@@ -25,18 +28,18 @@ if TYPE_CHECKING:
 
 MAX_MEMBERS: Final = 100_000
 MAX_MEMBER_BYTES: Final = 256 * 2**20
-MAX_DICTIONARY_BYTES: Final = 2**30
+MAX_BYTES: Final = 16 * 2**30
+"""Of all members together; BMGD's are about 0.2 GB."""
 
-_SIP_BYTES: Final = 2**13
+_SIP_BYTES: Final = 2**10
+_LONGEST: Final = 200  # letters of py7zr's message, or of a name, which may be hostile
 
-_AES: Final = b"\x06\xf1\x07\x01"
 _HOSTILE: Final = (
     (re.compile(r"^[/\\]|^[a-zA-Z]:"), "has an absolute path"),
     (re.compile(r"(^|[/\\])\.\.([/\\]|$)"), "leads upwards"),
-    (
-        re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]"),
-        "has control characters in its name",
-    ),
+    (STEERING, "has control characters in its name"),
+    (re.compile(r"^[./\\]*$"), "has no name"),
+    (re.compile(r".{1025}"), "has a name of more than 1024 letters"),
 )
 
 
@@ -65,8 +68,10 @@ class Archive:
         check_whole(path)
         self.path = path
         with self._open() as (_, seven):
-            self.dictionary_bytes = _dictionary_bytes(seven, path)
+            streams = seven.header.main_streams
+            self.dictionary_bytes = header.memory_of(streams, path)
             self.members = _harmless(seven, path)
+            self._fragile = header.has_ppmd(streams)
 
     def stream(self, sink: Sink) -> None:
         """Decode every member, in the archive's order, and check it against its CRC.
@@ -78,6 +83,12 @@ class Archive:
             CorruptArchiveError: Packed in a way that py7zr does not read.
             DamagedArchiveError: The stream is damaged; says where, and how many were good.
         """
+        if self._fragile:
+            rehearse(self.path, sum(member.size for member in self.members))
+        self.decode(sink)
+
+    def decode(self, sink: Sink) -> None:
+        """What `stream` does, in this process even where damaged data would ruin it."""
         # py7zr refuses members that a symlink below this path, or else below the working folder,
         # would lead out of it. Nothing is written, and nothing can lie below a regular file.
         base = self.path.resolve()
@@ -108,12 +119,13 @@ class Archive:
         # A file object, not a path: py7zr then decodes one folder after the other in this thread.
         with _Sipped(io.FileIO(self.path)) as file:
             try:
+                header.check(file, self.path, MAX_MEMBERS)
                 with py7zr.SevenZipFile(file, "r") as seven:
                     yield file, seven
             except (CorruptArchiveError, MemoryError):
                 raise
             except PasswordRequired as error:
-                raise _encrypted(self.path) from error
+                raise header.encrypted(self.path) from error
             except UnsupportedCompressionMethodError as error:
                 raise CorruptArchiveError(
                     f"{self.path} is packed in a way that py7zr does not read. Unpack it with "
@@ -122,8 +134,9 @@ class Archive:
             # Besides its own errors, py7zr lets pass whatever its parser stumbles on in a damaged
             # header (IndexError, struct.error, UnicodeDecodeError, LZMAError, ...).
             except Exception as error:
+                why = printable(f"{type(error).__name__}: {error}"[:_LONGEST])
                 raise DamagedArchiveError(
-                    f"{self.path} cannot be read ({type(error).__name__}: {error}). {FETCH_AGAIN}"
+                    f"{self.path} cannot be read ({why}). {FETCH_AGAIN}"
                 ) from error
 
 
@@ -131,7 +144,8 @@ class _Sipped(io.BufferedReader):
     """A file that gives at most `sip` bytes a read, once that is set.
 
     py7zr reads a megabyte of packed data for each member, and what it does not use piles up in the
-    decoder's memory: 59 MB were seen of an archive of 60 MB.
+    decoder's memory: 59 MB were seen of an archive of 60 MB. Some of its decoders (Zstandard,
+    Deflate) unpack all they are given at once, up to 32,000 times as much.
     """
 
     sip: int | None = None
@@ -148,11 +162,6 @@ def _normalised(name: str) -> str:
 
 def _harmless(seven: SevenZipFile, path: Path) -> list[Member]:
     """The archive's files, or an error if any member is not what a data set holds."""
-    if len(seven.files) > MAX_MEMBERS:
-        raise CorruptArchiveError(
-            f"{path} is refused: {len(seven.files)} members, where at most {MAX_MEMBERS} are read. "
-            "Unpack it and give the folder as source= if you trust it."
-        )
     members: dict[str, Member] = {}
     for entry in seven.files:
         name = _normalised(entry.filename)
@@ -160,51 +169,26 @@ def _harmless(seven: SevenZipFile, path: Path) -> list[Member]:
         if entry.is_symlink or entry.is_junction or entry.is_socket:
             reason = "is a link or a socket"
         elif not 0 <= entry.uncompressed <= MAX_MEMBER_BYTES:
-            reason = f"declares a size of {entry.uncompressed} bytes"
+            reason = (
+                f"declares a size of {entry.uncompressed} bytes, where 0 to {MAX_MEMBER_BYTES} "
+                "are read"
+            )
         elif name in members and not entry.is_directory:
             reason = "appears twice"
         if reason:
             raise CorruptArchiveError(
-                f"{path} is refused: its member {entry.filename!r} {reason}. No data set needs "
-                "that; check where the archive comes from."
+                f"{path} is refused: its member {entry.filename[:_LONGEST]!r} {reason}. No data "
+                "set needs that; check where the archive comes from."
             )
         if not entry.is_directory:
             members[name] = Member(name, entry.uncompressed)
-    return list(members.values())
-
-
-def _dictionary_bytes(seven: SevenZipFile, path: Path) -> int:
-    """The memory that decoding will take, as the archive declares it."""
-    streams = seven.header.main_streams
-    folders = streams.unpackinfo.folders if streams else []
-    coders = [coder for folder in folders for coder in folder.coders]
-    if any(coder["method"] == _AES for coder in coders):
-        raise _encrypted(path)
-    declared = max(map(_dictionary, coders), default=0)
-    if declared > MAX_DICTIONARY_BYTES:
+    if (whole := sum(member.size for member in members.values())) > MAX_BYTES:
         raise CorruptArchiveError(
-            f"{path} is refused: it needs a dictionary of {declared >> 20} MB, where at most "
-            f"{MAX_DICTIONARY_BYTES >> 20} MB are given. Pack it anew with a smaller dictionary."
+            f"{path} is refused: it declares {whole / 2**30:.1f} GB of files, where at most "
+            f"{MAX_BYTES >> 30} GB are read. Check where the archive comes from; if you trust it, "
+            "unpack it and give the folder as source=."
         )
-    return declared
-
-
-def _encrypted(path: Path) -> CorruptArchiveError:
-    return CorruptArchiveError(
-        f"{path} is encrypted. Ask whoever gave it to you for an open one, or unpack it and give "
-        "the unpacked folder as source=."
-    )
-
-
-def _dictionary(coder: dict[str, Any]) -> int:
-    """Dictionary size from a coder's properties; method ids and layouts as in 7zFormat.txt."""
-    method, properties = coder["method"], coder.get("properties") or b""
-    if method == b"\x21" and properties:  # LZMA2: mantissa and exponent in one byte
-        bits = properties[0]
-        return 0xFFFFFFFF if bits >= 40 else (2 | bits & 1) << (bits // 2 + 11)  # noqa: PLR2004
-    if method in (b"\x03\x01\x01", b"\x03\x04\x01") and len(properties) >= 5:  # noqa: PLR2004
-        return int.from_bytes(properties[1:5], "little")  # LZMA, PPMd: one byte, then the size
-    return 0
+    return list(members.values())
 
 
 def _handover(sink: Sink, base: Path) -> Any:  # noqa: C901 - two small classes, which need py7zr to exist

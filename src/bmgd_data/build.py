@@ -149,10 +149,17 @@ def _damage(path: Path, damage: Sequence[str]) -> CorruptArchiveError:
     )
 
 
+class _Weighed(queue.Queue[tuple[str, bytes] | None]):
+    """A queue in which a file counts as many as it has megabytes: large ones do not pile up."""
+
+    def _qsize(self) -> int:
+        return sum(1 + len(item[1]) // 2**20 if item else 1 for item in self.queue)
+
+
 @contextlib.contextmanager
 def _in_background(work: Callable[[str, bytes], None]) -> Iterator[Callable[[str, bytes], None]]:
     """Run `work` on what is handed over, in order, in another thread; raise here what it raises."""
-    waiting: queue.Queue[tuple[str, bytes] | None] = queue.Queue(_QUEUED)
+    waiting = _Weighed(_QUEUED)
     failure: list[BaseException] = []
 
     def run() -> None:

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import io
+import struct
+import threading
+import warnings
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from bmgd_data.printable import printable
 
-MAX_VALUES: Final = 4 * 4096 * 4096
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+    from PIL.Image import Image as PILImage
+
+MAX_VALUES: Final = 4096 * 4096
 """A file that declares more (pixels times channels) is refused before it is decoded; BMGD's images
-have 65,536."""
+have 65,536. At 16 bytes a value, the most there are, that is 256 MB."""
 
 _MAX_CHANNELS: Final = 4
 _TIFF: Final = {".tif", ".tiff", ".lsm"}
+_COMPRESSIONS: Final = {
+    *("NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS", "ZSTD", "LZMA"),
+    *("CCITTRLE", "CCITTFAX3", "CCITTFAX4"),
+}
+"""Of TIFF: those that decode into as many bytes as the page has. Others (JPEG and its kin) bring a
+size of their own, which nothing bounds: 469 bytes were seen to take 4 GB."""
+_MAX_PAGES: Final = 100
+_QUIET: Final = threading.Lock()
 _MAX_UINT16: Final = 65535
+_LONGEST: Final = 200  # letters of a decoder's message, which may quote the file
 
 
 class DecodeError(ValueError):
@@ -116,7 +133,8 @@ def _read(data: bytes, path: str) -> tuple[NDArray[Any], bool]:
         raise
     # Decoders raise whatever their parsers stumble on: ValueError, struct.error, KeyError, ...
     except Exception as error:
-        raise DecodeError(f"not decodable ({type(error).__name__}: {error})") from error
+        why = printable(f"{type(error).__name__}: {error}"[:_LONGEST])
+        raise DecodeError(f"not decodable ({why})") from error
     channels = pixels.shape[2:] or (1,)
     if pixels.ndim not in (2, 3) or pixels.size == 0 or channels[0] > _MAX_CHANNELS:
         raise DecodeError(f"of shape {pixels.shape}, where one grey plane is expected")
@@ -126,12 +144,21 @@ def _read(data: bytes, path: str) -> tuple[NDArray[Any], bool]:
 def _read_tiff(data: bytes, _path: str) -> tuple[NDArray[Any], bool]:
     import tifffile
 
-    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        pages = len(tiff.pages)
+    pages = _pages(data)
+    if pages > 2:  # noqa: PLR2004 - a .lsm adds a thumbnail
+        raise _several(pages)
+    # tifffile keeps a file it cannot open in a cycle of references; closed, that holds no data.
+    with io.BytesIO(data) as file, tifffile.TiffFile(file) as tiff:
         page = tiff.pages.first
-        if pages > 1 and not (tiff.is_lsm and pages == 2):  # noqa: PLR2004 - a .lsm adds a thumbnail
-            raise DecodeError(f"{pages} pages, where one is expected")
+        if pages > 1 and not tiff.is_lsm:
+            raise _several(pages)
         _refuse_absurd(page.shape)
+        _refuse_absurd(page.chunks if page.is_tiled else ())
+        compression = tifffile.COMPRESSION(page.compression).name
+        if compression not in _COMPRESSIONS:
+            raise DecodeError(
+                f"compressed as {compression}; save it uncompressed, or with LZW or Deflate"
+            )
         # ImageJ and tifffile may write one page only, and the other planes bare behind it.
         if (tiff.is_imagej or tiff.is_shaped) and (shape := tiff.series[0].shape) != page.shape:
             raise DecodeError(f"a stack of shape {shape}, where one plane is expected")
@@ -148,12 +175,49 @@ def _read_tiff(data: bytes, _path: str) -> tuple[NDArray[Any], bool]:
     return pixels, inverted
 
 
+def _pages(data: bytes) -> int:
+    """How many pages (TIFF 6.0: IFDs) are chained up; tifffile follows some loops for ever."""
+    order = ">" if data.startswith(b"MM") else "<"
+    big = data[2:4] in (b"+\0", b"\0+")
+    first, count, tag, following = (8, "Q", 20, "Q") if big else (4, "H", 12, "I")
+    seen: set[int] = set()
+    try:
+        (at,) = struct.unpack_from(order + following, data, first)
+        while at and at not in seen and len(seen) <= _MAX_PAGES:
+            (tags,) = struct.unpack_from(order + count, data, at)
+            seen.add(at)
+            end = at + struct.calcsize(order + count) + tags * tag
+            (at,) = struct.unpack_from(order + following, data, end)
+    except (struct.error, OverflowError):
+        pass  # the chain leads out of the file; tifffile ends it there too
+    return len(seen)
+
+
+def _several(pages: int) -> DecodeError:
+    many = f"more than {_MAX_PAGES}" if pages > _MAX_PAGES else pages
+    return DecodeError(f"{many} pages, where one is expected")
+
+
 def _read_other(data: bytes, path: str) -> tuple[NDArray[Any], bool]:
     import imageio.v3 as iio
+    from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin
 
-    extension = PurePosixPath(path).suffix.lower()
-    _refuse_absurd(iio.improps(data, extension=extension).shape)
-    return iio.imread(data, extension=extension), False
+    kinds: dict[bytes, Callable[[io.BytesIO], PILImage]] = {
+        b"\x89PNG": PngImagePlugin.PngImageFile,
+        b"BM": BmpImagePlugin.BmpImageFile,
+        b"\xff\xd8": JpegImagePlugin.JpegImageFile,
+    }
+    # Left to itself, Pillow tries dozens of formats, PostScript among them.
+    kind = next((kinds[magic] for magic in kinds if data.startswith(magic)), None)
+    if kind is None:
+        raise DecodeError(f"neither PNG, BMP nor JPEG; it begins with {data[:8]!r}")
+    how: dict[str, Any] = {"extension": PurePosixPath(path).suffix.lower(), "plugin": "pillow"}
+    # Pillow warns of what it makes do with. The lock, since the filters are the whole process's.
+    with _QUIET, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _refuse_absurd(kind(io.BytesIO(data)).size[::-1])
+        _refuse_absurd(iio.improps(data, **how).shape)
+        return iio.imread(data, **how), False
 
 
 def _refuse_absurd(shape: tuple[int, ...]) -> None:
@@ -195,7 +259,8 @@ def _colours_as_labels(pixels: NDArray[Any]) -> NDArray[Any]:
 def _as_integers(pixels: NDArray[Any]) -> NDArray[np.uint16]:
     if pixels.dtype.kind not in "iuf":
         raise DecodeError(f"of type {pixels.dtype}, where whole numbers are expected")
-    within = (pixels >= 0) & (pixels <= _MAX_UINT16)  # False for NaN
+    # False for NaN; in double precision, as half precision does not reach the limit.
+    within = (pixels >= 0) & (pixels <= np.float64(_MAX_UINT16))
     if not within.all() or (pixels != np.floor(pixels)).any():
         raise DecodeError("values that are not whole numbers within 0..65535")
     return pixels.astype(np.uint16)

@@ -5,6 +5,7 @@ It keeps account of everything odd or damaged that it meets, so that one report 
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -13,12 +14,16 @@ import numpy as np
 
 from bmgd_data import decode, disk, facts, instances, layout, store
 from bmgd_data.arrayfile import ArrayFile
-from bmgd_data.errors import CorruptArchiveError
+from bmgd_data.errors import CorruptArchiveError, StorageError
+from bmgd_data.printable import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+MAX_BYTES: Final = 64 * 2**30
+"""Of one condition's arrays; BMGD's largest take about 0.2 GB."""
 
 _BYTES_PER_PIXEL: Final = 7  # image, components and provided labels two each, mask one
 _MOSTLY_FOREGROUND: Final = 0.5
@@ -124,7 +129,13 @@ class Intake:
         if name not in self._arrays:
             shape = (len(self._names), *pixels.shape)
             if not self._arrays:
-                need = int(np.prod(shape)) * _BYTES_PER_PIXEL
+                need = math.prod(shape) * _BYTES_PER_PIXEL
+                if need > MAX_BYTES:
+                    raise StorageError(
+                        f"The arrays of {shape[0]} images of {shape[1]} x {shape[2]} pixels would "
+                        f"take {need >> 30} GB, where at most {MAX_BYTES >> 30} GB are written. "
+                        "Check where the data comes from."
+                    )
                 disk.require_space(self._folder, need, "for the arrays")
             self._arrays[name] = ArrayFile(self._folder / name, shape)
         if pixels.shape == self._arrays[name].shape[1:]:
@@ -165,7 +176,7 @@ class Intake:
                 f"{path}: neither a binary mask nor instance labels; it has {values} values"
                 for path, values in masks.files.items()
             ]
-        return faults
+        return [printable(fault) for fault in faults]
 
     def finish(self) -> dict[str, list[int]]:
         """Complete the arrays, once everything was taken and no fault was found.
@@ -236,7 +247,7 @@ class Intake:
             "maximum": maximum,
             "sums": [int(value) for value in self._pixels[:, 2]],
             "sums_of_squares": [int(value) for value in self._pixels[:, 3]],
-            "odd": odd,
+            "odd": [printable(line) for line in odd],
         }
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bmgd_data.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -35,16 +37,18 @@ _FOLDER_WORDS: Final = {
 _PLAIN_FOLDERS: Final = {IMAGE: {"image", "images"}, MASK: {"mask", "masks"}}
 _NUMBERED: Final = re.compile(r"[a-z]+[ ._-]*\d+", re.IGNORECASE)
 _SUFFIXES: Final = {".tif", ".tiff", ".png", ".bmp", ".jpg", ".jpeg", ".lsm"}
+_SHOWN: Final = 10
 _JUNK: Final = {"thumbs.db", "desktop.ini", ".ds_store", "__macosx", "@eadir", ".git"}
 _TAIL: Final = {
-    IMAGE: re.compile(r"[ ._-]+(image|images|img|raw)$", re.IGNORECASE),
-    MASK: re.compile(r"[ ._-]+(binary)?[ ._-]*(mask|masks|gt|seg|binary)$", re.IGNORECASE),
+    # Possessive (++, *+): long runs of separators would otherwise take time cubic in their length.
+    IMAGE: re.compile(r"[ ._-]++(image|images|img|raw)$", re.IGNORECASE),
+    MASK: re.compile(r"[ ._-]++(binary)?[ ._-]*+(mask|masks|gt|seg|binary)$", re.IGNORECASE),
     LABELS: re.compile(
-        r"[ ._-]+(mask|masks|label|labels|labelled|labeled|inst|instance|instances|seg)$",
+        r"[ ._-]++(mask|masks|label|labels|labelled|labeled|inst|instance|instances|seg)$",
         re.IGNORECASE,
     ),
 }
-_OF_FILE: Final = r"[ ._-]+(of[ ._-]+)?(?=[^/]*$)"
+_OF_FILE: Final = r"[ ._-]++(of[ ._-]++)?(?=[^/]*$)"
 _HEAD: Final = {
     role: re.compile(rf"(?<![^/])({words}){_OF_FILE}", re.IGNORECASE)
     for role, words in {
@@ -104,7 +108,7 @@ def read(paths: Iterable[str], condition: facts.Condition) -> Layout:
     labels = _partners(found[LABELS], LABELS, keys, layout)
     if extra := found["overlay"] + found[""]:
         folders = sorted({str(PurePosixPath(file.path).parent) for file in extra})
-        layout.odd.append(f"{len(extra)} images in other folders left out: {', '.join(folders)}")
+        layout.odd.append(f"{len(extra)} images in other folders left out: {_some(folders)}")
 
     lonely = sorted(key for key in images if key not in masks)
     if lonely:
@@ -119,6 +123,8 @@ def read(paths: Iterable[str], condition: facts.Condition) -> Layout:
         layout.odd.append(
             f"{len(layout.pairs)} image/mask pairs, where the paper counts {condition.images}"
         )
+    layout.odd = [printable(line) for line in layout.odd]
+    layout.damage = [printable(line) for line in layout.damage]
     return layout
 
 
@@ -217,11 +223,12 @@ def _common(paths: set[tuple[str, ...]]) -> tuple[str, ...]:
 
 def _keyed(files: list[_File], damage: list[str]) -> dict[str, _File]:
     """By key, without keys that several files share: nobody can tell which of them is meant."""
-    counts = Counter(file.key for file in files)
-    for key in sorted(key for key, count in counts.items() if count > 1):
-        same = ", ".join(file.path for file in files if file.key == key)
-        damage.append(f"files with one name: {same}")
-    return {file.key: file for file in files if counts[file.key] == 1}
+    keyed: dict[str, list[_File]] = defaultdict(list)
+    for file in files:
+        keyed[file.key].append(file)
+    for _, twins in sorted(item for item in keyed.items() if len(item[1]) > 1):
+        damage.append(f"files with one name: {_some(file.path for file in twins)}")
+    return {key: only for key, (only, *twins) in keyed.items() if not twins}
 
 
 def _partners(files: list[_File], role: str, images: list[str], layout: Layout) -> dict[str, _File]:
@@ -242,7 +249,7 @@ def _partners(files: list[_File], role: str, images: list[str], layout: Layout) 
         forms = _without(file.key, marks)
         owners = next((known[f] for known in (exact, bare) for f in forms if f in known), [])
         if len(owners) > 1:
-            faults.append(f"{file.path} may belong to any of {', '.join(owners)}")
+            faults.append(f"{file.path} may belong to any of {_some(owners)}")
         elif owners:
             matched.append(file._replace(key=owners[0]))
         else:
@@ -257,9 +264,16 @@ def _without(key: str, marks: list[re.Pattern[str]]) -> list[str]:
     return list(itertools.accumulate(marks, lambda form, mark: mark.sub("", form), initial=key))
 
 
+def _some(names: Iterable[str]) -> str:
+    """The first few of many: a listing is for people, and what is listed may be hostile."""
+    listed = list(names)
+    more = f", and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return ", ".join(listed[:_SHOWN]) + more
+
+
 def _nothing_found(files: list[PurePosixPath]) -> str:
     folders = Counter(str(path.parent) for path in files)
-    seen = ", ".join(f"{folder} ({count})" for folder, count in sorted(folders.items())[:10])
+    seen = _some(f"{folder} ({count})" for folder, count in sorted(folders.items()))
     return (
         "no image/mask pairs found; expected an 'image' and a 'mask' folder with equal file "
         f"names, found {'images in: ' + seen if seen else 'no image files at all'}"

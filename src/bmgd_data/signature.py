@@ -19,7 +19,7 @@ class DamagedArchiveError(CorruptArchiveError):
 
 
 _MAGIC: Final = b"7z\xbc\xaf\x27\x1c"
-_START_HEADER: Final = struct.Struct("<6sBBIQQI")
+START_HEADER: Final = struct.Struct("<6sBBIQQI")
 
 
 def check_whole(path: Path, name: str = "") -> None:
@@ -48,12 +48,12 @@ def check_whole(path: Path, name: str = "") -> None:
         ) from error
     if not head.startswith(_MAGIC):
         raise DamagedArchiveError(f"{name} is not a 7z archive: {_what_it_is(head)}")
-    if len(head) < _START_HEADER.size:
+    if len(head) < START_HEADER.size:
         raise DamagedArchiveError(f"{name} is cut off after {size} bytes. {FETCH_AGAIN}")
-    _, _, _, crc, offset, length, _ = _START_HEADER.unpack_from(head)
+    _, _, _, crc, offset, length, _ = START_HEADER.unpack_from(head)
     if zlib.crc32(head[12:32]) != crc:
         raise DamagedArchiveError(f"{name} has a damaged start header. {FETCH_AGAIN}")
-    whole = _START_HEADER.size + offset + length
+    whole = START_HEADER.size + offset + length
     if size < whole:
         raise DamagedArchiveError(f"{name} is cut off: {size} of {whole} bytes. {FETCH_AGAIN}")
 

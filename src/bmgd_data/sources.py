@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 from bmgd_data import disk, facts, layout
 from bmgd_data.archive import Member
 from bmgd_data.errors import CorruptArchiveError, DatasetNotFoundError
+from bmgd_data.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -249,7 +250,7 @@ def local_files(source: Source, condition: facts.Condition) -> Path:
             for entry in entries:
                 if plain(entry.name) == plain(wanted) and is_wanted_kind(entry):
                     return entry
-    seen = ", ".join(entry.name for entry in entries[:10]) or "nothing"
+    seen = ", ".join(printable(entry.name) for entry in entries[:10]) or "nothing"
     raise DatasetNotFoundError(
         f"Neither {condition.archive!r} nor an unpacked folder {condition.archive[:-3]!r} is in "
         f"{folder}; found: {seen}. Give the folder that holds them as source=, or leave that "
