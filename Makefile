@@ -2,10 +2,13 @@
 PYTHON ?= python3
 DEMO   := .venv-demo
 VENV   := .venv
+LOWEST := .venv-lowest
+WHEEL  := $(CURDIR)/build/wheel
+PEER_VENV := build/peer/venv
 PYTEST  = $(VENV)/bin/python -m pytest
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow check format docs bench dist clean
+.PHONY: demo test test-slow test-wheel test-lowest faults coverage mutants check format docs bench dist clean
 
 demo: $(DEMO)/.ready  ## the main job on generated data, with the light core only
 	BMGD_HOME=build/demo $(DEMO)/bin/bmgd demo --out bmgd-demo.png
@@ -15,6 +18,29 @@ test: $(VENV)/.ready  ## the default tests
 
 test-slow: $(VENV)/.ready  ## those on the stand-in data, and the long ones; they say why if they skip
 	$(PYTEST) -m slow
+
+test-wheel: dist  ## the default tests, on the wheel as users install it
+	rm -rf $(WHEEL)
+	$(VENV)/bin/python $(PIP_INSTALL) --no-deps --target $(WHEEL) dist/*.whl
+	TEST_WHEEL=$(WHEEL) PYTHONPATH=$(WHEEL) $(PYTEST) --numprocesses 2
+
+# The filter: typer 0.19 calls what click 8.5 is going to drop.
+test-lowest: $(LOWEST)/.ready  ## the core's tests, with the lowest versions that pyproject.toml allows
+	$(LOWEST)/bin/python -m pip check
+	$(LOWEST)/bin/python -m pytest --numprocesses 2 -W "ignore:'click:DeprecationWarning"
+
+faults: $(VENV)/.ready  ## each fault many times, at random moments; prints how many were survived
+	$(PYTEST) -m faults
+
+coverage: $(VENV)/.ready  ## the branches of src/ that no default test takes; see tests/README.md
+	mkdir -p build/coverage
+	chmod a+rwx build/coverage  # children that gave up root's rights write there, too
+	$(PYTEST) --numprocesses 2 --cov --cov-report=term-missing
+
+mutants: $(VENV)/.ready  ## small faults put into the code: do the tests see them? See tests/README.md
+	$(VENV)/bin/python $(PIP_INSTALL) mutmut
+	$(VENV)/bin/python -m mutmut run
+	$(VENV)/bin/python -m mutmut results
 
 check: $(VENV)/.ready  ## format, lint, types, dependencies
 	$(VENV)/bin/ruff format --check .
@@ -29,21 +55,36 @@ format: $(VENV)/.ready
 docs: $(VENV)/.ready  ## the site, in docs/_build/html
 	$(VENV)/bin/python -m sphinx --fail-on-warning --keep-going -b html docs docs/_build/html
 
-bench: $(VENV)/.ready  ## speed and memory, as ratios
-	$(VENV)/bin/python benchmarks/run.py
+# `make bench PEER=0` leaves the peer out (6.4 GB to install); BENCH="--times 1" and such are passed on.
+bench: $(VENV)/.ready $(if $(filter 0,$(PEER)),,$(PEER_VENV)/.ready)  ## speed and memory, as ratios
+	$(VENV)/bin/python benchmarks/run.py $(if $(filter 0,$(PEER)),--no-peer) \
+		--json build/bench/figures.json --chart build/bench/chart.png $(BENCH)
 
-dist: $(VENV)/.ready  ## wheel and sdist, in dist/
-	$(VENV)/bin/python -m build
+dist: $(VENV)/.ready  ## sdist and the wheel made of it, in dist/; the same bytes each time
+	rm -rf dist
+	$(VENV)/bin/python -m build --no-isolation
 
 $(DEMO)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEMO)
 	$(DEMO)/bin/python $(PIP_INSTALL) --editable .
+	$(DEMO)/bin/python -m pip check
 	touch $@
+
+$(PEER_VENV)/.ready: benchmarks/peer/environment.sh benchmarks/peer/requirements.txt benchmarks/peer/constraints.txt
+	PYTHON=$(PYTHON) sh benchmarks/peer/environment.sh $(PEER_VENV)
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python $(PIP_INSTALL) --editable ".[dev]"
 	touch $@
 
+$(LOWEST)/.ready: pyproject.toml constraints.txt tests/lowest.py
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python tests/lowest.py > $(LOWEST)/lowest.txt
+	grep -E '^(hypothesis|pytest|pytest-xdist)==' constraints.txt >> $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --requirement $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
 clean:
-	rm -rf $(DEMO) $(VENV) build dist docs/_build bmgd-demo.png .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(DEMO) $(VENV) $(LOWEST) build dist docs/_build mutants bmgd-demo.png .pytest_cache .mypy_cache .ruff_cache
