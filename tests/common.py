@@ -18,3 +18,8 @@ def packs_bits() -> bool:
     except NotImplementedError:
         return False
     return True
+
+
+def reads_fax() -> bool:
+    """Whether TIFFs packed like a fax (CCITT group 4) can be read; older libraries refuse them."""
+    return "CCITTFAX4" in tifffile.COMPRESSION.__members__

@@ -23,7 +23,7 @@ from PIL import Image
 from skimage.measure import label
 
 from bmgd_data import BMGDWarning, CorruptArchiveError, Reader, archive
-from common import packs_bits
+from common import packs_bits, reads_fax
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,12 +170,13 @@ def _tiff_forms():
 
 
 def _mask_forms():
+    fax = {"1-bit group 4": lambda m: drawn(m, "tiff", compression="group4")}
     encodings = {
+        **(fax if reads_fax() else {}),
         "0/1": lambda m: tif(m.astype(np.uint8)),
         "0/65535": lambda m: tif(m.astype(np.uint16) * 65535),
         "bool": tif,
         "1-bit": lambda m: drawn(m, "tiff"),
-        "1-bit group 4": lambda m: drawn(m, "tiff", compression="group4"),
         "int32": lambda m: tif(m.astype(np.int32)),
         "float32": lambda m: tif(white(m).astype(np.float32)),
         "RGB": lambda m: tif(np.dstack([white(m)] * 3), photometric="rgb"),

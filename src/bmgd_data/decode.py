@@ -27,7 +27,7 @@ _MAX_CHANNELS: Final = 4
 _TIFF: Final = {".tif", ".tiff", ".lsm"}
 _COMPRESSIONS: Final = {
     *("NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS", "ZSTD", "LZMA"),
-    *("CCITTRLE", "CCITTFAX3", "CCITTFAX4"),
+    *("CCITTRLE", "CCITT_T4", "CCITT_T6"),
 }
 """Of TIFF: those that decode into as many bytes as the page has. Others (JPEG and its kin) bring a
 size of their own, which nothing bounds: 469 bytes were seen to take 4 GB."""
@@ -154,10 +154,10 @@ def _read_tiff(data: bytes, _path: str) -> tuple[NDArray[Any], bool]:
             raise _several(pages)
         _refuse_absurd(page.shape)
         _refuse_absurd(page.chunks if page.is_tiled else ())
-        compression = tifffile.COMPRESSION(page.compression).name
-        if compression not in _COMPRESSIONS:
+        compression = tifffile.COMPRESSION(page.compression)
+        if compression not in {tifffile.COMPRESSION[name] for name in _COMPRESSIONS}:
             raise DecodeError(
-                f"compressed as {compression}; save it uncompressed, or with LZW or Deflate"
+                f"compressed as {compression.name}; save it uncompressed, or with LZW or Deflate"
             )
         # ImageJ and tifffile may write one page only, and the other planes bare behind it.
         if (tiff.is_imagej or tiff.is_shaped) and (shape := tiff.series[0].shape) != page.shape:
