@@ -20,9 +20,9 @@ test-slow: $(VENV)/.ready  ## those on the stand-in data, and the long ones; the
 	$(PYTEST) -m slow
 
 test-wheel: dist  ## the default tests, on the wheel as users install it
-	rm -rf $(WHEEL)
-	$(VENV)/bin/python $(PIP_INSTALL) --no-deps --target $(WHEEL) dist/*.whl
-	TEST_WHEEL=$(WHEEL) PYTHONPATH=$(WHEEL) $(PYTEST) --numprocesses 2
+	rm -rf build/wheel
+	$(VENV)/bin/python $(PIP_INSTALL) --no-deps --target build/wheel dist/*.whl
+	TEST_WHEEL="$(CURDIR)/build/wheel" PYTHONPATH="$(CURDIR)/build/wheel" $(PYTEST) --numprocesses 2
 
 # The filter: typer 0.19 calls what click 8.5 is going to drop.
 test-lowest: $(LOWEST)/.ready  ## the core's tests, with the lowest versions that pyproject.toml allows
@@ -87,4 +87,4 @@ $(LOWEST)/.ready: pyproject.toml constraints.txt tests/lowest.py
 	touch $@
 
 clean:
-	rm -rf $(DEMO) $(VENV) $(LOWEST) build dist docs/_build mutants bmgd-demo.png .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(DEMO) $(VENV) $(LOWEST) build dist docs/_build docs/_generated mutants bmgd-demo.png .hypothesis .pytest_cache .mypy_cache .ruff_cache

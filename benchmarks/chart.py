@@ -25,7 +25,7 @@ def draw(path: Path, rows: list[Row], caption: str) -> None:
 
     Args:
         path: Where the PNG goes.
-        rows: What was measured; differences, and ours beside itself, are left out.
+        rows: What was measured; differences, and one scale beside another, are left out.
         caption: Stands above.
 
     Raises:

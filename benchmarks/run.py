@@ -55,8 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report.write_json(options.json, facts, settings, rows, notes)
     if options.chart and rows:
         caption = f"{options.source}; {facts['processor']}, {facts['cores']} cores"
-        with contextlib.suppress(ImportError):
+        try:
             chart.draw(options.chart, rows, caption)
+        except ModuleNotFoundError as error:
+            print(f"No chart was drawn: {error.name} is not installed.")
 
 
 def _places(options: argparse.Namespace, work: Path, notes: list[str]) -> list[Place]:
@@ -86,7 +88,7 @@ def _rows(places: list[Place], options: argparse.Namespace, notes: list[str]) ->
     repetitions = options.repetitions
     parts: dict[str, Callable[[], list[Row]]] = {
         "build": lambda: building.rows(places, repetitions // 2 + 1),
-        "start": lambda: starting.rows(places, repetitions),
+        "start": lambda: starting.rows(places, repetitions, notes),
         "epoch": lambda: epochs.rows(places, repetitions, notes),
         "read": lambda: reading.rows(places, repetitions, _say, notes),
         "frameworks": lambda: frameworks.rows(places, repetitions, _say, notes),
@@ -122,7 +124,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, help="keep archives here; default: a temporary folder")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--chart", type=Path, help="draw the ratios here (PNG; needs matplotlib)")
-    parser.add_argument("--quick", action="store_true", help="few images, once: does it run?")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="20 generated images at 1x and 2x, once, whatever else is said: does it run?",
+    )
     options = parser.parse_args(arguments)
     if options.quick:
         options.source, options.times, options.repetitions = "phantom:size=0.02", 2, 1

@@ -25,10 +25,12 @@ _TORCH: Final = ("from bmgd_data import BMGD", "bmgd_data", "BMGD", "torch+torch
 _IMPORT_ROOM_S: Final = 0.15
 
 
-def rows(places: list[Place], repetitions: int) -> list[Row]:
+def rows(places: list[Place], repetitions: int, notes: list[str]) -> list[Row]:
     """Measure in fresh processes."""
     found = []
     torch = [_TORCH] if importlib.util.find_spec("torchvision") else []
+    if not torch:
+        notes.append("Start: without torch and torchvision, BMGD's rows are left out.")
     for what, module, name, base in [*_IMPORTS, *torch]:
         seconds = in_turn({"ours": _loading(module, name), "theirs": _loading(base)}, repetitions)
         found.append(
@@ -89,7 +91,7 @@ def _sides(place: Place) -> dict[str, dict[str, Callable[[], float]]]:
         them, folder = place.peer, place.folder
         opened[peer.NAME] = lambda: them.alone("open-alone", folder=folder)
         first[peer.NAME] = lambda: them.alone("first", folder=folder)
-    torch = importlib.util.find_spec("torch")
+    torch = importlib.util.find_spec("torchvision")
     return {"open": opened, **({"open, to the first sample": first} if torch else {})}
 
 

@@ -17,7 +17,9 @@ import tifffile
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-STANDIN = Path(__file__).resolve().parents[2] / "shared" / "standin"
+STANDIN = Path(
+    os.environ.get("STANDIN") or Path(__file__).resolve().parents[2] / "shared" / "standin"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +39,7 @@ def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def standin() -> Path:
     """Real nuclei images in upstream's layout; they are not BMGD."""
     if not STANDIN.is_dir():
-        pytest.skip("the stand-in data (../shared/standin) is not on this machine")
+        pytest.skip("the stand-in data is not on this machine; see tests/README.md")
     return STANDIN
 
 

@@ -155,6 +155,18 @@ def test_other_faults_pass_as_they_are(error):
     assert caught.value is error
 
 
+def test_only_what_is_gone_below_the_folder_is_said_to_be(tmp_path):
+    """A neighbour whose name begins alike is another folder."""
+    (tmp_path / "root").mkdir()
+    with (
+        pytest.raises(StorageError, match="was removed"),
+        disk.explained(tmp_path / "root"),
+    ):
+        (tmp_path / "root" / "gone").read_bytes()
+    with pytest.raises(FileNotFoundError), disk.explained(tmp_path / "root"):
+        (tmp_path / "root-other").read_bytes()
+
+
 def test_a_really_full_disk_is_explained(tmp_path):
     """Writes to /dev/full fail as on a full disk."""
     if not os.path.exists("/dev/full"):  # noqa: PTH110

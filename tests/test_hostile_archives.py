@@ -5,6 +5,8 @@ Hand-made cases are in test_matrix.py.
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -118,7 +120,7 @@ def test_layouts(paths):
 # --------------------------------------------------------------------------------------------- PPMd
 
 
-def test_damaged_ppmd(tmp_path):
+def test_damaged_ppmd():
     """Its decoder aborts the process that decodes such, at the latest at the hundredth."""
     packed, header = hostile.unsealed(hostile.archives()["PPMd solid"])
     for at in (0, len(packed) // 2):
@@ -133,13 +135,34 @@ def test_what_a_rehearsal_meets_is_told(tmp_path, monkeypatch):
     archive = Archive(path)
     with pytest.raises(DamagedArchiveError, match=r"after \d good files of 5"):
         archive.stream(lambda name, data: pytest.fail("decoded here"))
-    for code, says in (("import os; os.abort()", "failed with status -6"), ("1/0", "status 1")):
+    # From here on nobody can tell damage from a lack of memory, so that nothing is to be deleted.
+    for code, says in (
+        ("import os; os.abort()", "failed with status"),
+        ("raise MemoryError('a lot')", "failed with status 1: MemoryError: a lot"),
+    ):
         monkeypatch.setattr(rehearsal, "_CHILD", code)
-        with pytest.raises(DamagedArchiveError, match=says):
+        with pytest.raises(CorruptArchiveError, match=says) as told:
             archive.stream(lambda name, data: pytest.fail("decoded here"))
+        assert not isinstance(told.value, DamagedArchiveError)
     monkeypatch.setattr(rehearsal, "_CHILD", "import time; time.sleep(99)")
-    with pytest.raises(DamagedArchiveError, match="does not end"):
+    with pytest.raises(CorruptArchiveError, match="did not end"):
         rehearsal.rehearse(path, int(-59.9e6))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+    with pytest.raises(CorruptArchiveError, match="could not be started"):
+        rehearsal.rehearse(path, 0)
+
+
+def test_a_rehearsal_leaves_refusals_to_the_archive(monkeypatch, tmp_path):
+    """They are no damage; so it passes over them, and decoding tells."""
+    path = tmp_path / "a.7z"
+    path.write_bytes(hostile.archives()["PPMd solid"])
+    refuse = "raise CorruptArchiveError('refused')"
+    code = rehearsal._CHILD.replace("    Archive(", f"    {refuse}\n    Archive(")
+    assert refuse in code
+    monkeypatch.setattr(rehearsal, "_CHILD", code)
+    names = []
+    Archive(path).stream(lambda name, data: names.append(name))
+    assert names
 
 
 def test_a_listing_packed_with_ppmd_is_refused():

@@ -27,6 +27,8 @@ NEEDS = {
     "bmgd_data.hf": "datasets",
     "bmgd_data.tfds": "tensorflow_datasets",
     "import grain": "grain",
+    "tfds.as_dataframe": "pandas",
+    "tfds.show_examples": "matplotlib",
 }
 """What code that holds this needs beyond the core."""
 

@@ -111,6 +111,7 @@ def script(name: str, *arguments: object, **environment: str) -> subprocess.Comp
         ({"folds": 5, "fold": 5}, "--fold"),
         ({"folds": 5, "hold_out": "950Pa"}, "--hold-out"),
         ({"epochs": 0}, "--epochs"),
+        ({"source": "https://me:secret@example.org/bmgd"}, "BMGD_SOURCE"),
     ],
 )
 def test_settings_refuse(settings: Callable[..., Any], changes: dict[str, Any], told: str) -> None:

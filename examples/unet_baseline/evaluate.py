@@ -85,9 +85,11 @@ def evaluate(
     result = {"data": data.origin, "encoder": settings.encoder, "split": split, **table.to_dict()}
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        (out / f"scores-{split}.json").write_text(json.dumps(result, indent=2) + "\n")
+        (out / f"scores-{split}.json").write_text(
+            json.dumps(result, indent=2) + "\n", encoding="utf-8"
+        )
         text = f"# {heading(result)}\n\n{table.to_markdown()}"
-        (out / f"scores-{split}.md").write_text(text)
+        (out / f"scores-{split}.md").write_text(text, encoding="utf-8")
         panels(representative(shown), out / f"overlay-{split}.png", heading(result))
     return result
 
@@ -154,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     except (BMGDError, ValueError) as error:
         raise SystemExit(str(error)) from error
-    print((out / f"scores-{options.split}.md").read_text(), end="")
+    print((out / f"scores-{options.split}.md").read_text(encoding="utf-8"), end="")
 
 
 if __name__ == "__main__":

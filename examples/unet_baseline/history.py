@@ -54,7 +54,7 @@ class History(lightning.Callback):
             self._write()
 
     def _write(self) -> None:
-        with (self.folder / "metrics.csv").open("w", newline="") as file:
+        with (self.folder / "metrics.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.rows[0])
             writer.writeheader()
             writer.writerows(self.rows)

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import argparse
@@ -107,6 +108,11 @@ class Settings:
             )
         if self.folds and self.hold_out:
             raise ValueError("--folds and --hold-out are two protocols; choose one.")
+        if "@" in urlsplit(self.source).netloc:
+            raise ValueError(
+                "--source with a user or password would lie in every result and checkpoint; set "
+                "BMGD_SOURCE to that address instead, and leave --source out."
+            )
         for name in ("epochs", "batch", "lr", "patience"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"--{name} {getattr(self, name)} must be above 0.")

@@ -60,7 +60,7 @@ def run(settings: Settings, folder: Path, *, progress: bool) -> dict[str, Any]:
     """Train and score one network, or take from its folder what is there already."""
     if not (folder / RESULT).is_file():
         _train(settings, folder, progress=progress)
-    result: dict[str, Any] = json.loads((folder / RESULT).read_text())
+    result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     told = {key: value for key, value in result["settings"].items() if key != "root"}
     asked = {key: value for key, value in dataclasses.asdict(settings).items() if key != "root"}
     if changed := [key for key in asked if asked[key] != told.get(key)]:
@@ -71,7 +71,7 @@ def run(settings: Settings, folder: Path, *, progress: bool) -> dict[str, Any]:
     for split in ("val", "test"):
         if not (path := folder / f"scores-{split}.json").is_file():
             evaluate(folder / BEST, split, out=folder, root=settings.root)
-        scores = json.loads(path.read_text())["scores"]["all"]
+        scores = json.loads(path.read_text(encoding="utf-8"))["scores"]["all"]
         pixels, nuclei = scores["pixels"]["pooled"], scores["instances"]["pooled"]
         result[split] = {
             "images": scores["images"],
@@ -205,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 result = run(settings, folder, progress=not options.quiet)
                 results.setdefault(encoder, {})[name] = result
                 text = report(options.protocol, results, base)
-                (options.out / f"{options.protocol}.md").write_text(text)
+                (options.out / f"{options.protocol}.md").write_text(text, encoding="utf-8")
     except (BMGDError, ValueError) as error:
         if os.environ.get("BMGD_DEBUG"):
             raise

@@ -136,7 +136,7 @@ def _write_result(settings: Settings, out: Path, trainer: Any, module: Baseline,
         "images_per_second": sum(row["images"] for row in rows) / seconds,
         "device": f"{trainer.world_size} x {device}, {trainer.precision}",
     }
-    (out / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+    (out / RESULT).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

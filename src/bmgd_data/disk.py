@@ -9,13 +9,13 @@ import json
 import os
 import secrets
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmgd_data.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _PARTIAL = ".partial"
 
@@ -154,7 +154,7 @@ def explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOENT and str(error.filename).startswith(str(folder)):
+        if error.errno == errno.ENOENT and _is_below(error.filename, folder):
             raise StorageError(
                 f"{folder} was removed, or files in it were, while it was written to. Run it again."
             ) from error
@@ -165,6 +165,10 @@ def explained(folder: Path) -> Iterator[None]:
             "some space, or choose a folder you can write to: BMGD_HOME or root= for the data, "
             "another destination for what is exported."
         ) from error
+
+
+def _is_below(file: object, folder: Path) -> bool:
+    return isinstance(file, str | bytes) and Path(os.fsdecode(file)).is_relative_to(folder)
 
 
 _STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}

@@ -6,8 +6,8 @@
       stores/<condition>-<key>-v<n>/      what samples are read from
       locks/                              empty files that processes wait at
 
-An argument beats the environment: BMGD_HOME (root), BMGD_SOURCE, BMGD_OFFLINE, BMGD_CHECKSUMS,
-BMGD_QUIET.
+An argument beats the environment, but for BMGD_OFFLINE, which always holds: BMGD_HOME (root),
+BMGD_SOURCE, BMGD_CHECKSUMS, BMGD_QUIET.
 """
 
 from __future__ import annotations

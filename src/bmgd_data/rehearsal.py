@@ -11,7 +11,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
-from bmgd_data.signature import FETCH_AGAIN, DamagedArchiveError
+from bmgd_data.errors import CorruptArchiveError
+from bmgd_data.printable import printable
+from bmgd_data.signature import DamagedArchiveError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,13 +24,17 @@ import sys
 from pathlib import Path
 from bmgd_data.archive import Archive
 from bmgd_data.errors import CorruptArchiveError
+from bmgd_data.signature import DamagedArchiveError
 try:
     Archive(Path(sys.argv[1])).decode(lambda path, data: None)
-except CorruptArchiveError as error:
+except DamagedArchiveError as error:
     sys.stdout.buffer.write(str(error).encode("utf-8", "backslashreplace"))
     sys.stdout.flush()
     sys.exit({_DAMAGED})
+except CorruptArchiveError:
+    pass  # whoever asked finds the same, and says so itself
 """
+_LONGEST: Final = 200  # letters of the process's last words
 
 
 def rehearse(path: Path, size: int) -> None:
@@ -36,10 +42,12 @@ def rehearse(path: Path, size: int) -> None:
 
     Args:
         path: The archive.
-        size: Bytes that it unpacks to; the process is given a second for each megabyte.
+        size: Bytes that it unpacks to; the process gets a minute, and a second for each megabyte.
 
     Raises:
-        DamagedArchiveError: It could not be decoded, or the process died or hung.
+        DamagedArchiveError: Its data is damaged.
+        CorruptArchiveError: The process could not be started, died or hung: the archive is damaged,
+            or memory is short.
     """
     command = [sys.executable, "-c", _CHILD, str(path)]
     same_modules = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -48,11 +56,20 @@ def rehearse(path: Path, size: int) -> None:
             command, env=same_modules, capture_output=True, timeout=60 + size / 1e6, check=False
         )
     except subprocess.TimeoutExpired:
-        why = "decoding does not end"
-    else:
-        if ended.returncode == 0:
-            return
-        if ended.returncode == _DAMAGED:
-            raise DamagedArchiveError(ended.stdout.decode())
-        why = f"its decoder failed with status {ended.returncode}"
-    raise DamagedArchiveError(f"{path} is damaged: {why}. {FETCH_AGAIN}")
+        raise _undecided(path, "did not end") from None
+    except OSError as error:
+        raise _undecided(path, f"could not be started ({error.strerror})") from error
+    if ended.returncode == _DAMAGED:
+        raise DamagedArchiveError(ended.stdout.decode())
+    if ended.returncode:
+        words = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        why = f"failed with status {ended.returncode}"
+        raise _undecided(path, ": ".join([why, *words])[:_LONGEST])
+
+
+def _undecided(path: Path, why: str) -> CorruptArchiveError:
+    return CorruptArchiveError(
+        f"{path} cannot be read: it is packed with PPMd, and the process that decoded it "
+        f"{printable(why)}. Either it is damaged, then fetch it again; or the process lacked "
+        "memory or time, then try where there is more, or unpack it and give the folder as source=."
+    )

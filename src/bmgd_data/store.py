@@ -177,15 +177,20 @@ class Store:
     def _readable(self, name: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise self._damaged(f"{name} is missing") from error
+        except OSError as error:  # it may be whole, so that nobody should remove it
+            raise CorruptArchiveError(
+                f"{self.path / name} cannot be read ({error.strerror}). Check the disk, the "
+                "rights, and how many files may be open."
+            ) from error
+        except (ValueError, LookupError, TypeError, AttributeError, EOFError) as error:
             what = f"{type(error).__name__}: {error}"
             raise self._damaged(f"{name} is not readable ({what})") from error
 
     def _map(self, path: Path) -> NDArray[Any]:
-        try:
+        with self._readable(path.relative_to(self.path).as_posix()):
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise self._damaged(f"{path.name} cannot be opened ({error})") from error
         if mapped.shape != self.index.shape or mapped.dtype != DTYPES[path.name]:
             raise self._damaged(f"{path.name} holds {mapped.dtype} {mapped.shape}")
         # A plain view of the same pages: indexing a memmap makes a memmap each time, which is slow.

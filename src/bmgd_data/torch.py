@@ -53,7 +53,8 @@ _FORMS: Final[dict[str, tuple[DTypeLike, tuple[int, ...]]]] = {
     "instances": (np.int32, ()),
     "mask": (np.uint8, ()),
 }
-"""dtype of each picture, and the axes before (H, W)."""
+"""dtype of each picture, and the axes before (H, W); the widest come first, so that all are aligned
+where they lie in one block."""
 
 Sample = dict[str, Any]
 """`image` float32 (1, H, W) in 0..1, `mask` uint8 (H, W), `instances` int32 (H, W), all fresh and
@@ -129,8 +130,10 @@ class BMGD(Dataset[Sample]):
         own. The blocks lie in one piece of memory unless a worker made them: to keep one key of
         many batches, keep a ``clone()`` of it, and the others can go.
         """
+        if self.transforms:
+            return [self[index] for index in indices]
         samples = _Samples({**self.reader[index]} for index in indices)
-        if self.transforms or len({sample["image"].shape for sample in samples}) != 1:
+        if len({sample["image"].shape for sample in samples}) != 1:
             return [self[index] for index in indices]
         for key, block in _blocks(len(samples), samples[0]["image"].shape).items():
             if get_worker_info() is not None:  # it goes to another process: no second copy then

@@ -164,8 +164,8 @@ def evaluate(  # noqa: PLR0917 - typer passes them by name
     folder: Annotated[
         Path,
         typer.Argument(
-            help="Holds the predictions as <sample name>.tif or .png, such as 1200Pa/<stem>.tif: "
-            "binary masks, instance labels, or TIFF of probabilities."
+            help="Holds the predictions as <sample name>.tif, .tiff or .png, such as "
+            "1200Pa/<stem>.tif: binary masks, instance labels, or TIFF of probabilities."
         ),
     ],
     split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
