@@ -124,10 +124,9 @@ class Reader(Sequence[Sample]):
         for number, part in enumerate(self._parts):
             names, condition = part.store.index.names, part.store.condition
             assigned = splits.assign(names, condition, self.scheme)
-            chosen += [
-                (number, row) for row, split in enumerate(assigned) if self.split in ("all", split)
-            ]
-        return np.array(chosen, np.int32).reshape(-1, 2)
+            rows = [row for row, split in enumerate(assigned) if self.split in ("all", split)]
+            chosen.append(np.array([np.full(len(rows), number), rows], np.int32).T)
+        return np.concatenate(chosen)
 
     # ------------------------------------------------------------------ as a sequence of samples
 
