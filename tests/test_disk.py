@@ -3,11 +3,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -155,6 +158,25 @@ def test_other_faults_pass_as_they_are(error):
     assert caught.value is error
 
 
+@pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
+@pytest.mark.parametrize("mode", [0o000, 0o300, 0o400], ids=oct)
+def test_a_scratch_folder_goes_whatever_the_umask_made_of_it(mode):
+    code = (
+        "import os, sys; from pathlib import Path; from bmgd_data import disk\n"
+        "os.geteuid() or os.setgroups([]) or os.setgid(65534) or os.setuid(65534)\n"
+        "with disk.scratch(Path(sys.argv[1]) / 'final') as folder:\n"
+        "    (folder / 'inner').mkdir()\n"
+        "    (folder / 'inner' / 'file').touch()\n"
+        f"    (folder / 'inner').chmod({mode})\n"
+        f"    folder.chmod({mode})\n"
+    )
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o777)
+        command = [sys.executable, "-c", code, place]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (ran.returncode, names(Path(place))) == (0, []), ran.stderr
+
+
 def test_only_what_is_gone_below_the_folder_is_said_to_be(tmp_path):
     """A neighbour whose name begins alike is another folder."""
     (tmp_path / "root").mkdir()
@@ -162,7 +184,7 @@ def test_only_what_is_gone_below_the_folder_is_said_to_be(tmp_path):
         pytest.raises(StorageError, match="was removed"),
         disk.explained(tmp_path / "root"),
     ):
-        (tmp_path / "root" / "gone").read_bytes()
+        io.FileIO(tmp_path / "root" / "gone")  # names the file by a Path
     with pytest.raises(FileNotFoundError), disk.explained(tmp_path / "root"):
         (tmp_path / "root-other").read_bytes()
 

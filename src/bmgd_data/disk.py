@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ def scratch(final: Path) -> Iterator[Path]:
             partial.mkdir(parents=True)
             yield partial
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            _remove(partial)
 
 
 @contextlib.contextmanager
@@ -76,10 +77,20 @@ def sweep(final: Path) -> None:
     """Remove what killed processes left of `final`. Only the holder of its lock may call this."""
     for litter in final.parent.glob(f".{_escaped(final.name)}-*{_PARTIAL}"):
         if litter.is_dir():
-            shutil.rmtree(litter, ignore_errors=True)
+            _remove(litter)
         else:
             with contextlib.suppress(OSError):
                 litter.unlink()
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder of ours as well as can be; an odd umask may have taken our rights to it."""
+    with contextlib.suppress(OSError):
+        folder.chmod(stat.S_IRWXU)
+        for parent, folders, _ in os.walk(folder):  # each is made open before it is walked into
+            for name in folders:
+                Path(parent, name).chmod(stat.S_IRWXU)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def discard(folder: Path) -> None:
@@ -168,7 +179,9 @@ def explained(folder: Path) -> Iterator[None]:
 
 
 def _is_below(file: object, folder: Path) -> bool:
-    return isinstance(file, str | bytes) and Path(os.fsdecode(file)).is_relative_to(folder)
+    return isinstance(file, str | bytes | os.PathLike) and Path(os.fsdecode(file)).is_relative_to(
+        folder
+    )
 
 
 _STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
