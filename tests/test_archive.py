@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tracemalloc
 
 import py7zr
@@ -82,6 +83,24 @@ def test_the_working_folder_has_no_say(tmp_path, monkeypatch, path, where):
     came = []
     Archive(path).stream(lambda name, _data: came.append(name))
     assert came == ["x/a.tif", "x/empty", "x/b.tif"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="open files cannot be removed")
+def test_an_archive_that_is_removed_meanwhile_does_not_come_back_as_a_folder(path, monkeypatch):
+    real = Archive._open
+
+    @contextlib.contextmanager
+    def opened_then_removed(archive):
+        with real(archive) as pair:
+            path.unlink()
+            yield pair
+
+    archive = Archive(path)
+    monkeypatch.setattr(Archive, "_open", opened_then_removed)
+    came = []
+    archive.stream(lambda name, _data: came.append(name))
+    assert came == ["x/a.tif", "x/empty", "x/b.tif"]
+    assert not path.exists()
 
 
 def test_decoders_are_let_go_once_their_folder_is_done(tmp_path, monkeypatch):

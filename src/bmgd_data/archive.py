@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from pathlib import PurePath, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bmgd_data import header
@@ -20,7 +20,6 @@ from bmgd_data.signature import FETCH_AGAIN, DamagedArchiveError, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from py7zr import SevenZipFile
 
@@ -90,8 +89,9 @@ class Archive:
     def decode(self, sink: Sink) -> None:
         """What `stream` does, in this process even where damaged data would ruin it."""
         # py7zr refuses members that a symlink below this path, or else below the working folder,
-        # would lead out of it. Nothing is written, and nothing can lie below a regular file.
-        base = self.path.resolve()
+        # would lead out of it. Nothing is written, and nothing can lie below a regular file. Not
+        # below the archive: were it removed meanwhile, py7zr would make a folder of its name.
+        base = Path(__file__).resolve()
         handover = _handover(sink, base)
         try:
             with self._open() as (file, seven):
