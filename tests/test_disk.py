@@ -189,6 +189,16 @@ def test_only_what_is_gone_below_the_folder_is_said_to_be(tmp_path):
         (tmp_path / "root-other").read_bytes()
 
 
+def test_a_folder_that_was_there_only_just_was_removed(tmp_path):
+    """So mkdir(exist_ok=True) ends where it finds a folder that then goes; not where a file is."""
+    gone, there = tmp_path / "gone", tmp_path / "there"
+    there.touch()
+    with pytest.raises(StorageError, match="was removed"), disk.explained(tmp_path):
+        raise FileExistsError(errno.EEXIST, "File exists", str(gone))
+    with pytest.raises(FileExistsError), disk.explained(tmp_path):
+        there.mkdir(exist_ok=True)
+
+
 def test_a_really_full_disk_is_explained(tmp_path):
     """Writes to /dev/full fail as on a full disk."""
     if not os.path.exists("/dev/full"):  # noqa: PTH110

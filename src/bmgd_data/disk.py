@@ -165,7 +165,7 @@ def explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOENT and _is_below(error.filename, folder):
+        if _tells_of_removal(error, folder):
             raise StorageError(
                 f"{folder} was removed, or files in it were, while it was written to. Run it again."
             ) from error
@@ -178,10 +178,15 @@ def explained(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _is_below(file: object, folder: Path) -> bool:
-    return isinstance(file, str | bytes | os.PathLike) and Path(os.fsdecode(file)).is_relative_to(
-        folder
+def _tells_of_removal(error: OSError, folder: Path) -> bool:
+    if not isinstance(error.filename, str | bytes | os.PathLike):
+        return False
+    file = Path(os.fsdecode(error.filename))
+    # mkdir, too, where a folder is there and then is not: it has seen one, and says that it exists.
+    removed = error.errno == errno.ENOENT or (
+        error.errno == errno.EEXIST and not os.path.lexists(file)
     )
+    return removed and file.is_relative_to(folder)
 
 
 _STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
