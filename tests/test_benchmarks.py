@@ -242,7 +242,7 @@ SHARER = """
 import mmap, os, sys
 sys.path.insert(0, {benchmarks!r})
 from remote import serve
-size = 64 << 20
+size = 128 << 20
 def start(shared):
     global block
     block = mmap.mmap(-1, size, flags=mmap.MAP_SHARED if shared else mmap.MAP_PRIVATE)
@@ -288,7 +288,7 @@ def test_pss_counts_shared_memory_once_and_copies_each_time(sharer, shared, copi
     sharer.ask("touch")
     gained = 0.0
     for _ in range(200):
-        gained = (memory.pss(sharer.pid).total - before) / (64 << 20)
+        gained = (memory.pss(sharer.pid).total - before) / (128 << 20)  # the size in SHARER
         if gained > copies - 0.1:
             break
         time.sleep(0.05)
