@@ -98,7 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _told(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    return f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError) or type(error) is ValueError:  # they tell what is wrong
+        return str(error)
+    return f"damaged, or no TIFF after all ({type(error).__name__}: {error})"
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
