@@ -148,6 +148,15 @@ def test_faults_of_the_disk_are_explained(tmp_path, code):
     assert names(tmp_path) == []
 
 
+def test_a_fault_without_a_number_is_explained(tmp_path):
+    """As pooch raises it."""
+    with (
+        pytest.raises(StorageError, match=r"Could not write.*BMGD_HOME"),
+        disk.explained(tmp_path),
+    ):
+        raise PermissionError("Could not write")
+
+
 @pytest.mark.parametrize(
     "error",
     [StorageError("as it is"), CorruptArchiveError("as it is"), OSError(errno.EIO, "as it is")],

@@ -169,11 +169,13 @@ def explained(folder: Path) -> Iterator[None]:
             raise StorageError(
                 f"{folder} was removed, or files in it were, while it was written to. Run it again."
             ) from error
-        if error.errno not in _STORAGE_FAULTS or isinstance(error, StorageError):
+        # pooch raises PermissionErrors of its own making, without a number.
+        forbidden = isinstance(error, PermissionError)
+        if not (forbidden or error.errno in _STORAGE_FAULTS) or isinstance(error, StorageError):
             raise
         raise StorageError(
-            f"Cannot write below {folder}: {error.strerror}. Nothing half-written was left. Free "
-            "some space, or choose a folder you can write to: BMGD_HOME or root= for the data, "
+            f"Cannot write below {folder}: {error.strerror or error}. Nothing half-written was left. "
+            "Free some space, or choose a folder you can write to: BMGD_HOME or root= for the data, "
             "another destination for what is exported."
         ) from error
 
@@ -189,7 +191,7 @@ def _tells_of_removal(error: OSError, folder: Path) -> bool:
     return removed and file.is_relative_to(folder)
 
 
-_STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
+_STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
 def fsync(path: Path) -> None:
