@@ -174,9 +174,9 @@ def explained(folder: Path) -> Iterator[None]:
         if not (forbidden or error.errno in _STORAGE_FAULTS) or isinstance(error, StorageError):
             raise
         raise StorageError(
-            f"Cannot write below {folder}: {error.strerror or error}. Nothing half-written was left. "
-            "Free some space, or choose a folder you can write to: BMGD_HOME or root= for the data, "
-            "another destination for what is exported."
+            f"Cannot write below {folder}: {error.strerror or error}. "
+            "Nothing half-written was left. Free some space, or choose a folder you can write to: "
+            "BMGD_HOME or root= for the data, another destination for what is exported."
         ) from error
 
 
