@@ -3,7 +3,6 @@ PYTHON ?= python3
 DEMO   := .venv-demo
 VENV   := .venv
 LOWEST := .venv-lowest
-WHEEL  := $(CURDIR)/build/wheel
 PEER_VENV := build/peer/venv
 PYTEST  = $(VENV)/bin/python -m pytest
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -184,6 +185,52 @@ def test_a_scratch_folder_goes_whatever_the_umask_made_of_it(mode):
         command = [sys.executable, "-c", code, place]
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (ran.returncode, names(Path(place))) == (0, []), ran.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
+def test_rights_to_what_links_lead_to_are_left_alone(tmp_path):
+    (elsewhere := tmp_path / "elsewhere" / "inner").mkdir(parents=True)
+    elsewhere.chmod(0o755)
+    (tmp_path / ".final-01234567.partial").symlink_to(elsewhere.parent)
+    (tmp_path / ".final-89abcdef.partial").mkdir()
+    (tmp_path / ".final-89abcdef.partial" / "link").symlink_to(elsewhere)
+    disk.sweep(tmp_path / "final")
+    assert names(tmp_path) == ["elsewhere"]
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o755
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
+def test_a_folder_of_ours_is_discarded_whatever_its_rights():
+    code = (
+        "import os, sys; from pathlib import Path; from bmgd_data import disk\n"
+        "os.geteuid() or os.setgroups([]) or os.setgid(65534) or os.setuid(65534)\n"
+        "folder = Path(sys.argv[1]) / 'store'\n"
+        "(folder / 'inner' / 'deep').mkdir(parents=True)\n"
+        "(folder / 'inner').chmod(0)\n"
+        "disk.discard(folder)\n"
+    )
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o777)
+        command = [sys.executable, "-c", code, place]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (ran.returncode, names(Path(place))) == (0, []), ran.stderr
+
+
+def test_what_cannot_be_discarded_can_be_tried_again(tmp_path, monkeypatch):
+    def refused(folder):
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    (tmp_path / "store" / "inner").mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", refused)
+        with pytest.raises(StorageError, match=r"store.* cannot be removed: Permission denied"):
+            disk.discard(tmp_path / "store")
+        (left,) = tmp_path.iterdir()
+        with pytest.raises(StorageError, match=left.name):
+            disk.discard(left)
+        assert list(tmp_path.iterdir()) == [left]
+    disk.discard(left)
+    assert names(tmp_path) == []
 
 
 def test_only_what_is_gone_below_the_folder_is_said_to_be(tmp_path):

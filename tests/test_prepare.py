@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import py7zr
 import pytest
 
-from bmgd_data import disk, facts, home, labelling, prepare, sources, trust
+from bmgd_data import disk, facts, home, labelling, prepare, rehearsal, sources, trust
 from bmgd_data.archive import Archive
 from bmgd_data.cli import upkeep
 from bmgd_data.errors import (
@@ -166,6 +166,23 @@ def test_a_digest_is_recorded_only_after_the_whole_archive_decoded(answer, make,
     assert not place(url).archive.exists()
     assert stores() == set()
     assert read(url) == sha256(data)
+    assert len(server.asked) == 2
+
+
+def test_what_nobody_can_tell_to_be_damaged_is_fetched_again_on_request(
+    answer, write_7z, nuclei, tmp_path, monkeypatch
+):
+    """Its decoder died, of damage or for want of memory; the message says what to do."""
+    ppmd = [{"id": py7zr.FILTER_PPMD, "order": 6, "mem": 16}]
+    data = write_7z(tmp_path / "made" / "950 Pa.7z", nuclei(), filters=ppmd).read_bytes()
+    url, server = answer(send(data), send(data))
+    with monkeypatch.context() as patch:
+        patch.setattr(rehearsal, "_CHILD", "import os; os.abort()")
+        for _ in range(2):
+            with pytest.raises(CorruptArchiveError, match="`bmgd download --accept-changed`"):
+                read(url)
+    assert len(server.asked) == 1
+    assert read(url, accept_changed=True) == sha256(data)
     assert len(server.asked) == 2
 
 

@@ -60,7 +60,15 @@ def test_user_and_password_of_a_mirror_are_for_fetching_alone():
     assert sources.resolve("http://token@host/").auth == ("token", "")
 
 
-@pytest.mark.parametrize("text", ["ftp://me:secret@host/", "http://me:secret@host/?x=secret"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ftp://me:secret@host/",
+        "http://me:secret@host/?x=secret",
+        "http://me:secret@[host/",
+        "http://me:secret@ho\u2100st/",
+    ],
+)
 def test_a_refused_address_keeps_its_secrets(text):
     with pytest.raises(ValueError, match="base URL") as raised:
         sources.resolve(text)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -135,11 +137,12 @@ def _cut(file):
         _cut,
         lambda file: file.unlink(),
         lambda file: file.write_bytes(b""),
+        lambda file: file.write_bytes(b"PK\x03\x04 a zip"),
         lambda file: np.save(file, np.zeros((4, 16, 16), np.float32)),
         lambda file: np.save(file, np.zeros((4, 16, 15), np.uint16)),
         lambda file: np.save(file, np.array([{}])),
     ],
-    ids=["cut", "missing", "empty", "type", "shape", "pickle"],
+    ids=["cut", "missing", "empty", "zip", "type", "shape", "pickle"],
 )
 def test_an_array_that_is_not_what_the_index_says_is_damage(path, harm):
     harm(path / "images.npy")
@@ -190,6 +193,32 @@ def test_verify_finds_one_flipped_bit(path, name):
 def test_verify_finds_what_is_missing(path):
     (path / "masks.npy").unlink()
     assert Store(path).verify() == [f"{path / 'masks.npy'} is missing"]
+
+
+@pytest.mark.parametrize("name", ["labels.npy", "index.json"])
+def test_verify_misses_computed_labels_of_which_a_part_is_gone(path, name):
+    shutil.copytree(path / "components", path / "watershed")
+    assert Store(path).verify() == []
+    (path / "watershed" / name).unlink()
+    try:
+        told = " ".join(Store(path).verify())
+    except CorruptArchiveError as error:
+        told = str(error)
+    assert f"{name} is missing" in told
+
+
+def test_verify_looks_at_no_folder_of_others(path):
+    (path / "@eaDir").mkdir()
+    assert Store(path).verify() == []
+
+
+def test_verify_tells_what_it_may_not_read(path, monkeypatch):
+    def refused(file):
+        raise PermissionError(errno.EACCES, "Permission denied", str(file))
+
+    monkeypatch.setattr(disk, "sha256", refused)
+    with pytest.raises(CorruptArchiveError, match=r"images.npy cannot be read \(Permission denied"):
+        Store(path).verify()
 
 
 def test_verify_tells_the_bytes_that_it_read(path):

@@ -7,8 +7,10 @@ import csv
 import dataclasses
 import importlib
 import importlib.util
+import io
 import json
 import os
+import pkgutil
 import re
 import shutil
 import struct
@@ -112,11 +114,19 @@ def script(name: str, *arguments: object, **environment: str) -> subprocess.Comp
         ({"folds": 5, "hold_out": "950Pa"}, "--hold-out"),
         ({"epochs": 0}, "--epochs"),
         ({"source": "https://me:secret@example.org/bmgd"}, "BMGD_SOURCE"),
+        ({"source": "HTTP://me@[bad"}, "BMGD_SOURCE"),
     ],
 )
 def test_settings_refuse(settings: Callable[..., Any], changes: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         settings(**changes)
+
+
+@pytest.mark.parametrize("source", ["https://example.org/a@b?c@d", "//host@x/share", "https://[x"])
+def test_a_source_without_a_password_is_left_to_the_package(
+    settings: Callable[..., Any], source: str
+) -> None:
+    assert settings(source=source).source == source
 
 
 def test_every_setting_gives_its_reason() -> None:
@@ -355,6 +365,22 @@ def test_a_folder_with_another_run_is_not_touched(run: Path, settings: Callable[
         train(settings(crop=64), run, resume=True)
 
 
+def test_a_run_does_not_go_on_with_other_data(
+    run: Path, settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the source is not among the settings, but in the environment."""
+    from train import train
+
+    shutil.copytree(run, tmp_path / "run")
+    before = (tmp_path / "run" / "last.ckpt").read_bytes()
+    other = settings(root=str(tmp_path / "root"), source="")
+    monkeypatch.setattr("train._RUNS_ON", ("root", "source"))
+    monkeypatch.setenv("BMGD_SOURCE", f"{TINY},seed=9")
+    with pytest.raises(SystemExit, match=rf"was begun on {TINY} .* now is {TINY},seed=9 "):
+        train(other, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "last.ckpt").read_bytes() == before
+
+
 @pytest.mark.slow
 def test_two_processes_train_one_network(tiny_root: Path, tmp_path: Path) -> None:
     options = [f"--{key}={value}" for key, value in {**QUICK, "epochs": 1, "batch": 4}.items()]
@@ -455,6 +481,10 @@ def test_table2_goes_on_where_it_stopped(
     assert TINY in text
     with pytest.raises(SystemExit, match="crop"):
         table2.main([*options, "mobilenet_v2", "--crop", "64"])
+    result = tmp_path / "table2" / "mobilenet_v2" / "result.json"
+    result.write_text(result.read_text().replace("(version ", "(version f"))
+    with pytest.raises(SystemExit, match="but the data now is"):
+        table2.main([*options, "mobilenet_v2"])
 
 
 @pytest.mark.parametrize(
@@ -564,6 +594,30 @@ def test_predict_keeps_the_geometry(
     assert tifffile.imread(out / "two.tif.mask.tif").shape == (40, 50)
     with pytest.raises(SystemExit, match="No "):
         main([str(run), str(out)])  # masks that were made before are no images
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("builtins.MemoryError", "smaller --tile, or --device cpu (what torch says)"),
+        ("torch.OutOfMemoryError", "smaller --tile, or --device cpu (what torch says)"),
+        ("builtins.RuntimeError", "RuntimeError: what torch says"),
+    ],
+)
+def test_what_goes_wrong_after_reading_is_no_damage(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, told: str
+) -> None:
+    import predict
+
+    def fails(*_: object, **__: object) -> None:
+        raise pkgutil.resolve_name(kind)("what torch says")
+
+    monkeypatch.setattr(predict, "tiled", fails)
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((9, 9), np.uint8))
+    with contextlib.redirect_stderr(io.StringIO()) as errors:
+        assert predict.main([str(run), str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert told in errors.getvalue()
+    assert "damaged" not in errors.getvalue()
 
 
 def write_lsm(path: Path, stack: np.ndarray, voxel_um: tuple[float, float, float]) -> None:

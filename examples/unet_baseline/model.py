@@ -123,9 +123,13 @@ def padded(net: nn.Module, images: torch.Tensor) -> torch.Tensor:
 class Baseline(lightning.LightningModule):
     """A U-Net that is trained on Dice and cross-entropy, and watched by its pooled F1."""
 
-    def __init__(self, settings: dict[str, Any], steps: int = 1, weights: str = "none") -> None:
+    def __init__(
+        self, settings: dict[str, Any], steps: int, weights: str = "none", data: str = ""
+    ) -> None:
         super().__init__()
-        self.save_hyperparameters({"settings": settings, "steps": steps, "weights": "none"})
+        self.save_hyperparameters(
+            {"settings": settings, "steps": steps, "weights": "none", "data": data}
+        )
         self.settings = Settings(**settings)
         self.steps = steps
         self.net = unet(self.settings.encoder, weights)
@@ -190,10 +194,17 @@ class Baseline(lightning.LightningModule):
         }
 
 
-def fresh(settings: Settings, steps: int, weights: str) -> Baseline:
-    """Make a network to be trained for so many steps; the seed decides its random weights."""
+def fresh(settings: Settings, steps: int, weights: str, data: str) -> Baseline:
+    """Make a network to be trained for so many steps; the seed decides its random weights.
+
+    Args:
+        settings: How it is trained.
+        steps: How many.
+        weights: Where its encoder starts.
+        data: What it is trained on, to be remembered with its weights.
+    """
     torch.manual_seed(settings.seed)
-    return Baseline(dataclasses.asdict(settings), steps, weights)
+    return Baseline(dataclasses.asdict(settings), steps, weights, data)
 
 
 def trained(checkpoint: Path) -> Baseline:

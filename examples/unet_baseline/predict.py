@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from images import ENDINGS, Stack, read, write
 from infer import THRESHOLD, device, tiled, tiles
 from model import trained
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = 0
     for number, (path, below) in enumerate(images, start=1):
         try:
-            stack = read(path, options.channel, options.bits)
+            stack = _opened(path, options)
             title = f"{number}/{len(images)} {path.name}"
             masks, labels = predict(module, stack, options, title)
             for ending, pixels in ((MASK, masks), (INSTANCES, labels)):
@@ -95,12 +96,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(failed > 0)
 
 
+def _opened(path: Path, options: argparse.Namespace) -> Stack:
+    try:
+        return read(path, options.channel, options.bits)
+    except FileNotFoundError:
+        raise ValueError("no such file") from None
+    except Exception as error:
+        if isinstance(error, OSError | MemoryError) or type(error) is ValueError:
+            raise  # they tell what is wrong
+        # tifffile and its codecs stumble over damage in many ways (struct.error, zlib.error, ...).
+        why = f"{type(error).__name__}: {error}"
+        raise ValueError(f"damaged, or no TIFF after all ({why})") from error
+
+
 def _told(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, OSError) or type(error) is ValueError:  # they tell what is wrong
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return f"it does not fit in memory; try a smaller --tile, or --device cpu ({error})"
+    if isinstance(error, OSError | ValueError):
         return str(error)
-    return f"damaged, or no TIFF after all ({type(error).__name__}: {error})"
+    return f"{type(error).__name__}: {error}"
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

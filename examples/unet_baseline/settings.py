@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import argparse
@@ -108,7 +108,7 @@ class Settings:
             )
         if self.folds and self.hold_out:
             raise ValueError("--folds and --hold-out are two protocols; choose one.")
-        if "@" in urlsplit(self.source).netloc:
+        if re.match(r"https?://[^/?#]*@", self.source, re.IGNORECASE):
             raise ValueError(
                 "--source with a user or password would lie in every result and checkpoint; set "
                 "BMGD_SOURCE to that address instead, and leave --source out."

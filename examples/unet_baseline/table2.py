@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from data import splits
 from evaluate import evaluate
 from settings import Settings, add_options, from_options
 from train import BEST, RESULT
@@ -67,6 +68,11 @@ def run(settings: Settings, folder: Path, *, progress: bool) -> dict[str, Any]:
         raise SystemExit(
             f"{folder} was trained with another {', '.join(changed)}. Give the same settings, or "
             "another --out."
+        )
+    if result["data"] != (origin := splits(settings).train.origin):
+        raise SystemExit(
+            f"{folder} was trained on {result['data']}, but the data now is {origin}. Give the "
+            "same source, with --source or BMGD_SOURCE, or another --out."
         )
     for split in ("val", "test"):
         if not (path := folder / f"scores-{split}.json").is_file():

@@ -44,14 +44,20 @@ def train(settings: Settings, out: Path, *, resume: bool = False, progress: bool
     Raises:
         SystemExit: `out` holds another run, or the pretrained weights cannot be had.
     """
-    _check_folder(settings, out, resume=resume)
+    begun_on = _begun_on(settings, out, resume=resume)
     parts = splits(settings)
+    origin = parts.train.origin
+    if begun_on not in (None, origin):
+        raise SystemExit(
+            f"{out} was begun on {begun_on}, but the data now is {origin}. Give the same source, "
+            "with --source or BMGD_SOURCE, or another --out."
+        )
     trainer = _trainer(settings, out, progress=progress)
     share = Share(trainer.global_rank, trainer.world_size)
     batches = loader(parts.train, settings, share, train=True)
     unbroken = not (resume and (out / LAST).is_file())
     module = fresh(
-        settings, settings.epochs * len(batches), settings.weights if unbroken else "none"
+        settings, settings.epochs * len(batches), settings.weights if unbroken else "none", origin
     )
     out.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
@@ -65,21 +71,24 @@ def train(settings: Settings, out: Path, *, resume: bool = False, progress: bool
             weights_only=True,
         )
     if trainer.is_global_zero:
-        _write_result(settings, out, trainer, module, parts.train.origin)
+        _write_result(settings, out, trainer, module)
     return out / BEST
 
 
-def _check_folder(settings: Settings, out: Path, *, resume: bool) -> None:
+def _begun_on(settings: Settings, out: Path, *, resume: bool) -> str | None:
+    """The data that the run in `out` is trained on, if there is one that may go on."""
     if not (out / LAST).is_file():
-        return
+        return None
     if not resume:
         raise SystemExit(f"{out} holds a run. Give --resume to go on with it, or another --out.")
-    saved = torch.load(out / LAST, map_location="cpu", weights_only=True)
-    before, now = saved["hyper_parameters"]["settings"], dataclasses.asdict(settings)
+    saved = torch.load(out / LAST, map_location="cpu", weights_only=True)["hyper_parameters"]
+    before, now = saved["settings"], dataclasses.asdict(settings)
     changed = [name for name in now if name not in _RUNS_ON and before.get(name) != now[name]]
     if changed:
         told = ", ".join(f"--{name.replace('_', '-')} {before.get(name)}" for name in changed)
         raise SystemExit(f"{out} was begun with {told}. Give the same, or another --out.")
+    begun_on: str = saved["data"]
+    return begun_on
 
 
 def _trainer(settings: Settings, out: Path, *, progress: bool) -> lightning.Trainer:
@@ -121,13 +130,13 @@ def _precision(settings: Settings, *, on_gpu: bool) -> Any:
     return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
 
 
-def _write_result(settings: Settings, out: Path, trainer: Any, module: Baseline, data: str) -> None:
+def _write_result(settings: Settings, out: Path, trainer: Any, module: Baseline) -> None:
     rows = next(each for each in trainer.callbacks if isinstance(each, History)).rows
     best = max(rows, key=lambda row: row["val_f1"])
     seconds = sum(row["seconds"] for row in rows)
     device = torch.cuda.get_device_name() if module.device.type == "cuda" else "CPU"
     result = {
-        "data": data,
+        "data": module.hparams["data"],
         "settings": dataclasses.asdict(settings),
         "parameters": sum(each.numel() for each in module.net.parameters()),
         "epochs": len(rows),

@@ -76,7 +76,7 @@ def _partial(final: Path) -> Path:
 def sweep(final: Path) -> None:
     """Remove what killed processes left of `final`. Only the holder of its lock may call this."""
     for litter in final.parent.glob(f".{_escaped(final.name)}-*{_PARTIAL}"):
-        if litter.is_dir():
+        if litter.is_dir() and not litter.is_symlink():
             _remove(litter)
         else:
             with contextlib.suppress(OSError):
@@ -84,25 +84,41 @@ def sweep(final: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder of ours as well as can be; an odd umask may have taken our rights to it."""
+    """Remove a folder of ours as well as can be."""
+    _open_up(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_up(folder: Path) -> None:
+    """Take the rights to a folder of ours that an odd umask, or somebody, has taken from us."""
     with contextlib.suppress(OSError):
         folder.chmod(stat.S_IRWXU)
-        for parent, folders, _ in os.walk(folder):  # each is made open before it is walked into
-            for name in folders:
-                Path(parent, name).chmod(stat.S_IRWXU)
-    shutil.rmtree(folder, ignore_errors=True)
+        for parent, folders, _ in os.walk(folder):  # each is opened before it is walked into
+            for inner in (Path(parent, name) for name in folders):
+                if not inner.is_symlink():
+                    inner.chmod(stat.S_IRWXU)
 
 
 def discard(folder: Path) -> None:
     """Remove a folder, which vanishes whole before its files go one by one.
 
+    What cannot be removed keeps a name that `sweep` knows, and may be discarded again.
+
     Raises:
         StorageError: No right to, or another program holds it open.
     """
-    doomed = _partial(folder)
-    with explained(folder.parent):
-        folder.rename(doomed)
+    doomed = folder if folder.name.endswith(_PARTIAL) else _partial(folder)
+    try:
+        if doomed != folder:
+            folder.rename(doomed)
+        _open_up(doomed)
         shutil.rmtree(doomed)
+    except OSError as error:
+        left = doomed if doomed.exists() else folder
+        raise StorageError(
+            f"{left} cannot be removed: {error.strerror}. Close what may be using it, or ask its "
+            "owner; then try again."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -70,6 +70,7 @@ def rehearse(path: Path, size: int) -> None:
 def _undecided(path: Path, why: str) -> CorruptArchiveError:
     return CorruptArchiveError(
         f"{path} cannot be read: it is packed with PPMd, and the process that decoded it "
-        f"{printable(why)}. Either it is damaged, then fetch it again; or the process lacked "
-        "memory or time, then try where there is more, or unpack it and give the folder as source=."
+        f"{printable(why)}. Either it is damaged, then fetch it again, with `bmgd download "
+        "--accept-changed` if a download it is; or the process lacked memory or time, then try "
+        "where there is more, or unpack it and give the folder as source=."
     )

@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, Literal
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from bmgd_data import disk, facts, layout
 from bmgd_data.archive import Member
@@ -102,7 +102,7 @@ def resolve(source: str | os.PathLike[str] | None = None) -> Source:
 
             return Source("phantom", str(Phantom.parse(text)))
         if "://" in text:
-            address = urlsplit(text)
+            address = _parted(text)
             if address.scheme in ("http", "https") and address.hostname:
                 if set(text) & set("?#"):
                     raise ValueError(  # without the address: a query may hold a secret
@@ -122,6 +122,13 @@ def resolve(source: str | os.PathLike[str] | None = None) -> Source:
         what = "is a file, not a folder" if there else "does not exist, or may not be looked into"
         raise DatasetNotFoundError(f"The source {str(named)!r} {what}. Valid: {VALID}.")
     return Source("folder", str(folder.resolve()))
+
+
+def _parted(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # its message may repeat the address, which may hold a password
+        raise ValueError(f"The source is no valid address. Valid: {VALID}.") from None
 
 
 def _without_user(url: str) -> str:

@@ -22,6 +22,7 @@ import numpy as np
 
 from bmgd_data import disk, facts
 from bmgd_data.errors import CorruptArchiveError
+from bmgd_data.instances import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,7 +130,7 @@ class Store:
 
     def methods(self) -> list[str]:
         """Instance methods whose masks lie in the store."""
-        return sorted(path.parent.name for path in self.path.glob(f"[!.]*/{LABELS}"))
+        return [method for method in sorted(METHODS) if self.has(method)]
 
     def verify(self, progress: Callable[[int], object] | None = None) -> list[str]:
         """Read everything again and compare it with its digest.
@@ -139,6 +140,9 @@ class Store:
 
         Returns:
             What is wrong: nothing if the store is as it was built.
+
+        Raises:
+            CorruptArchiveError: Something in it cannot be read.
         """
         expected = dict(self.index.digests)
         for method in self.methods():
@@ -150,12 +154,13 @@ class Store:
         ]
         for name, digest in expected.items():
             path = self.path / name
-            if not path.is_file():
-                faults.append(f"{path} is missing")
-            elif disk.sha256(path) != digest:
-                faults.append(f"{path} has changed since it was built")
-            elif progress is not None:
-                progress(path.stat().st_size)
+            with self._readable(name):
+                if not path.is_file():
+                    faults.append(f"{path} is missing")
+                elif disk.sha256(path) != digest:
+                    faults.append(f"{path} has changed since it was built")
+                elif progress is not None:
+                    progress(path.stat().st_size)
         return faults
 
     def _side(self, method: str) -> dict[str, Any]:
@@ -190,7 +195,8 @@ class Store:
 
     def _map(self, path: Path) -> NDArray[Any]:
         with self._readable(path.relative_to(self.path).as_posix()):
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+            # Unlike np.load, this takes nothing but .npy for an array, and never a pickle.
+            mapped = np.lib.format.open_memmap(path, mode="r")
         if mapped.shape != self.index.shape or mapped.dtype != DTYPES[path.name]:
             raise self._damaged(f"{path.name} holds {mapped.dtype} {mapped.shape}")
         # A plain view of the same pages: indexing a memmap makes a memmap each time, which is slow.
