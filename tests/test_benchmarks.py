@@ -238,11 +238,12 @@ def test_dropped_files_are_gone_unless_they_are_mapped(tmp_path):
 
 # ----------------------------------------------------------------------------- other processes
 
+SHARED_BYTES = 128 << 20
 SHARER = """
 import mmap, os, sys
 sys.path.insert(0, {benchmarks!r})
 from remote import serve
-size = 128 << 20
+size = {size}
 def start(shared):
     global block
     block = mmap.mmap(-1, size, flags=mmap.MAP_SHARED if shared else mmap.MAP_PRIVATE)
@@ -265,7 +266,7 @@ def sharer(tmp_path):
     from remote import Remote
 
     script = tmp_path / "sharer.py"
-    script.write_text(SHARER.format(benchmarks=str(BENCHMARKS)))
+    script.write_text(SHARER.format(benchmarks=str(BENCHMARKS), size=SHARED_BYTES))
     with Remote(sys.executable, script) as process:
         yield process
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -288,7 +289,7 @@ def test_pss_counts_shared_memory_once_and_copies_each_time(sharer, shared, copi
     sharer.ask("touch")
     gained = 0.0
     for _ in range(200):
-        gained = (memory.pss(sharer.pid).total - before) / (128 << 20)  # the size in SHARER
+        gained = (memory.pss(sharer.pid).total - before) / SHARED_BYTES
         if gained > copies - 0.1:
             break
         time.sleep(0.05)

@@ -17,6 +17,7 @@ import pytest
 
 from bmgd_data import disk
 from bmgd_data.errors import CorruptArchiveError, StorageError
+from common import as_nobody
 
 
 def names(folder):
@@ -172,8 +173,6 @@ def test_other_faults_pass_as_they_are(error):
 @pytest.mark.parametrize("mode", [0o000, 0o300, 0o400], ids=oct)
 def test_a_scratch_folder_goes_whatever_the_umask_made_of_it(mode):
     code = (
-        "import os, sys; from pathlib import Path; from bmgd_data import disk\n"
-        "os.geteuid() or os.setgroups([]) or os.setgid(65534) or os.setuid(65534)\n"
         "with disk.scratch(Path(sys.argv[1]) / 'final') as folder:\n"
         "    (folder / 'inner').mkdir()\n"
         "    (folder / 'inner' / 'file').touch()\n"
@@ -182,8 +181,7 @@ def test_a_scratch_folder_goes_whatever_the_umask_made_of_it(mode):
     )
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o777)
-        command = [sys.executable, "-c", code, place]
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        ran = as_nobody(code, place)
         assert (ran.returncode, names(Path(place))) == (0, []), ran.stderr
 
 
@@ -202,8 +200,6 @@ def test_rights_to_what_links_lead_to_are_left_alone(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
 def test_a_folder_of_ours_is_discarded_whatever_its_rights():
     code = (
-        "import os, sys; from pathlib import Path; from bmgd_data import disk\n"
-        "os.geteuid() or os.setgroups([]) or os.setgid(65534) or os.setuid(65534)\n"
         "folder = Path(sys.argv[1]) / 'store'\n"
         "(folder / 'inner' / 'deep').mkdir(parents=True)\n"
         "(folder / 'inner').chmod(0)\n"
@@ -211,8 +207,7 @@ def test_a_folder_of_ours_is_discarded_whatever_its_rights():
     )
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o777)
-        command = [sys.executable, "-c", code, place]
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        ran = as_nobody(code, place)
         assert (ran.returncode, names(Path(place))) == (0, []), ran.stderr
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from data import splits
 from evaluate import evaluate
 from settings import Settings, add_options, from_options
-from train import BEST, RESULT
+from train import BEST, RESULT, check_data
 
 from bmgd_data import facts
 from bmgd_data.errors import BMGDError
@@ -69,11 +69,7 @@ def run(settings: Settings, folder: Path, *, progress: bool) -> dict[str, Any]:
             f"{folder} was trained with another {', '.join(changed)}. Give the same settings, or "
             "another --out."
         )
-    if result["data"] != (origin := splits(settings).train.origin):
-        raise SystemExit(
-            f"{folder} was trained on {result['data']}, but the data now is {origin}. Give the "
-            "same source, with --source or BMGD_SOURCE, or another --out."
-        )
+    check_data(folder, result["data"], splits(settings).train.origin)
     for split in ("val", "test"):
         if not (path := folder / f"scores-{split}.json").is_file():
             evaluate(folder / BEST, split, out=folder, root=settings.root)

@@ -47,11 +47,8 @@ def train(settings: Settings, out: Path, *, resume: bool = False, progress: bool
     begun_on = _begun_on(settings, out, resume=resume)
     parts = splits(settings)
     origin = parts.train.origin
-    if begun_on not in (None, origin):
-        raise SystemExit(
-            f"{out} was begun on {begun_on}, but the data now is {origin}. Give the same source, "
-            "with --source or BMGD_SOURCE, or another --out."
-        )
+    if begun_on is not None:
+        check_data(out, begun_on, origin)
     trainer = _trainer(settings, out, progress=progress)
     share = Share(trainer.global_rank, trainer.world_size)
     batches = loader(parts.train, settings, share, train=True)
@@ -73,6 +70,15 @@ def train(settings: Settings, out: Path, *, resume: bool = False, progress: bool
     if trainer.is_global_zero:
         _write_result(settings, out, trainer, module)
     return out / BEST
+
+
+def check_data(out: Path, before: str, now: str) -> None:
+    """Stop where the source, which may come from the environment, is not the one of the run."""
+    if now != before:
+        raise SystemExit(
+            f"{out} was begun on {before}, but the data now is {now}. Give the same source, with "
+            "--source or BMGD_SOURCE, or another --out."
+        )
 
 
 def _begun_on(settings: Settings, out: Path, *, resume: bool) -> str | None:

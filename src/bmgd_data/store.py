@@ -144,12 +144,12 @@ class Store:
         Raises:
             CorruptArchiveError: Something in it cannot be read.
         """
-        expected = dict(self.index.digests)
-        for method in self.methods():
+        expected, methods = dict(self.index.digests), self.methods()
+        for method in methods:
             expected[f"{method}/{LABELS}"] = self._side(method)["digest"]
         faults = [
             f"{self.path / name} has changed since it was built"
-            for name in (INDEX, *(f"{method}/{INDEX}" for method in self.methods()))
+            for name in (INDEX, *(f"{method}/{INDEX}" for method in methods))
             if not self._is_as_sealed(name)
         ]
         for name, digest in expected.items():
