@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from bmgd_data import Reader, disk, facts, sources
-from bmgd_data.archive import Archive
+from bmgd_data import Reader, facts
+from bmgd_data._container.sevenzip import Archive
+from bmgd_data._origin import sources
+from bmgd_data._system import disk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +36,7 @@ def single(source: str, work: Path) -> Path:
         return Path(resolved.location)
     if resolved.kind != "phantom":
         raise ValueError(f"The source {source!r} is neither a folder nor a phantom.")
-    from bmgd_data import phantom
+    from bmgd_data._origin import phantom
 
     folder = work / "archives" / resolved.slug
     folder.mkdir(parents=True, exist_ok=True)

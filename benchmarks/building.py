@@ -11,7 +11,7 @@ import processes
 from measure import Row, at_most, compare, in_turn
 
 from bmgd_data import facts
-from bmgd_data.archive import Archive
+from bmgd_data._container.sevenzip import Archive
 
 if TYPE_CHECKING:
     from pathlib import Path

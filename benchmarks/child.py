@@ -18,7 +18,7 @@ def build(source: str, root: str) -> float:
     import skimage.measure  # noqa: F401
     import tifffile  # noqa: F401
 
-    from bmgd_data import Reader, prepare  # noqa: F401
+    from bmgd_data import Reader, pipeline  # noqa: F401
 
     started = perf_counter()
     Reader("all", source=source, root=root)

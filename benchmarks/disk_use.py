@@ -8,7 +8,8 @@ import memory
 import peer
 from measure import Row, at_most, compare
 
-from bmgd_data import disk, facts
+from bmgd_data import facts
+from bmgd_data._system import disk
 
 if TYPE_CHECKING:
     from place import Place

@@ -53,11 +53,11 @@ def hugging_face(reader: Reader) -> dict[str, Stream]:
     """A Dataset in the numpy format; and its PNGs decoded by Pillow, without the Dataset."""
     from PIL import Image
 
-    from bmgd_data import encode
+    from bmgd_data._system import image_files
     from bmgd_data.hf import to_hf
 
     data = to_hf(reader).with_format("numpy")
-    pngs = [{key: encode.png(sample[key]) for key in streams.KEYS} for sample in reader]
+    pngs = [{key: image_files.png(sample[key]) for key in streams.KEYS} for sample in reader]
 
     def decoded(order: Sequence[int]) -> Iterator[Mapping[str, Any]]:
         for row in order:

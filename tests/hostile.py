@@ -20,8 +20,7 @@ from PIL import Image
 from py7zr.archiveinfo import write_uint64
 
 from bmgd_data import Reader
-from bmgd_data.errors import BMGDError, BMGDWarning
-from bmgd_data.printable import STEERING
+from bmgd_data.errors import STEERING, BMGDError, BMGDWarning
 from common import packs_bits
 
 quick = settings(derandomize=True, deadline=None, max_examples=60)

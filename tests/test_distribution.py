@@ -172,31 +172,33 @@ def test_readme_and_classifiers_tell_of_the_same_pythons():
 
 
 def test_security_states_the_limits_that_hold():
-    from bmgd_data import archive, decode, header, intake
+    from bmgd_data._container import sevenzip, sevenzip_header
+    from bmgd_data._ingest import checks, decode
 
     text = " ".join((ROOT / "SECURITY.md").read_text(encoding="utf-8").split())
     for limit in (
-        f"{archive.MAX_MEMBERS:,} members",
-        f"{archive.MAX_MEMBER_BYTES >> 20} MB a member",
-        f"{archive.MAX_BYTES >> 30} GB of members",
-        f"{header.MAX_DICTIONARY_BYTES >> 30} GB of dictionary",
-        f"{header.MAX_HEADER_BYTES >> 20} MB of header",
+        f"{sevenzip.MAX_MEMBERS:,} members",
+        f"{sevenzip.MAX_MEMBER_BYTES >> 20} MB a member",
+        f"{sevenzip.MAX_BYTES >> 30} GB of members",
+        f"{sevenzip_header.MAX_DICTIONARY_BYTES >> 30} GB of dictionary",
+        f"{sevenzip_header.MAX_HEADER_BYTES >> 20} MB of header",
         f"{decode.MAX_VALUES:,} values (pixels times channels)",
-        f"{intake.MAX_BYTES >> 30} GB of arrays",
+        f"{checks.MAX_BYTES >> 30} GB of arrays",
     ):
         assert limit in text, limit
 
 
 def test_the_docs_state_the_same_limits():
-    from bmgd_data import archive, decode, header, intake
+    from bmgd_data._container import sevenzip, sevenzip_header
+    from bmgd_data._ingest import checks, decode
 
     side = math.isqrt(decode.MAX_VALUES)
     text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
-    member, members = archive.MAX_MEMBER_BYTES >> 20, archive.MAX_BYTES >> 30
+    member, members = sevenzip.MAX_MEMBER_BYTES >> 20, sevenzip.MAX_BYTES >> 30
     for limit in (
-        f"{archive.MAX_MEMBERS:,}, each up to {member} MB, all up to {members} GB",
-        f"{header.MAX_HEADER_BYTES >> 20} MB, {header.MAX_DICTIONARY_BYTES >> 30} GB",
+        f"{sevenzip.MAX_MEMBERS:,}, each up to {member} MB, all up to {members} GB",
+        f"{sevenzip_header.MAX_HEADER_BYTES >> 20} MB, {sevenzip_header.MAX_DICTIONARY_BYTES >> 30} GB",
         f"{side} x {side} values",
-        f"{intake.MAX_BYTES >> 30} GB as arrays",
+        f"{checks.MAX_BYTES >> 30} GB as arrays",
     ):
         assert limit in text, limit

@@ -21,7 +21,11 @@ import py7zr
 import pytest
 
 import roots
-from bmgd_data import Reader, disk, facts, fetch, home, intake, prepare, sources, store
+from bmgd_data import Reader, facts, pipeline
+from bmgd_data._ingest import checks
+from bmgd_data._origin import fetch, sources
+from bmgd_data._store import store
+from bmgd_data._system import disk, home
 from bmgd_data.errors import BMGDWarning, StorageError
 from serving import answering, send, wait_halfway  # noqa: F401 - a fixture
 
@@ -36,7 +40,10 @@ AS_SOMEBODY_ELSE = """
 # what somebody else may not be able to reach.
 import os, sys
 import bmgd_data.fetch, bmgd_data.phantom, filelock, numpy as np, pooch, py7zr, requests
-from bmgd_data import build, home, instances, sources
+from bmgd_data import instances
+from bmgd_data._ingest import build
+from bmgd_data._origin import sources
+from bmgd_data._system import home
 instances.DERIVED["watershed"](np.eye(8, dtype=bool))
 sources.resolve("phantom:size=0.001").phantom
 home.root()
@@ -93,7 +100,7 @@ def local(tmp_path, packed) -> Path:
 @pytest.fixture
 def one_image(monkeypatch) -> None:
     """Generated sources have as many images as their size says, and not twelve at least."""
-    from bmgd_data import phantom
+    from bmgd_data._origin import phantom
 
     monkeypatch.setattr(phantom, "MIN_IMAGES", 1)
 
@@ -117,7 +124,7 @@ def test_killed_while_downloading(answer, packed, expected):
     go_on.set()
     assert process.returncode == -signal.SIGKILL
     assert litter()
-    assert not prepare.Place(home.root(), sources.resolve(url), C950).archive.exists()
+    assert not pipeline.Place(home.root(), sources.resolve(url), C950).archive.exists()
 
     assert read(url) == expected
     assert litter() == []
@@ -134,7 +141,7 @@ import skimage.measure, scipy.ndimage, skimage.segmentation
 from bmgd_data import Reader
 
 warnings.filterwarnings("ignore", ".*oddities")
-bmgd_data.phantom.MIN_IMAGES = 1
+bmgd_data._origin.phantom.MIN_IMAGES = 1
 source, method, expected, root, stride = sys.argv[1:]
 WATCHED = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.chmod"}
 
@@ -217,7 +224,8 @@ def test_killed_after_so_many_milliseconds(tmp_path):
 def test_generating_is_killed_midway(monkeypatch):
     code = """
 import os, signal, sys
-from bmgd_data import phantom, Reader
+from bmgd_data import Reader
+from bmgd_data._origin import phantom
 real = phantom.generate
 def generate(*arguments):
     for number, item in enumerate(real(*arguments)):
@@ -232,7 +240,7 @@ Reader("all", 950, source="phantom:size=0.02")
         process.wait(60)
     assert process.returncode == -signal.SIGKILL
     assert litter()
-    monkeypatch.setattr("bmgd_data.phantom.MIN_IMAGES", 3)
+    monkeypatch.setattr("bmgd_data._origin.phantom.MIN_IMAGES", 3)
     read("phantom:size=0.02")
     assert litter() == []
 
@@ -241,7 +249,8 @@ Reader("all", 950, source="phantom:size=0.02")
 
 TOGETHER = """
 import sys, warnings
-from bmgd_data import Reader, build
+from bmgd_data import Reader
+from bmgd_data._ingest import build
 warnings.filterwarnings("ignore", ".*oddities")
 source, log, *_ = sys.argv[1:]
 real = build.build
@@ -294,9 +303,9 @@ def test_eight_processes_with_different_sources(tmp_path, write_7z, nuclei):
 def test_eight_threads_build_one_store(answer, packed, expected, monkeypatch):
     url, server = answer(send(packed))
     built = []
-    real = prepare.build.build
+    real = pipeline.build.build
     monkeypatch.setattr(
-        prepare.build,
+        pipeline.build,
         "build",
         lambda *arguments, **options: (built.append(1), real(*arguments, **options)),
     )
@@ -343,7 +352,7 @@ def test_where_the_lock_does_not_hold_the_rename_decides(answer, packed, expecte
 HOLD = """
 import sys
 from contextlib import ExitStack
-from bmgd_data import home
+from bmgd_data._system import home
 with ExitStack() as held:
     for name in sys.argv[1:]:
         held.enter_context(home.lock(home.root(), name))
@@ -527,7 +536,7 @@ def test_a_local_source_that_may_not_be_read(shared, umask):
 @pytest.mark.parametrize("when", ["while decoding", "after the download"])
 def test_a_root_that_is_removed_while_building_says_so(answer, packed, expected, monkeypatch, when):
     owner, name = {
-        "while decoding": (intake.Intake, "faults"),
+        "while decoding": (checks.Intake, "faults"),
         "after the download": (fetch, "download"),
     }[when]
     real = getattr(owner, name)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import unlike_posix
-from bmgd_data import Reader, disk
+from bmgd_data import Reader
+from bmgd_data._system import disk
 from common import TINY
 
 SOURCE = Path(__file__).parents[1] / "src"

@@ -12,7 +12,7 @@ import py7zr
 import pytest
 import tifffile
 
-from bmgd_data import Reader, facts, prepare
+from bmgd_data import Reader, facts, pipeline
 from bmgd_data.errors import DatasetNotFoundError
 from bmgd_data.metrics import instance_f1
 from common import TINY
@@ -205,7 +205,7 @@ def test_wrong_arguments_list_the_valid_ones_and_fetch_nothing(wrong, says, tmp_
 
 def test_watershed_is_kept_for_the_next_time(few, monkeypatch):
     first = few(instances="watershed")
-    monkeypatch.setattr(prepare.build, "derive", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(pipeline.build, "derive", lambda *_: pytest.fail("computed again"))
     again = few(instances="watershed")
     np.testing.assert_array_equal(first.instances, again.instances)
     assert (again.n_nuclei >= few().n_nuclei).all()

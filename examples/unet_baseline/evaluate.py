@@ -16,7 +16,8 @@ from model import Baseline, trained
 from overlay import Shown, panels, representative
 from train import BEST
 
-from bmgd_data import instances, metrics, progress
+from bmgd_data import instances, metrics
+from bmgd_data._system import progress
 from bmgd_data.errors import BMGDError
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from infer import THRESHOLD, device, tiled, tiles
 from model import trained
 from train import BEST
 
-from bmgd_data import instances, progress
+from bmgd_data import instances
+from bmgd_data._system import progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
 """BMGD, the Breast Mammary Gland Dataset: nuclei images with masks, as trustworthy samples.
 
-    from bmgd_data import BMGD      # a torch Dataset
-    from bmgd_data import Reader    # the same samples as numpy arrays
+    from bmgd_data import BMGD# a torch Dataset
+    from bmgd_data import Reader# the same samples as numpy arrays
 
 Names are imported when they are first used, so that importing the package is quick.
 """

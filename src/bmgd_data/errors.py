@@ -7,7 +7,8 @@
     ├── DownloadError           (ConnectionError)    the server did not give the archive
     ├── StorageError            (OSError)            no room, or no right to write
     ├── CorruptArchiveError     (OSError)            the archive or its members cannot be read
-    │   └── ChecksumError                            the archive is whole, but not the one expected
+    │   ├── ChecksumError                            the archive is whole, but not the one expected
+    │   └── DamagedArchiveError                      the archive is cut off or damaged
     └── MissingDependencyError  (ImportError)        an optional framework is not installed
 
 Each also inherits from the built-in error that older code would catch. A wrong argument is a plain
@@ -17,11 +18,15 @@ next.
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 __all__ = [
     "BMGDError",
     "BMGDWarning",
     "ChecksumError",
     "CorruptArchiveError",
+    "DamagedArchiveError",
     "DatasetNotFoundError",
     "DownloadError",
     "MissingDependencyError",
@@ -49,6 +54,10 @@ class CorruptArchiveError(BMGDError, OSError):
     """An archive, or a file in it, is damaged or is not what it should be."""
 
 
+class DamagedArchiveError(CorruptArchiveError):
+    """The bytes of an archive are not what was packed: fetching it again may help."""
+
+
 class ChecksumError(CorruptArchiveError):
     """An archive differs from the digest that is pinned or was trusted first."""
 
@@ -59,3 +68,16 @@ class MissingDependencyError(BMGDError, ImportError):
 
 class BMGDWarning(UserWarning):
     """Something odd but harmless was met; samples are still right."""
+
+
+STEERING: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
+"""Characters that move a terminal's cursor, turn its writing or cannot be printed: C0 and C1
+controls, line and paragraph separators, bidirectional marks (Unicode's Bidi_Control), surrogates,
+the byte order mark."""
+
+
+def printable(text: str) -> str:
+    """The text with whatever steers a terminal spelled out, as Python's repr does it."""
+    return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

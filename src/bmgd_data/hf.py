@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from bmgd_data import encode, facts
+from bmgd_data import facts
+from bmgd_data._system import image_files
 from bmgd_data.card import dataset_card, source_of
 from bmgd_data.errors import MissingDependencyError
 from bmgd_data.reader import Reader
@@ -102,5 +103,5 @@ def _columns(reader: Reader) -> dict[str, list[Any]]:
 
 def _row(sample: Sample) -> dict[str, Any]:
     arrays = {"image": sample["image"], "mask": sample["mask"], "instances": sample["instances"]}
-    pngs = {key: {"bytes": encode.png(array), "path": None} for key, array in arrays.items()}
+    pngs = {key: {"bytes": image_files.png(array), "path": None} for key, array in arrays.items()}
     return {**sample, **pngs}

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, overload
 
 import numpy as np
 
-from bmgd_data import conditions, disk, facts, home, labelling, prepare, sources, splits
+from bmgd_data import conditions, facts, pipeline, splits
 from bmgd_data import instances as instance_methods
-from bmgd_data.lazy import LazyArray
-from bmgd_data.store import Store
+from bmgd_data._origin import sources
+from bmgd_data._store import derived
+from bmgd_data._store.arrays import LazyArray
+from bmgd_data._store.store import Store
+from bmgd_data._system import disk, home
 
 if TYPE_CHECKING:
     import os
 
     from numpy.typing import NDArray
 
+    from bmgd_data._store.store import Instances
     from bmgd_data.conditions import Stiffness
-    from bmgd_data.store import Instances
 
 
 class Sample(TypedDict):
@@ -104,7 +107,7 @@ class Reader(Sequence[Sample]):
         self.root = home.root(root)
         self.source = sources.resolve(source)
         stores = [
-            prepare.prepare(prepare.Place(self.root, self.source, condition), download=download)
+            pipeline.prepare(pipeline.Place(self.root, self.source, condition), download=download)
             for condition in self.conditions
         ]
         self._paths = [store.path for store in stores]
@@ -115,7 +118,7 @@ class Reader(Sequence[Sample]):
         """Map the arrays. The methods' labels are looked up here, so that indexing is quick."""
         self._parts = []
         for store in stores:
-            labels = labelling.labelled(store, self.instance_method, self.root)
+            labels = derived.labelled(store, self.instance_method, self.root)
             self._parts.append(_Part(store, store.images, store.masks, labels))
 
     def _select(self) -> NDArray[np.int32]:

@@ -89,8 +89,9 @@ def _load_everything() -> list[Any]:
     import pooch
     import requests  # noqa: F401
 
-    import bmgd_data.fetch
-    from bmgd_data import Reader, facts, phantom
+    import bmgd_data._origin.fetch
+    from bmgd_data import Reader, facts
+    from bmgd_data._origin import phantom
 
     phantom.MIN_IMAGES = 3
     tiny = phantom.Phantom(size=0.001)
@@ -100,7 +101,7 @@ def _load_everything() -> list[Any]:
         reader = Reader("all", 950, source=str(tiny), instances="watershed", root=root)
         assert len(reader) == len(slices)
     pooch.core.time = types.SimpleNamespace(sleep=lambda _: None)  # between retries
-    bmgd_data.fetch._CHUNK_BYTES = 2**11
+    bmgd_data._origin.fetch._CHUNK_BYTES = 2**11
     return slices
 
 
@@ -127,7 +128,8 @@ def _run(task: Task, slices: list[Any]) -> None:
 
 
 def _suffer(task: Task) -> None:
-    from bmgd_data import disk, fetch
+    from bmgd_data._origin import fetch
+    from bmgd_data._system import disk
     from bmgd_data.errors import BMGDWarning
 
     warnings.simplefilter("error")

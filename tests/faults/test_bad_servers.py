@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bmgd_data import fetch
+from bmgd_data._origin import fetch
 from serving import cut, in_chunks, redirect, refuse, send, stall
 
 if TYPE_CHECKING:

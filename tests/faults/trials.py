@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from filelock import FileLock, Timeout
 
 import roots
-from bmgd_data import store
+from bmgd_data._store import store
 from bmgd_data.errors import CorruptArchiveError
 from host import Task
 from readers import METHODS, Outcome, Undisturbed

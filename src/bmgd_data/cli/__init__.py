@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bmgd_data import __version__, conditions, facts, home, sources, trust
+from bmgd_data import __version__, conditions, facts
+from bmgd_data._origin import sources, trust
+from bmgd_data._system import home
 from bmgd_data.cli import console, outputs, report, upkeep
 from bmgd_data.cli.about import about
 from bmgd_data.cli.console import say
@@ -22,7 +24,7 @@ from bmgd_data.cli.options import (
     valid_source,
 )
 from bmgd_data.errors import BMGDError
-from bmgd_data.prepare import Place, prepare
+from bmgd_data.pipeline import Place, prepare
 
 
 class _Group(TyperGroup):

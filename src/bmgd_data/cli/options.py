@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from bmgd_data import conditions, sources
+from bmgd_data import conditions
+from bmgd_data._origin import sources
 
 __all__ = ["Instances", "Quiet", "Root", "Source", "Stiffness", "valid_source"]
 

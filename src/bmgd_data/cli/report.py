@@ -6,17 +6,19 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bmgd_data import disk, prepare, sources, trust
+from bmgd_data import pipeline
+from bmgd_data._origin import sources, trust
+from bmgd_data._system import disk
+from bmgd_data._system.progress import bar
 from bmgd_data.cli import console
 from bmgd_data.errors import BMGDError, DatasetNotFoundError
-from bmgd_data.progress import bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bmgd_data.prepare import Place
-    from bmgd_data.store import Store
-    from bmgd_data.trust import Seen
+    from bmgd_data._origin.trust import Seen
+    from bmgd_data._store.store import Store
+    from bmgd_data.pipeline import Place
 
 MEANING: Final = {
     "pinned": "the archive's sha256 is the one that is pinned",
@@ -64,7 +66,7 @@ def examine(place: Place) -> Finding:
     """
     finding = Finding(place)
     try:
-        opened = prepare.prepare(place, download=False)
+        opened = pipeline.prepare(place, download=False)
         finding.size = disk.size_of(opened.path)
         finding.odd = opened.index.odd
         with bar(f"checking {place.condition.name}", in_bytes=True) as progress:

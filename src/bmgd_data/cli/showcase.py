@@ -11,7 +11,7 @@ from PIL import Image
 import bmgd_data
 from bmgd_data import facts
 from bmgd_data.errors import StorageError
-from bmgd_data.montage import montage
+from bmgd_data.plot import montage
 
 if TYPE_CHECKING:
     from pathlib import Path

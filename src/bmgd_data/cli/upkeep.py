@@ -10,7 +10,9 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from bmgd_data import disk, facts, home, instances, trust
+from bmgd_data import facts, instances
+from bmgd_data._origin import trust
+from bmgd_data._system import disk, home
 from bmgd_data.errors import StorageError
 
 if TYPE_CHECKING:

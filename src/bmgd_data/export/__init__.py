@@ -16,7 +16,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from bmgd_data import disk, progress
+from bmgd_data._system import disk, progress
 from bmgd_data.errors import MissingDependencyError, StorageError
 from bmgd_data.export import coco, imagefolder, pictures, readme, shards
 from bmgd_data.export.names import file_names, safe_file_name

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
-from bmgd_data import encode, facts
+from bmgd_data import facts
+from bmgd_data._system import image_files
 from bmgd_data.export.names import safe_file_name
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ def write_one(entry: Entry, folder: Path, layout: Layout) -> dict[str, str]:
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".png":
-            path.write_bytes(encode.png(arrays[key]))
+            path.write_bytes(image_files.png(arrays[key]))
         else:
-            path.write_bytes(encode.tiff(arrays[key], facts.PIXEL_SIZE_UM, _info(entry)))
+            path.write_bytes(image_files.tiff(arrays[key], facts.PIXEL_SIZE_UM, _info(entry)))
     return files
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
-from bmgd_data import encode
+from bmgd_data._system import image_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,4 +59,4 @@ def _members(entry: Entry) -> dict[str, Any]:
 def _npy_gz(array: np.ndarray[Any, Any]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
-    return gzip.compress(buffer.getvalue(), compresslevel=encode.EFFORT, mtime=0)
+    return gzip.compress(buffer.getvalue(), compresslevel=image_files.EFFORT, mtime=0)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from bmgd_data import facts
+from bmgd_data._system.progress import bar
 from bmgd_data.instances import DERIVED
 from bmgd_data.metrics import folder as folders
 from bmgd_data.metrics.instance import InstanceCounts, count_instances
 from bmgd_data.metrics.pixel import BATCH_SIZE, THRESHOLD, PixelCounts, count_pixels
 from bmgd_data.metrics.table import ImageCounts, Table, tabulate
-from bmgd_data.progress import bar
 from bmgd_data.reader import Reader
 
 if TYPE_CHECKING:

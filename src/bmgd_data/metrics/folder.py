@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from bmgd_data import decode
+from bmgd_data._ingest import decode
 
 if TYPE_CHECKING:
     from collections.abc import Collection

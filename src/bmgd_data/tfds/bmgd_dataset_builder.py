@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 import tensorflow_datasets as tfds
 
-from bmgd_data import conditions, facts, home, sources
+from bmgd_data import conditions, facts
 from bmgd_data import instances as instance_methods
+from bmgd_data._origin import sources
+from bmgd_data._system import home
 from bmgd_data.errors import DatasetNotFoundError
 from bmgd_data.reader import Reader
 from bmgd_data.tfds.features import features, png

@@ -1,0 +1,148 @@
+"""What opening a .7z would cost, told from its header before py7zr spends it.
+
+A header is itself packed, so a few hundred bytes may declare millions of members, or hold a bomb.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from bmgd_data._container.first_bytes import START_HEADER
+from bmgd_data.errors import CorruptArchiveError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_HEADER_BYTES: Final = 16 * 2**20
+"""Names, sizes and times of 100,000 members with 60 letters each; py7zr takes up to about 100
+times as much memory to hold them."""
+MAX_DICTIONARY_BYTES: Final = 2**30
+
+_ENCODED: Final = b"\x17"
+_AES: Final = b"\x06\xf1\x07\x01"
+_LZMA2: Final = b"\x21"
+_PPMD: Final = b"\x03\x04\x01"
+_LZMA_AND_PPMD: Final = (b"\x03\x01\x01", _PPMD)
+_OTHER_PACKERS: Final = (b"\x04\x01", b"\x04\x02", b"\x04\xf7")
+"""Beginnings of the method ids of Deflate, BZip2, Zstandard, Brotli and their kin."""
+
+
+def check(file: BinaryIO, path: Path, max_members: int) -> None:
+    """Refuse an archive whose header alone would take gigabytes; leaves the file at its start.
+
+    Args:
+        file: The archive, whose start header is known to be whole.
+        path: What to call it in errors.
+        max_members: The most it may list.
+
+    Raises:
+        CorruptArchiveError: Encrypted, or with absurd numbers, sizes or dictionaries.
+        Exception: Whatever py7zr raises on a damaged header.
+    """
+    from py7zr.archiveinfo import Header, HeaderStreamsInfo, StreamsInfo, read_uint64
+    from py7zr.properties import PROPERTY
+
+    class Glance(Header):
+        """Decodes the header as py7zr does, but stops short of making a record for each member."""
+
+        def _extract_header_info(self, fp: BinaryIO) -> None:
+            kind = fp.read(1)
+            if kind == PROPERTY.MAIN_STREAMS_INFO:
+                streams = StreamsInfo.retrieve(fp)
+                memory_of(streams, path)
+                self._count(streams.unpackinfo.numfolders, "packed streams")
+                kind = fp.read(1)
+            self._count(read_uint64(fp) if kind == PROPERTY.FILES_INFO else 0, "members")
+
+        def _count(self, number: int, what: str) -> None:
+            if number > max_members:
+                raise CorruptArchiveError(
+                    f"{path} is refused: {number} {what}, where at most {max_members} are read. "
+                    "Unpack it and give the folder as source= if you trust it."
+                )
+
+    start = START_HEADER.unpack(file.read(START_HEADER.size))
+    offset, length = start[4:6]
+    _refuse_large(length, path)
+    file.seek(START_HEADER.size + offset)
+    raw = file.read(length)
+    if raw.startswith(_ENCODED):
+        streams = HeaderStreamsInfo.retrieve(io.BytesIO(raw[1:]))
+        memory_of(streams, path)
+        if has_ppmd(streams):
+            raise CorruptArchiveError(
+                f"{path} is refused: its listing is packed with PPMd, as no 7z program does. Check "
+                "where the archive comes from."
+            )
+        _refuse_large(sum(max(folder.unpacksizes) for folder in streams.unpackinfo.folders), path)
+    Glance.retrieve(file, io.BytesIO(raw), START_HEADER.size)
+    file.seek(0)
+
+
+def memory_of(streams: Any, path: Path) -> int:
+    """The memory in bytes that decoding will take, as the archive declares it.
+
+    Args:
+        streams: What py7zr read of it, or None for an archive without any packed data.
+        path: What to call it in errors.
+
+    Raises:
+        CorruptArchiveError: Encrypted, packed several times over, or with an absurd dictionary.
+    """
+    folders = streams.unpackinfo.folders if streams else []
+    if any(coder["method"] == _AES for folder in folders for coder in folder.coders):
+        raise encrypted(path)
+    # Each packing may multiply what comes out by a thousand: nobody gains by several but a bomb.
+    if any(sum(map(_packs, folder.coders)) > 1 for folder in folders):
+        raise CorruptArchiveError(
+            f"{path} is refused: it is packed several times over. No data set needs that; check "
+            "where the archive comes from."
+        )
+    declared = max((_dictionary(coder) for each in folders for coder in each.coders), default=0)
+    if declared > MAX_DICTIONARY_BYTES:
+        raise CorruptArchiveError(
+            f"{path} is refused: it needs a dictionary of {declared >> 20} MB, where at most "
+            f"{MAX_DICTIONARY_BYTES >> 20} MB are given. Pack it anew with a smaller dictionary."
+        )
+    return declared
+
+
+def has_ppmd(streams: Any) -> bool:
+    """Whether anything is packed with PPMd, whose decoder does not survive damaged data."""
+    folders = streams.unpackinfo.folders if streams else []
+    return any(coder["method"] == _PPMD for folder in folders for coder in folder.coders)
+
+
+def encrypted(path: Path) -> CorruptArchiveError:
+    """What to say of an archive that asks for a password."""
+    return CorruptArchiveError(
+        f"{path} is encrypted. Ask whoever gave it to you for an open one, or unpack it and give "
+        "the unpacked folder as source=."
+    )
+
+
+def _refuse_large(size: int, path: Path) -> None:
+    if size > MAX_HEADER_BYTES:
+        raise CorruptArchiveError(
+            f"{path} is refused: its listing takes {size >> 20} MB, where at most "
+            f"{MAX_HEADER_BYTES >> 20} MB are read. Unpack it and give the folder as source= if "
+            "you trust it."
+        )
+
+
+def _packs(coder: dict[str, Any]) -> bool:
+    """Whether a coder makes more bytes of fewer, as filters (BCJ, delta) and copying do not."""
+    method = coder["method"]
+    return method in (_LZMA2, *_LZMA_AND_PPMD) or method.startswith(_OTHER_PACKERS)
+
+
+def _dictionary(coder: dict[str, Any]) -> int:
+    """Dictionary size from a coder's properties; method ids and layouts as in 7zFormat.txt."""
+    method, properties = coder["method"], coder.get("properties") or b""
+    if method == _LZMA2 and properties:  # mantissa and exponent in one byte
+        bits = properties[0]
+        return 0xFFFFFFFF if bits >= 40 else (2 | bits & 1) << (bits // 2 + 11)  # noqa: PLR2004
+    if method in _LZMA_AND_PPMD and len(properties) >= 5:  # noqa: PLR2004
+        return int.from_bytes(properties[1:5], "little")  # one byte of other things, then the size
+    return 0

@@ -1,0 +1,1 @@
+"""File bytes to checked arrays: pair, decode, check, write."""

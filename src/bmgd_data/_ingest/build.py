@@ -1,0 +1,189 @@
+"""From the files of a condition to its store: decode, check, label, write, all in one pass.
+
+Files come as a stream (in a solid archive: all images, then all masks) and each goes straight to
+its place in the arrays, so memory does not grow with the number of images. Decoding the archive and
+handling what comes out of it run side by side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+
+from bmgd_data import __version__, instances
+from bmgd_data._ingest import pairing
+from bmgd_data._ingest.checks import Intake
+from bmgd_data._store import store
+from bmgd_data._store.arrays import ArrayFile
+from bmgd_data._system import disk
+from bmgd_data.errors import CorruptArchiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from bmgd_data import facts
+    from bmgd_data._container.sevenzip import Member
+
+Progress = Callable[[int], object]
+"""Called with the number of steps taken since the last call."""
+
+_QUEUED: Final = 32
+_BUILT_WITH: Final = ("imagecodecs", "numpy", "py7zr", "scikit-image", "tifffile")
+
+
+class Files(Protocol):
+    """Where a condition's files come from: an archive or a folder."""
+
+    path: Path
+    members: list[Member]
+
+    def stream(self, sink: Callable[[str, bytes], None]) -> None:
+        """Hand every member's path and bytes to `sink`."""
+
+
+def build(
+    files: Files,
+    condition: facts.Condition,
+    key: str,
+    final: Path,
+    progress: Progress | None = None,
+    *,
+    check: Callable[[], object] | None = None,
+) -> None:
+    """Make the store of one condition.
+
+    Args:
+        files: The archive or folder to read.
+        condition: Which condition it holds.
+        key: What the store is known by.
+        final: The store's folder; it appears whole or not at all.
+        progress: Called as members are done.
+        check: Called when all is read and nothing is kept yet; what it raises comes through.
+
+    Raises:
+        CorruptArchiveError: The stream is damaged, or members are; lists them all.
+        StorageError: The disk is full or not writable.
+    """
+    plan = pairing.read((member.path for member in files.members), condition)
+    if plan.damage:
+        raise _damage(files.path, plan.damage)
+    with disk.staged(final) as folder, Intake(plan, folder) as intake:
+        with _in_background(intake.take) as hand_over:
+
+            def sink(path: str, data: bytes) -> None:
+                hand_over(path, data)
+                if progress is not None:
+                    progress(1)
+
+            files.stream(sink)
+        if check is not None:
+            check()
+        if faults := intake.faults():
+            raise _damage(files.path, faults)
+        counts = intake.finish()
+        arrays = [store.IMAGES, store.MASKS, *(f"{method}/{store.LABELS}" for method in counts)]
+        with ThreadPoolExecutor() as pool:
+            digests = dict(
+                zip(arrays, pool.map(lambda name: disk.sha256(folder / name), arrays), strict=True)
+            )
+        for method, per_image in counts.items():
+            _write_side(folder / method, per_image, digests.pop(f"{method}/{store.LABELS}"))
+        index = store.Index(
+            format=store.FORMAT,
+            condition=condition.name,
+            key=key,
+            digests=digests,
+            versions={"bmgd-data": __version__, **{name: version(name) for name in _BUILT_WITH}},
+            **intake.summary(),
+        )
+        store.write_index(folder, asdict(index))
+
+
+def derive(opened: store.Store, method: str, progress: Progress | None = None) -> store.Instances:
+    """Compute instance masks in memory: (N, H, W) uint16, read-only, and the nuclei per image."""
+    labels = np.empty(opened.index.shape, np.uint16)
+    for row, mask in enumerate(opened.masks):
+        labels[row] = instances.DERIVED[method](mask)
+        if progress is not None:
+            progress(1)
+    labels.flags.writeable = False  # as those that lie in a store are
+    return store.Instances(labels, [int(image.max()) for image in labels])
+
+
+def keep(opened: store.Store, method: str, found: store.Instances) -> None:
+    """Put computed instance masks into the store, whole or not at all.
+
+    Raises:
+        StorageError: The disk is full or not writable.
+    """
+    with disk.staged(opened.path / method) as folder:
+        # Not np.save, which hides "no space left" behind an error without its number.
+        with contextlib.closing(ArrayFile(folder / store.LABELS, found.labels.shape)) as array:
+            for row, labels in enumerate(found.labels):
+                array.put(row, labels)
+        _write_side(folder, found.counts, disk.sha256(folder / store.LABELS))
+
+
+def _write_side(folder: Path, counts: list[int], digest: str) -> None:
+    store.write_index(folder, {"counts": counts, "digest": digest})
+
+
+def _damage(path: Path, damage: Sequence[str]) -> CorruptArchiveError:
+    if path.is_dir():
+        then = "Mend the files named, or unpack the archive anew, and read again."
+    else:
+        then = (
+            f"The archive is kept at {path}; unpack it, mend the files named, and give that folder "
+            "as source=. If it is upstream's own archive, please report this message; "
+            "`bmgd download --accept-changed` fetches it anew once it is mended there."
+        )
+    return CorruptArchiveError(
+        "\n  ".join([f"{path} cannot be used; {len(damage)} fault(s) found:", *damage])
+        + f"\n{then}"
+    )
+
+
+class _Weighed(queue.Queue[tuple[str, bytes] | None]):
+    """A queue in which a file counts as many as it has megabytes: large ones do not pile up."""
+
+    def _qsize(self) -> int:
+        return sum(1 + len(item[1]) // 2**20 if item else 1 for item in self.queue)
+
+
+@contextlib.contextmanager
+def _in_background(work: Callable[[str, bytes], None]) -> Iterator[Callable[[str, bytes], None]]:
+    """Run `work` on what is handed over, in order, in another thread; raise here what it raises."""
+    waiting = _Weighed(_QUEUED)
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        while (item := waiting.get()) is not None:
+            if not failure:
+                try:
+                    work(*item)
+                except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+                    failure.append(error)
+
+    def hand_over(path: str, data: bytes) -> None:
+        if failure:
+            raise failure[0]
+        waiting.put((path, data))
+
+    thread = threading.Thread(target=run, name="bmgd-build", daemon=True)
+    thread.start()
+    try:
+        yield hand_over
+    finally:
+        waiting.put(None)
+        thread.join()
+    if failure:
+        raise failure[0]

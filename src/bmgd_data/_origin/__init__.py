@@ -1,0 +1,1 @@
+"""Where archives come from, and which archive is the right one."""

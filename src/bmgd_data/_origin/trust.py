@@ -1,0 +1,197 @@
+"""Which archive is the right one: pinned digests, and what was seen first.
+
+A digest pinned in ``facts.SHA256``, or in the file that BMGD_CHECKSUMS names, binds whatever comes
+over the network; the file binds local archives too. Without one, the first archive that decoded
+wholly is trusted and remembered, per source; a different one later is a `ChecksumError`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bmgd_data import facts
+from bmgd_data._origin import sources
+from bmgd_data._system import disk
+from bmgd_data.errors import ChecksumError, DatasetNotFoundError, StorageError
+
+if TYPE_CHECKING:
+    from bmgd_data._origin.sources import Source
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_ARCHIVES: Final = {sources.plain(c.archive): c.archive for c in facts.CONDITIONS}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is remembered of a condition's archive or folder in one source."""
+
+    source: str
+    key: str
+    """sha256 of the archive; of a folder, over its files; of a phantom, over its parameters."""
+    first_seen: str
+    """Date, UTC, ISO 8601."""
+    size: int = 0
+    """Bytes of the archive."""
+    fingerprint: str = ""
+    """Of local files: path, size and time of change, so that they need not be read again."""
+    before: list[str] = field(default_factory=list)
+    """Keys that were trusted earlier: replaced on request, or of a folder that was edited."""
+    unpacked: bool = False
+    """Whether it is a folder, which may change, and not an archive."""
+
+
+def pinned(condition: facts.Condition) -> str | None:
+    """The sha256 that a condition's archive should have, where anybody has said so.
+
+    What the file that BMGD_CHECKSUMS names says of an archive goes before the package's own pin.
+
+    Raises:
+        DatasetNotFoundError: BMGD_CHECKSUMS names a file that cannot be read.
+        ValueError: It names no archive's digest.
+    """
+    return _named().get(condition.archive) or facts.SHA256.get(condition.archive)
+
+
+def binding(source: Source, condition: facts.Condition) -> str | None:
+    """The pinned sha256, where it binds this source.
+
+    The package's own pins bind what comes over the network; those of a BMGD_CHECKSUMS file, which
+    a user named on purpose, bind local archives too.
+    """
+    if source.kind == "phantom":
+        return None
+    return pinned(condition) if source.remote else _named().get(condition.archive)
+
+
+def expected(source: Source, condition: facts.Condition, seen: Seen | None) -> str | None:
+    """What the archive must be: the binding pin, or else what was seen first, or None."""
+    return binding(source, condition) or (seen.key if seen else None)
+
+
+def compare(
+    source: Source, condition: facts.Condition, seen: Seen | None, key: str, where: str
+) -> None:
+    """Accept the archive that is expected, or any where none is.
+
+    Args:
+        source: Where it comes from.
+        condition: Whose archive it is.
+        seen: What is remembered of it; None to take whatever no pin forbids.
+        key: Its sha256.
+        where: Its path or address.
+
+    Raises:
+        ChecksumError: It is another archive.
+    """
+    pin, wanted = binding(source, condition), expected(source, condition, seen)
+    if wanted in (None, key):
+        return
+    if pin is not None and pin == _named().get(condition.archive):
+        says = f"{os.environ['BMGD_CHECKSUMS']} (BMGD_CHECKSUMS) names"
+        then = "Get that one, or correct the file if this one is right."
+    elif pin is not None or seen is None:
+        says = "this version of bmgd-data pins"
+        then = (
+            "If upstream has published a new version, look for a newer bmgd-data, or write the new "
+            "digest in a file and set BMGD_CHECKSUMS to it."
+        )
+    else:
+        named = "" if source.kind == "upstream" else f" --source {shlex.quote(source.public)}"
+        option = f"{named} --stiffness {condition.name}"
+        says = f"was seen first, on {seen.first_seen}"
+        then = (
+            f"Get that one, or take this one with `bmgd download{option} --accept-changed`; the "
+            "old data is kept."
+        )
+    raise ChecksumError(
+        f"{where} is not the archive that {says}: its sha256 is {key}, not {wanted}. {then}"
+    )
+
+
+def read_checksums(path: Path) -> dict[str, str]:
+    """Read digests by archive name: as `bmgd checksums` or as ``sha256sum`` prints them.
+
+    Spaces, underscores and case in the names do not matter, and other files are passed over.
+
+    Raises:
+        DatasetNotFoundError: No such file.
+        ValueError: It names no archive's digest, or holds anything but digests.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DatasetNotFoundError(
+            f"BMGD_CHECKSUMS names {path}, which cannot be read ({error.strerror}). Correct it or "
+            "unset it."
+        ) from error
+    except UnicodeDecodeError:
+        text = ""
+    try:
+        content = json.loads(text)
+        pairs = list(content.items()) if isinstance(content, dict) else []
+    except ValueError:
+        pairs = [(line[65:].lstrip(" *"), line[:64]) for line in text.splitlines() if line.strip()]
+    valid = all(
+        isinstance(digest, str) and _SHA256.fullmatch(digest.lower()) for _, digest in pairs
+    )
+    found = {_ARCHIVES.get(sources.plain(Path(name).name)): digest for name, digest in pairs}
+    if not valid or not found.keys() & set(_ARCHIVES.values()):
+        raise ValueError(
+            f"{path} (BMGD_CHECKSUMS) does not hold sha256 digests of the archives. It should read "
+            'as `bmgd checksums` or `sha256sum *.7z` print: {"250 Pa.7z": "<64 hex digits>"} or '
+            "<64 hex digits>  250 Pa.7z."
+        )
+    return {name: digest.lower() for name, digest in found.items() if name}
+
+
+def _named() -> dict[str, str]:
+    path = os.environ.get("BMGD_CHECKSUMS")
+    return read_checksums(Path(path).expanduser()) if path else {}
+
+
+def recall(note: Path) -> Seen | None:
+    """What was written down, or None where nothing was.
+
+    What a newer version writes besides is passed over.
+
+    Raises:
+        StorageError: It cannot be read, or is garbled: to go on would be to trust any archive.
+    """
+    known = {item.name for item in fields(Seen)}
+    try:
+        content = json.loads(note.read_text(encoding="utf-8"))
+        seen = Seen(**{name: content[name] for name in known & content.keys()})
+        if not _SHA256.fullmatch(seen.key):
+            raise ValueError(f"no sha256: {seen.key!r}")  # noqa: TRY301
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        # On another user's root nothing can be trusted anew; what is pinned or generated is read.
+        if isinstance(error, PermissionError) and not os.access(note.parent, os.W_OK):
+            return None
+        raise StorageError(
+            f"{note}, which says what archive is trusted, cannot be read "
+            f"({type(error).__name__}: {error}). Remove it to trust the next archive anew."
+        ) from error
+    return seen
+
+
+def remember(note: Path, seen: Seen) -> None:
+    """Write it down, replacing what was there."""
+    disk.write_json(note, asdict(seen))
+
+
+def status(source: Source, condition: facts.Condition, key: str) -> str:
+    """How far a digest can be trusted, in a word or two."""
+    if source.kind == "phantom":
+        return "generated"
+    unpacked = source.kind == "folder" and sources.local_files(source, condition).is_dir()
+    if not unpacked and (pin := pinned(condition)):
+        return "pinned" if pin == key else "not the pinned one"
+    return "first-seen" if source.remote else "not compared"

@@ -1,0 +1,227 @@
+"""One condition's arrays on disk: the format, opening, verifying.
+
+    <root>/stores/1200Pa-<key>-v1/
+      index.json                what `Index` holds
+      images.npy                uint16 (N, H, W)
+      masks.npy                 bool (N, H, W)
+      components/labels.npy     uint16 (N, H, W), and index.json with its counts and digest
+      watershed/, provided/     likewise, where they were asked for or brought along
+
+A store is complete or absent, never changed, and opened without a lock. ``build.py`` makes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from bmgd_data import facts
+from bmgd_data._system import disk
+from bmgd_data.errors import CorruptArchiveError
+from bmgd_data.instances import METHODS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+FORMAT: Final = 1
+
+IMAGES, MASKS, LABELS = "images.npy", "masks.npy", "labels.npy"
+INDEX: Final = "index.json"
+DTYPES: Final = {IMAGES: np.dtype("<u2"), MASKS: np.dtype("?"), LABELS: np.dtype("<u2")}
+
+_CONDITIONS: Final = {condition.name: condition for condition in facts.CONDITIONS}
+
+
+@dataclass(frozen=True)
+class Index:
+    """What is known of a condition besides its pixels."""
+
+    format: int
+    condition: str
+    key: str
+    """What the store was built from: sha256 of the archive, or of a folder's files."""
+    full_scale: int
+    """The largest value the images' bit depth allows: 255, 4095 or 65535."""
+    shape: tuple[int, int, int]
+    """(N, H, W)."""
+    names: list[str]
+    """Sample names, ascending by code point."""
+    images: int
+    """Images that the archive holds, with or without a mask."""
+    minimum: int
+    maximum: int
+    sums: list[int]
+    """Per image: the sum of its pixels."""
+    sums_of_squares: list[int]
+    """Per image: the sum of its squared pixels."""
+    digests: dict[str, str]
+    """sha256 of each array file."""
+    odd: list[str]
+    """Harmless oddities met while building."""
+    versions: dict[str, str]
+    """Of the libraries that built it."""
+
+    @property
+    def digest(self) -> str:
+        """Names the samples' content, however it was packed: equal data, equal digest."""
+        content = [self.condition, self.full_scale, self.names, self.digests]
+        return disk.sha256_of(content)
+
+
+class Instances(NamedTuple):
+    """Instance masks of every image of a condition."""
+
+    labels: NDArray[np.uint16]
+    """(N, H, W), read-only."""
+    counts: list[int]
+    """Nuclei per image."""
+    digest: str = ""
+    """sha256 of the array file; empty where they were computed in memory."""
+
+
+class Store:
+    """An open store: memory-mapped, read-only arrays.
+
+    Args:
+        path: The store's folder.
+        key: What it must have been built from; its name tells only the beginning of that.
+
+    Raises:
+        CorruptArchiveError: The folder is not a whole store of this format, or not this key's.
+    """
+
+    def __init__(self, path: Path, key: str | None = None) -> None:
+        self.path = path
+        with self._readable(INDEX):
+            content, _ = self._sealed(INDEX)
+            content["shape"] = tuple(content["shape"])
+            self.index = Index(**{field.name: content[field.name] for field in fields(Index)})
+            self.condition = _CONDITIONS[self.index.condition]
+        if key not in (None, self.index.key):
+            raise self._damaged(f"it was built from {self.index.key}, not from {key}")
+
+    def __len__(self) -> int:
+        return self.index.shape[0]
+
+    @cached_property
+    def images(self) -> NDArray[np.uint16]:
+        """(N, H, W) uint16, read-only."""
+        return self._map(self.path / IMAGES)
+
+    @cached_property
+    def masks(self) -> NDArray[np.bool_]:
+        """(N, H, W) bool, read-only."""
+        return self._map(self.path / MASKS)
+
+    def has(self, method: str) -> bool:
+        """Whether instance masks by this method lie in the store."""
+        return (self.path / method).is_dir()
+
+    def instances(self, method: str) -> Instances:
+        """Instance masks that lie in the store."""
+        return Instances(self._map(self.path / method / LABELS), **self._side(method))
+
+    def methods(self) -> list[str]:
+        """Instance methods whose masks lie in the store."""
+        return [method for method in sorted(METHODS) if self.has(method)]
+
+    def verify(self, progress: Callable[[int], object] | None = None) -> list[str]:
+        """Read everything again and compare it with its digest.
+
+        Args:
+            progress: Called with the bytes read since the last call.
+
+        Returns:
+            What is wrong: nothing if the store is as it was built.
+
+        Raises:
+            CorruptArchiveError: Something in it cannot be read.
+        """
+        expected, methods = dict(self.index.digests), self.methods()
+        for method in methods:
+            expected[f"{method}/{LABELS}"] = self._side(method)["digest"]
+        faults = [
+            f"{self.path / name} has changed since it was built"
+            for name in (INDEX, *(f"{method}/{INDEX}" for method in methods))
+            if not self._is_as_sealed(name)
+        ]
+        for name, digest in expected.items():
+            path = self.path / name
+            with self._readable(name):
+                if not path.is_file():
+                    faults.append(f"{path} is missing")
+                elif disk.sha256(path) != digest:
+                    faults.append(f"{path} has changed since it was built")
+                elif progress is not None:
+                    progress(path.stat().st_size)
+        return faults
+
+    def _side(self, method: str) -> dict[str, Any]:
+        name = f"{method}/{INDEX}"
+        with self._readable(name):
+            side, _ = self._sealed(name)
+            return {"counts": side["counts"], "digest": side["digest"]}
+
+    def _is_as_sealed(self, name: str) -> bool:
+        with self._readable(name):
+            content, seal = self._sealed(name)
+            return disk.sha256_of(content) == seal
+
+    def _sealed(self, name: str) -> tuple[dict[str, Any], str]:
+        content = json.loads((self.path / name).read_text(encoding="utf-8"))
+        return content, content.pop("seal")
+
+    @contextlib.contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise self._damaged(f"{name} is missing") from error
+        except OSError as error:  # it may be whole, so that nobody should remove it
+            raise CorruptArchiveError(
+                f"{self.path / name} cannot be read ({error.strerror}). Check the disk, the "
+                "rights, and how many files may be open."
+            ) from error
+        except (ValueError, LookupError, TypeError, AttributeError, EOFError) as error:
+            what = f"{type(error).__name__}: {error}"
+            raise self._damaged(f"{name} is not readable ({what})") from error
+
+    def _map(self, path: Path) -> NDArray[Any]:
+        with self._readable(path.relative_to(self.path).as_posix()):
+            # Unlike np.load, this takes nothing but .npy for an array, and never a pickle.
+            mapped = np.lib.format.open_memmap(path, mode="r")
+        if mapped.shape != self.index.shape or mapped.dtype != DTYPES[path.name]:
+            raise self._damaged(f"{path.name} holds {mapped.dtype} {mapped.shape}")
+        # A plain view of the same pages: indexing a memmap makes a memmap each time, which is slow.
+        return np.asarray(mapped)
+
+    def _damaged(self, what: str) -> CorruptArchiveError:
+        return CorruptArchiveError(
+            f"The store {self.path} is damaged: {what}. Remove that folder and read again; it is "
+            "rebuilt from the archive."
+        )
+
+
+def write_index(folder: Path, content: dict[str, Any]) -> None:
+    """Write the index of a store, or of instance masks in it, with a digest of itself: its seal."""
+    disk.write_json(folder / INDEX, content | {"seal": disk.sha256_of(content)})
+
+
+def location(root: Path, condition: facts.Condition, key: str) -> Path:
+    """Where the store of a condition with this key lies, or would lie."""
+    return root / "stores" / f"{condition.name}-{key[:16]}-v{FORMAT}"
+
+
+def stores(root: Path) -> Iterator[Store]:
+    """Every readable store below a root."""
+    for path in sorted((root / "stores").glob(f"[!.]*-v{FORMAT}")):
+        with contextlib.suppress(CorruptArchiveError):
+            yield Store(path)

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pooch
+import pytest
+
+from bmgd_data._origin import fetch
+from bmgd_data._system import progress
+from bmgd_data.errors import (
+    ChecksumError,
+    CorruptArchiveError,
+    DatasetNotFoundError,
+    DownloadError,
+    StorageError,
+)
+from serving import answering, refuse, send, stall  # noqa: F401 - a fixture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = "950 Pa.7z"
+
+
+@pytest.fixture(autouse=True)
+def naps(monkeypatch):
+    """How long pooch would have slept between its tries."""
+    taken: list[float] = []
+    monkeypatch.setattr("pooch.core.time.sleep", taken.append)
+    return taken
+
+
+@pytest.fixture
+def packed(tmp_path, write_7z, nuclei) -> bytes:
+    return write_7z(tmp_path / "made.7z", nuclei()).read_bytes()
+
+
+@pytest.fixture
+def final(tmp_path) -> Path:
+    return tmp_path / "archives" / "some-source" / NAME
+
+
+@pytest.fixture
+def older(final) -> Path:
+    """An archive that lies there already."""
+    final.parent.mkdir(parents=True)
+    final.write_bytes(b"older")
+    return final
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def get(url: str, final: Path, check=lambda _key: None) -> str:
+    with progress.bar("fetching", in_bytes=True) as bar:
+        return fetch.download(url, final, check, bar)
+
+
+def test_the_archive_arrives_whole_and_alone(answer, packed, final):
+    assert get(answer(send(packed))[0] + NAME, final) == (hashlib.sha256(packed).hexdigest())
+    assert final.read_bytes() == packed
+    assert names(final.parent) == [NAME]
+
+
+def test_it_says_who_asks_and_waits_only_so_long(answer, packed, final, monkeypatch):
+    import requests
+
+    (url, server), timeouts = answer(send(packed)), []
+    real = requests.get
+    monkeypatch.setattr(
+        requests, "get", lambda *a, **k: (timeouts.append(k["timeout"]), real(*a, **k))[1]
+    )
+    get(url + NAME, final)
+    headers = server.asked[0][1]
+    assert headers["User-Agent"].startswith("bmgd-data/")
+    assert "doi.org" in headers["User-Agent"]
+    assert headers["Accept-Encoding"] == "identity"
+    assert timeouts == [(fetch.CONNECT_TIMEOUT_S, fetch.READ_TIMEOUT_S)]
+
+
+@pytest.mark.parametrize("status", [403, 429, 500, 503])
+def test_a_refusal_is_tried_again(answer, packed, final, naps, status):
+    url, server = answer(refuse(status), refuse(status), send(packed))
+    get(url + NAME, final)
+    assert final.read_bytes() == packed
+    assert len(server.asked) == 3
+    assert naps == [1, 2]
+
+
+@pytest.mark.parametrize("status", [403, 429, 500])
+def test_a_lasting_refusal_is_told_with_its_status(answer, older, status):
+    url, server = answer(refuse(status))
+    with pytest.raises(DownloadError, match=f"answered {status} .*3 retries.*by hand") as raised:
+        get(url + NAME, older)
+    assert ("refusing for now" in str(raised.value)) == (status != 500)
+    assert len(server.asked) == 1 + fetch.RETRIES
+    assert older.read_bytes() == b"older"
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_missing_file_is_not_asked_for_again(answer, older, status):
+    url, server = answer(refuse(status))
+    with pytest.raises(DatasetNotFoundError, match=rf"There is no .*{status}.*mirror.*by hand"):
+        get(url + NAME, older)
+    assert len(server.asked) == 1
+    assert older.read_bytes() == b"older"
+
+
+def lfs_pointer(data: bytes) -> bytes:
+    digest = hashlib.sha256(data).hexdigest()
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 9\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("arrives", "told"),
+    [
+        (lambda _: b"\n<!DOCTYPE html>\n<html><body>Sign in</body></html>", "it is a web page"),
+        (lambda _: b"<html>", "it is a web page"),
+        (lfs_pointer, "it is a git-LFS pointer"),
+        (lambda _: b"", "it is empty"),
+        (lambda data: data[:-40], "cut off: [0-9]+ of [0-9]+ bytes"),
+        (lambda data: data[:20], "cut off after 20 bytes"),
+        (lambda data: b"PK\x03\x04" + data, "begins with b'PK"),
+    ],
+    ids=["page", "short page", "pointer", "empty", "cut", "cut header", "zip"],
+)
+def test_what_is_no_archive_never_takes_its_place(answer, packed, older, arrives, told):
+    url = answer(send(arrives(packed)))[0] + NAME
+    with pytest.raises(CorruptArchiveError, match=told) as raised:
+        get(url, older)
+    assert url in str(raised.value)
+    assert older.read_bytes() == b"older"
+    assert names(older.parent) == [NAME]
+
+
+def test_a_cut_connection_is_tried_again_and_then_told(answer, packed, older):
+    half = send(packed[: len(packed) // 2], length=len(packed))
+    url, server = answer(half)
+    with pytest.raises(DownloadError, match=r"IncompleteRead.*3 retries"):
+        get(url + NAME, older)
+    assert len(server.asked) == 1 + fetch.RETRIES
+    assert older.read_bytes() == b"older"
+    assert names(older.parent) == [NAME]
+
+    get(answer(half, send(packed))[0] + NAME, older)
+    assert older.read_bytes() == packed
+
+
+def test_a_stalled_connection_ends(answer, packed, older, monkeypatch):
+    monkeypatch.setattr(fetch, "READ_TIMEOUT_S", 0.1)
+    with pytest.raises(DownloadError, match=r"failed .*[Tt]imed out.*3 retries"):
+        get(answer(stall(packed, 2))[0] + NAME, older)
+    assert older.read_bytes() == b"older"
+
+
+def test_a_redirect_is_followed_but_not_for_ever(answer, packed, final):
+    url, server = answer(send(b"", 302, Location="/there"), send(packed))
+    get(url + NAME, final)
+    assert [path for path, _ in server.asked] == ["/950%20Pa.7z", "/there"]
+    with pytest.raises(DownloadError, match="TooManyRedirects: Exceeded 30"):
+        get(answer(send(b"", 302, Location="/round"))[0] + NAME, final)
+
+
+def test_a_length_that_is_no_number_is_no_bare_traceback(answer, packed, final):
+    def garbled(to):
+        to.send_response(200)
+        to.send_header("Content-Length", "many")
+        to.end_headers()
+
+    with pytest.raises(DownloadError, match="many"):
+        get(answer(garbled)[0] + NAME, final)
+
+
+def test_nobody_there(final):
+    with pytest.raises(DownloadError, match=r"refused.*3 retries.*by hand"):
+        get("http://127.0.0.1:9/" + NAME, final)
+    assert names(final.parent) == []
+
+
+def test_another_archive_is_refused_after_one_download(answer, packed, older):
+    def refused(key: str) -> None:
+        assert key == hashlib.sha256(packed).hexdigest()
+        raise ChecksumError("not this one")
+
+    url, server = answer(send(packed))
+    with pytest.raises(ChecksumError, match="not this one"):
+        get(url + NAME, older, refused)
+    assert len(server.asked) == 1
+    assert older.read_bytes() == b"older"
+    assert names(older.parent) == [NAME]
+
+
+def test_room_is_made_sure_of_before_the_bytes_come(answer, packed, older, monkeypatch):
+    usage = shutil.disk_usage(older.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=len(packed) - 1))
+    with pytest.raises(StorageError, match=r"needed for the download.*BMGD_HOME"):
+        get(answer(send(packed))[0] + NAME, older)
+    assert older.read_bytes() == b"older"
+    assert names(older.parent) == [NAME]
+
+
+def test_pooch_stays_silent_here_and_only_here(answer, packed, final, caplog):
+    talk = pooch.get_logger()
+    talk.addHandler(caplog.handler)
+    level = talk.level
+    try:
+        get(answer(refuse(500), send(packed))[0] + NAME, final)
+        assert not caplog.records
+        talk.info("of another user of pooch")
+        assert len(caplog.records) == 1
+        assert talk.level == level
+        assert not talk.filters
+    finally:
+        talk.removeHandler(caplog.handler)
+
+
+def test_nothing_is_printed_and_the_bar_is_told_all_bytes(answer, packed, final, capfd):
+    told: list[int] = []
+
+    class Bar:
+        def __call__(self, steps: int) -> None:
+            told[-1] += steps
+
+        def start_over(self, total: int) -> None:
+            told.append(0)
+            assert total == len(packed)
+
+    fetch.download(answer(send(packed))[0] + NAME, final, lambda _key: None, Bar())
+    assert told[-1] == len(packed)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o022, 0o644), (0o077, 0o600)])
+def test_the_umask_says_who_may_read(answer, packed, final, umask, mode):
+    before = os.umask(umask)
+    try:
+        get(answer(send(packed))[0] + NAME, final)
+    finally:
+        os.umask(before)
+    assert final.stat().st_mode & 0o777 == mode
+
+
+def test_fetching_is_not_imported_before_it_is_needed():
+    code = "import sys, bmgd_data.reader; print({'pooch', 'requests', 'py7zr'} & set(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "set()"

@@ -1,0 +1,490 @@
+"""What a person meets who types `bmgd`."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio.v3 as iio
+import pytest
+from typer.testing import CliRunner
+
+import bmgd_data
+from bmgd_data import facts
+from bmgd_data._origin import trust
+from bmgd_data.cli import app
+from common import TINY
+
+RUNNER = CliRunner()
+
+
+def bmgd(*args: object, code: int = 0, **env: str):
+    result = RUNNER.invoke(app, [str(arg) for arg in args], env={"COLUMNS": "80", **env})
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result
+
+
+def process(*args: object, **env: str) -> subprocess.CompletedProcess[str]:
+    """The real command, in a process of its own, into a pipe."""
+    return subprocess.run(
+        [sys.executable, "-m", "bmgd_data", *map(str, args)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **env},
+    )
+
+
+@pytest.fixture
+def local(tmp_path, write_7z, nuclei) -> Path:
+    """A folder with one small archive."""
+    write_7z(tmp_path / "local" / "950 Pa.7z", nuclei())
+    return tmp_path / "local"
+
+
+@pytest.fixture
+def mirror(local, serve) -> tuple[str, ...]:
+    return ("--source", serve(local), "--stiffness", "950")
+
+
+def spoil(path: Path) -> None:
+    """Change one byte, past any header, and leave size and date as they were."""
+    stat = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+# ------------------------------------------------------------------------------------------- bare
+
+
+def test_alone_it_shows_help():
+    shown = bmgd().output
+    for command in (
+        *("demo", "download", "verify", "evaluate", "export", "tfds", "info", "checksums"),
+        *("where", "clean"),
+    ):
+        assert command in shown
+        assert bmgd(command, "--help").output
+
+
+def test_version():
+    assert bmgd("--version").output.strip() == f"bmgd-data {bmgd_data.__version__}"
+
+
+def test_importing_the_package_leaves_the_command_line_alone():
+    code = "import sys, bmgd_data; sys.exit(bool({'typer', 'rich', 'PIL'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ------------------------------------------------------------------------------------------- demo
+
+
+def test_demo(tiny_root, tmp_path):
+    out = tmp_path / "new" / "demo.png"
+    shown = bmgd("demo", "--source", TINY, "--root", tiny_root, "--out", out).output
+    assert "generated, not BMGD" in shown
+    for condition in facts.CONDITIONS:
+        row = next(line.split() for line in shown.splitlines() if condition.name in line)
+        assert row[1] == "12"
+        assert row[4:] == [
+            str(condition.images),
+            str(condition.nuclei),
+            f"{condition.nuclei / condition.images:.2f}",
+        ]
+    assert "(8, 256, 256) uint16" in shown
+    assert iio.imread(out).shape[2] == 3
+
+
+@pytest.mark.parametrize("torch", [True, False])
+def test_the_last_three_lines_of_demo_work(torch, tiny_root, tmp_path, monkeypatch, capsys):
+    if torch:
+        pytest.importorskip("torch")
+    else:
+        monkeypatch.setattr(bmgd_data, "__all__", ["Reader"])
+    out = tmp_path / "demo.png"
+    args = ("--source", TINY, "--root", tiny_root, "--out", out, "--stiffness", "250,950")
+    lines = [line.strip() for line in bmgd("demo", *args).output.splitlines()[-3:]]
+    assert ("BMGD" in lines[0]) is torch
+    exec("\n".join(lines), {})
+    assert "20 images, split 'train'" in capsys.readouterr().out
+
+
+def test_the_last_lines_name_no_source_where_it_is_upstream(local, serve, monkeypatch, tmp_path):
+    monkeypatch.setattr(facts, "UPSTREAM", serve(local))
+    shown = bmgd("demo", "--source", "upstream", "--stiffness", 950, "--out", tmp_path / "a.png")
+    assert shown.output.splitlines()[-2].strip().endswith('("train", stiffness=[950])')
+
+
+def test_demo_of_other_data_does_not_call_it_generated(local, tmp_path):
+    out = tmp_path / "demo.jpg"
+    shown = bmgd("demo", "--source", local, "--stiffness", 950, "--out", out).output
+    assert "generated" not in shown
+    assert str(local) in shown
+
+
+@pytest.mark.parametrize("out", ["demo.xyz", "demo"])
+def test_demo_refuses_a_picture_it_cannot_write_before_it_works(out, tmp_path):
+    assert ".png" in bmgd("demo", "--out", tmp_path / out, code=2).stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_demo_says_where_it_cannot_write(tiny_root, tmp_path):
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "demo.png"
+    result = bmgd("demo", "--source", TINY, "--root", tiny_root, "--out", out, code=1)
+    assert f"Cannot write {out}" in result.stderr
+
+
+# --------------------------------------------------------------------------------------- download
+
+
+def test_download_from_a_mirror_tells_that_nothing_was_compared(mirror):
+    shown = bmgd("download", *mirror).output
+    row = next(line.split() for line in shown.splitlines() if "950Pa" in line)
+    assert row[1] == "10"
+    assert row[3] == "first-seen"
+    assert "no sha256 is pinned" in shown
+    assert "verified" not in shown
+
+
+def test_download_warns_in_one_line(mirror):
+    stderr = bmgd("download", *mirror).stderr
+    assert stderr.startswith("warning: ")
+    assert "10 image/mask pairs, where the paper counts 54" in stderr
+    assert stderr.count("\n") == 1
+
+
+def test_download_takes_a_changed_archive_only_when_told(mirror, local, write_7z, nuclei):
+    bmgd("download", *mirror)
+    write_7z(local / "950 Pa.7z", nuclei(count=11))
+    bmgd("clean", "--archives", "--stores", "--yes")
+    assert "--accept-changed" in bmgd("download", *mirror, code=1).stderr
+    shown = bmgd("download", *mirror, "--accept-changed").output
+    assert re.search(r"950Pa +11 ", shown)
+
+
+def test_what_came_before_an_error_is_told(mirror):
+    result = bmgd("download", *mirror, "--stiffness", "1200", code=1)
+    assert re.search(r"950Pa +10 ", result.stdout)
+    assert "There is no http" in result.stderr
+    assert "Ready" not in result.stdout
+
+
+def test_offline():
+    result = bmgd("download", code=1, BMGD_OFFLINE="1")
+    assert "BMGD_OFFLINE is set" in result.stderr
+
+
+@pytest.mark.parametrize("stiffness", ["300", "soft", "250,300"])
+def test_unknown_stiffness_lists_the_valid_ones(stiffness):
+    stderr = bmgd("download", "--stiffness", stiffness, code=2).stderr
+    assert "'250Pa', '950Pa'" in " ".join(re.sub("│", " ", stderr).split())
+
+
+def test_unknown_source():
+    assert "ftp://x" in bmgd("download", "--source", "ftp://x", code=2).stderr
+    assert "does not exist" in bmgd("download", "--source", "/no/such/folder", code=1).stderr
+    assert "ftp://x" in bmgd("download", code=1, BMGD_SOURCE="ftp://x").stderr
+
+
+def test_debug_shows_where_an_error_arose():
+    for args, env in ((["--debug"], {}), ([], {"BMGD_DEBUG": "1"})):
+        done = process(*args, "download", "--source", "/no/such/folder", **env)
+        assert "Traceback" in done.stderr
+        assert done.returncode == 1
+
+
+# ----------------------------------------------------------------------------------------- verify
+
+
+def test_verify(local):
+    args = ("--source", local, "--stiffness", "950")
+    shown = bmgd("verify", *args, COLUMNS="100").output
+    row = next(line.split() for line in shown.splitlines() if line.startswith("950Pa"))
+    opened = bmgd_data.Reader("all", "950", source=local)
+    assert row[1:4] == ["10", "10/54", f"{opened.n_nuclei.sum()}/453"]
+    images = opened.images[:]
+    assert row[4] == f"{images.min()}..{images.max()}"
+    assert row[6:] == ["not", "compared", "none"]
+    assert "950Pa: 10 image/mask pairs, where the paper counts 54" in shown
+    assert "read again, and as they were when they were built" in shown
+    assert "verified" not in shown
+
+
+def test_verify_tells_of_provided_labels(tmp_path, write_7z, nuclei):
+    members = nuclei()
+    masks = {name: data for name, data in members.items() if "/mask/" in name}
+    from skimage.measure import label
+    from tifffile import imwrite
+
+    for name, data in masks.items():
+        labels = label(iio.imread(data, extension=".tif") > 0, connectivity=2)
+        target = tmp_path / "one.tif"
+        imwrite(target, labels.astype("uint16"), photometric="minisblack")
+        members[name.replace("/mask/", "/label/")] = target.read_bytes()
+    write_7z(tmp_path / "labelled" / "950 Pa.7z", members)
+    args = ("--source", tmp_path / "labelled", "--stiffness", "950")
+    shown = bmgd("verify", *args).output
+    row = next(line.split() for line in shown.splitlines() if line.startswith("950Pa"))
+    assert row[-1] == row[3].split("/")[0] != "0"
+
+
+@pytest.mark.parametrize("array", ["images.npy", "masks.npy", "components/labels.npy"])
+def test_verify_finds_a_changed_array(array, local):
+    args = ("--source", local, "--stiffness", "950")
+    bmgd("download", *args)
+    home = Path(bmgd("where").output.strip())
+    spoil(next(home.glob(f"stores/950Pa-*/{array}")))
+    result = bmgd("verify", *args, code=1)
+    assert f"{array} has changed" in result.stderr.replace("\\", "/")
+    assert "changed" in next(line for line in result.stdout.splitlines() if "950Pa" in line)
+    assert "as they were" not in result.output
+    bmgd("clean", "--stores", "--yes")
+    assert "as they were" in bmgd("verify", *args).output
+
+
+def test_verify_reads_a_damaged_index_as_damage(local):
+    args = ("--source", local, "--stiffness", "950")
+    bmgd("download", *args)
+    next(Path(os.environ["BMGD_HOME"]).glob("stores/950Pa-*/index.json")).write_text("{")
+    assert "index.json is not readable" in bmgd("verify", *args, code=1).stderr
+
+
+def test_verify_finds_a_changed_archive(mirror):
+    bmgd("download", *mirror)
+    spoil(next(Path(os.environ["BMGD_HOME"]).glob("archives/*/950 Pa.7z")))
+    assert "950 Pa.7z has changed since it was read" in bmgd("verify", *mirror, code=1).stderr
+    bmgd("clean", "--archives", "--yes")
+    assert "as they were" in bmgd("verify", *mirror).output
+
+
+def test_verify_finds_a_changed_local_archive_that_looks_unchanged(local):
+    args = ("--source", local, "--stiffness", "950")
+    bmgd("download", *args)
+    spoil(local / "950 Pa.7z")
+    stderr = bmgd("verify", *args, code=1).stderr
+    assert "though its size and date have not" in stderr
+    assert "--stiffness 950Pa --accept-changed" in " ".join(stderr.split())
+    assert "clean" not in stderr, "the user's own file is not ours to remove"
+
+
+def test_verify_names_what_is_missing_and_writes_no_data():
+    result = bmgd("verify", code=1)
+    assert "Not here: 250Pa, 950Pa, 1200Pa, 1800Pa of upstream" in result.stderr
+    assert not result.stdout
+    assert not list(Path(os.environ["BMGD_HOME"]).glob("stores/*"))
+
+
+def test_verify_tells_pinned_from_first_seen(mirror, tmp_path):
+    bmgd("download", *mirror)
+    pins = tmp_path / "pins.json"
+    pins.write_text(bmgd("checksums", *mirror[:2]).stdout)
+    shown = bmgd("verify", *mirror, BMGD_CHECKSUMS=str(pins)).output
+    assert "pinned: the archive's sha256 is the one that is pinned" in shown
+    assert "first-seen" not in shown
+
+
+# -------------------------------------------------------------------------------------- checksums
+
+
+def test_checksums_read_as_python_and_as_a_file(mirror, local, tmp_path):
+    bmgd("download", *mirror)
+    result = bmgd("checksums", *mirror[:2])
+    import hashlib
+
+    wanted = {"950 Pa.7z": hashlib.sha256((local / "950 Pa.7z").read_bytes()).hexdigest()}
+    assert json.loads(result.stdout) == ast.literal_eval(result.stdout) == wanted
+    (tmp_path / "pins").write_text(result.stdout)
+    assert trust.read_checksums(tmp_path / "pins") == wanted
+    assert "not compared with anything" in result.stderr
+    assert re.search(r"seen on \d{4}-\d\d-\d\d from http", result.stderr)
+
+
+def test_checksums_of_nothing():
+    result = bmgd("checksums", code=1)
+    assert "No archive of upstream" in result.stderr
+    assert not result.stdout
+    assert "generated" in bmgd("checksums", "--source", "phantom", code=1).stderr.lower()
+
+
+def test_checksums_are_never_those_of_an_unpacked_folder(tmp_path, nuclei):
+    for name, data in nuclei().items():
+        path = tmp_path / "unpacked" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    bmgd("download", "--source", tmp_path / "unpacked", "--stiffness", "950")
+    for condition in facts.CONDITIONS:
+        (tmp_path / "unpacked" / condition.archive[:-3]).mkdir(exist_ok=True)
+    assert not bmgd("checksums", "--source", tmp_path / "unpacked", code=1).stdout
+
+
+# ------------------------------------------------------------------------------------------- info
+
+
+def test_info_tells_the_facts():
+    shown = bmgd("info").output
+    for condition in facts.CONDITIONS:
+        assert f"{condition.images:>8}{condition.nuclei:>8}" in shown
+    for baseline in facts.BASELINES:
+        assert baseline.encoder in shown
+        assert f"{baseline.f1:.2f}" in shown
+    for text in (*facts.ACQUISITION.values(), facts.CITATION, facts.DATA_LICENSE, facts.REPOSITORY):
+        assert text in shown
+    assert not Path(os.environ["BMGD_HOME"]).exists()
+
+
+def test_bibtex_alone():
+    assert bmgd("info", "--bibtex").output.strip() == facts.BIBTEX.strip()
+
+
+# ---------------------------------------------------------------------------------- where and clean
+
+
+@pytest.fixture
+def kept(mirror) -> Path:
+    """A root with one archive and its store, and a stranger's files beside them."""
+    bmgd("download", *mirror)
+    home = Path(os.environ["BMGD_HOME"])
+    for stranger in ("mine.txt", "archives/mine.7z", "stores/mine/a.npy", "archives/holiday/b.jpg"):
+        (home / stranger).parent.mkdir(exist_ok=True)
+        (home / stranger).write_text("mine")
+    return home
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_where(tmp_path):
+    assert bmgd("where").output == f"{os.environ['BMGD_HOME']}\n"
+    assert bmgd("where", "--root", tmp_path).output == f"{tmp_path}\n"
+    assert "Nothing" in bmgd("where", "--long").output
+    assert not Path(os.environ["BMGD_HOME"]).exists()
+
+
+def test_where_long_tells_kinds_sources_and_sizes(kept, mirror):
+    shown = bmgd("where", "--long").output
+    for kind in ("archives", "stores"):
+        row = next(line for line in shown.splitlines() if line.startswith(kind))
+        assert mirror[1] in row
+        assert row.rstrip().endswith("kB")
+    assert "mine" not in shown
+
+
+def test_clean_asks(kept):
+    before = files(kept)
+    for args, answer in ((["--stores"], "n\n"), (["--all"], ""), (["--all", "--dry-run"], "y\n")):
+        result = RUNNER.invoke(app, ["clean", *args], input=answer)
+        assert result.exit_code == ("--dry-run" not in args)
+        assert files(kept) == before
+    assert RUNNER.invoke(app, ["clean", "--stores"], input="y\n").exit_code == 0
+    assert not {name for name in files(kept) & before if name.startswith("stores/950Pa")}
+
+
+@pytest.mark.parametrize(
+    ("option", "gone"),
+    [
+        ("--archives", {"archives"}),
+        ("--stores", {"stores"}),
+        ("--all", {"archives", "stores", "sources"}),
+    ],
+)
+def test_clean_removes_what_is_ours_and_was_named(option, gone, kept):
+    before = files(kept)
+    bmgd("clean", option, "--yes")
+    after = files(kept)
+    ours = {name for name in before if "mine" not in name and "holiday" not in name}
+    assert {name for name in before if "/mine" in name or "holiday" in name} <= after
+    assert {name.split("/")[0] for name in ours & after} & gone == set()
+    assert {"archives", "stores", "sources"} - gone <= {name.split("/")[0] for name in ours & after}
+    assert "nothing to remove" in bmgd("clean", option, "--yes").output
+    assert (kept / "locks").exists() is (option != "--all")
+
+
+def test_clean_follows_no_links(kept, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    store = next(kept.glob("stores/950Pa-*"))
+    store.rename(elsewhere)
+    store.symlink_to(elsewhere)
+    archive = next(kept.glob("archives/mirror*"))
+    (archive / "link").symlink_to(elsewhere)
+    before = files(elsewhere)
+    bmgd("clean", "--all", "--yes")
+    assert files(elsewhere) == before
+    assert not archive.exists()
+
+
+def test_clean_removes_what_killed_processes_left(kept):
+    """A half-made store, and a file where a store should be."""
+    store = next(kept.glob("stores/950Pa-*"))
+    half = store.with_name(f".{store.name}-0123abcd.partial")
+    half.mkdir()
+    (half / "images.npy").touch()
+    (stray := store.with_name("250Pa-0123456789abcdef-v1")).touch()
+    bmgd("clean", "--stores", "--yes")
+    assert {path.name for path in (kept / "stores").iterdir()} == {"mine"}
+    assert not stray.exists()
+
+
+def test_clean_needs_to_know_what(kept):
+    assert "--archives" in bmgd("clean", code=2).stderr
+
+
+def test_clean_waits_for_who_is_building(kept):
+    """The lock that a builder holds is held by a process of its own, which then lets go."""
+    store = next(kept.glob("stores/950Pa-*"))
+    hold = (
+        "import sys, time, pathlib; from bmgd_data import home\n"
+        f"with home.lock(pathlib.Path({str(kept)!r}), {store.name!r}):\n"
+        "    print('held', flush=True); time.sleep(1); print(pathlib.Path("
+        f"{str(store)!r}).is_dir())"
+    )
+    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        result = bmgd("clean", "--stores", "--yes")
+        assert other.stdout.readline() == "True\n"
+    assert "waiting for another process" in result.stderr
+    assert not store.exists()
+
+
+# ------------------------------------------------------------------------- terminals, pipes, noise
+
+
+def test_into_a_pipe_there_is_no_colour_and_no_line_is_cut(local):
+    done = process("verify", "--source", local, "--stiffness", "950")
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "…" not in done.stdout
+    assert "950Pa: 10 image/mask pairs, where the paper counts 54\n" in done.stdout
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120])
+def test_no_width_cuts_a_cell(width, tiny_root):
+    args = ("verify", "--source", TINY, "--root", tiny_root)
+    shown = bmgd(*args, COLUMNS=str(width)).output
+    assert "…" not in shown
+    assert shown.count("generated\n") + len(re.findall(r"generated +none", shown)) == 4
+    if width >= 80:
+        table = shown.split("\n\n")[1]
+        assert max(map(len, table.splitlines())) <= width
+
+
+def test_quiet_silences_the_progress_bars():
+    result = bmgd("where")
+    assert "BMGD_QUIET" not in os.environ
+    result = bmgd("verify", "--quiet", "--source", "/no/such/folder", code=1)
+    assert result.stderr.startswith("error: ")
+    assert os.environ.pop("BMGD_QUIET") == "1"
+
+
+def test_the_installed_command_starts():
+    done = process("where")
+    assert done.stdout == f"{os.environ['BMGD_HOME']}\n"

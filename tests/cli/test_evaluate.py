@@ -1,0 +1,101 @@
+"""What a person meets who types `bmgd evaluate`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from test_cli import bmgd, process
+
+from bmgd_data import Reader
+from bmgd_data.metrics import Evaluator
+from common import TINY
+
+
+@pytest.fixture
+def data(tiny_root) -> tuple[str, ...]:
+    return ("--source", TINY, "--root", str(tiny_root))
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_root, tmp_path_factory):
+    """Binary predictions for the test split, off by some pixels."""
+    base = tmp_path_factory.mktemp("predictions")
+    for sample in Reader("test", source=TINY, root=tiny_root):
+        path = base / f"{sample['name']}.tif"
+        path.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(path, np.roll(sample["mask"], 4, axis=1).astype(np.uint8) * np.uint8(255))
+    return base
+
+
+def shown(output: str) -> dict[str, list[str]]:
+    """The scores' lines, by label."""
+    lines = (line.split("  ") for line in output.splitlines() if "  " in line)
+    return {label: [cell.strip() for cell in cells if cell.strip()] for label, *cells in lines}
+
+
+def test_it_shows_what_the_evaluator_finds(folder, data, tiny_root):
+    result = bmgd("evaluate", folder, *data)
+    evaluator = Evaluator("test", source=TINY, root=tiny_root)
+    evaluator.add_folder(folder)
+    table = evaluator.table()
+    lines = shown(result.stdout)
+    assert lines["score, ratios in %"] == [row.part for row in table.rows]
+    assert lines["pixel F1, pooled"] == [f"{100 * r.pixels.pooled.f1:.2f}" for r in table.rows]
+    assert lines["AJI, per image"] == [f"{100 * r.instances.image.aji:.2f}" for r in table.rows]
+    assert "pixel F1, soft, batches of 8" in lines
+    assert 0 < table.part("all").pixels.pooled.f1 < 1
+    for note in table.notes:
+        assert note in result.stdout
+    assert "generated" in result.stdout
+    assert not result.stderr
+
+
+def test_stiffness_and_instances(folder, data):
+    args = ("evaluate", folder, *data, "--stiffness", "950,1200", "--instances", "watershed")
+    result = bmgd(*args)
+    assert shown(result.stdout)["score, ratios in %"] == ["950Pa", "1200Pa", "all"]
+    assert "2 binary, instances by watershed" in result.stdout
+    assert "true instances: watershed" in result.stdout
+
+
+def test_another_split_is_not_what_the_folder_holds(folder, data):
+    result = bmgd("evaluate", folder, *data, "--split", "val", code=1)
+    assert result.stderr.startswith(f"error: {folder} cannot be scored:")
+    assert "4 of 4 predictions are missing" in result.stderr
+    assert "4 files are of no sample that is scored" in result.stderr
+    assert not result.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--split", "tset"), "'train'"),
+        (("--instances", "magic"), "'watershed'"),
+    ],
+)
+def test_wrong_arguments_list_the_valid_ones(args, message, folder, data):
+    assert message in bmgd("evaluate", folder, *data, *args, code=1).stderr
+
+
+def test_no_folder(data, tmp_path):
+    assert "is not a folder" in bmgd("evaluate", tmp_path / "nowhere", *data, code=1).stderr
+    assert "folder" in bmgd("evaluate", code=2).stderr.lower()
+
+
+@pytest.mark.parametrize("width", [30, 80])
+def test_no_width_cuts_a_cell(width, folder, data):
+    output = bmgd("evaluate", folder, *data, COLUMNS=str(width)).stdout
+    assert "…" not in output
+    assert "PQ, pooled" in output
+    if width >= 80:
+        table = output.split("\n\n")[0].splitlines()
+        assert len(table) > 20
+        assert max(map(len, table)) <= width
+
+
+def test_into_a_pipe(folder, data):
+    done = process("evaluate", folder, *data)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    assert len(shown(done.stdout)["pixel IoU, pooled"]) == 5

@@ -1,0 +1,507 @@
+"""Each format is read back by its own reader and compared with the Reader, pixel by pixel."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import importlib.util
+import subprocess
+import sys
+import tarfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from bmgd_data import Reader, facts
+from bmgd_data._system import disk
+from bmgd_data.errors import MissingDependencyError, StorageError
+from bmgd_data.export import FORMATS, export, file_names, safe_file_name
+from common import TINY
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*where the paper counts")  # 12 images, not 54
+
+
+def need(module):
+    return pytest.mark.skipif(not importlib.util.find_spec(module), reason=f"{module} is missing")
+
+
+INSTALLED = [
+    name for name, form in FORMATS.items() if all(map(importlib.util.find_spec, form.needs))
+]
+
+
+@pytest.fixture(scope="module")
+def reader(tiny_root):
+    return Reader("all", source=TINY, root=tiny_root, instances="watershed")
+
+
+@pytest.fixture(scope="module")
+def splits(tiny_root):
+    return {
+        name: Reader(name, source=TINY, root=tiny_root, instances="watershed")
+        for name in ("train", "val", "test")
+    }
+
+
+@pytest.fixture(scope="module")
+def exported(reader, tmp_path_factory):
+    """Every format is written once and read by several tests."""
+    base, done = tmp_path_factory.mktemp("exported"), {}
+
+    def give(name):
+        if name not in done:
+            done[name] = export(reader, name, base / name)
+        return done[name]
+
+    return give
+
+
+def index(folder):
+    with (folder / "index.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def same(array, expected):
+    assert array.dtype == expected.dtype
+    np.testing.assert_array_equal(array, expected)
+
+
+# ------------------------------------------------------------------------- each by its own reader
+
+
+def read_tiff(folder, reader):
+    """Through tifffile, and through Reader itself: it is upstream's layout."""
+    for row, sample in zip(index(folder), reader, strict=True):
+        with tifffile.TiffFile(folder / row["file"]) as file:
+            same(file.asarray(), sample["image"])
+            assert file.imagej_metadata["unit"] == "um"
+            assert file.pages[0].resolution == (1 / facts.PIXEL_SIZE_UM,) * 2
+            for told in (
+                sample["name"],
+                f"stiffness_pa: {sample['stiffness_pa']}",
+                facts.PAPER_URL,
+            ):
+                assert told in file.imagej_metadata["Info"]
+        mask = tifffile.imread(folder / row["file"].replace("/image/", "/mask/"))
+        same(mask, sample["mask"].astype(np.uint8) * np.uint8(255))
+        labels = tifffile.imread(folder / row["file"].replace("/image/", "/instances/"))
+        same(labels, sample["instances"])
+    again = Reader(reader.split, source=folder, instances="provided")
+    assert again.names == reader.names
+    same(np.asarray(again.images), np.asarray(reader.images))
+    same(np.asarray(again.masks), np.asarray(reader.masks))
+    same(np.asarray(again.instances), np.asarray(reader.instances))
+
+
+def read_cellpose(folder, reader):
+    """By Cellpose's documented rule (cellpose/io.py, get_image_files and get_label_files).
+
+    Cellpose itself needs torch, OpenCV and more, so the rule is followed here with tifffile, by
+    which Cellpose reads TIFF too.
+    """
+    images = sorted(folder.glob("*_img.tif"))
+    labels = [folder / f"{image.stem.removesuffix('_img')}_masks.tif" for image in images]
+    assert not [image for image in images if image.stem.endswith("_masks")]
+    names = {row["file"]: row["name"] for row in index(folder)}
+    samples = {sample["name"]: sample for sample in reader}
+    assert len(images) == len(reader)
+    for image, label in zip(images, labels, strict=True):
+        sample = samples[names[image.name]]
+        same(tifffile.imread(image), sample["image"])
+        same(tifffile.imread(label), sample["instances"])
+
+
+def read_folders(folder, reader):
+    """As StarDist's examples do: two sorted globs, equal names, tifffile."""
+    images = sorted(folder.glob("images/*.tif"))
+    labels = sorted(folder.glob("labels/*.tif"))
+    masks = sorted(folder.glob("masks/*.tif"))
+    assert [p.name for p in images] == [p.name for p in labels] == [p.name for p in masks]
+    names = {row["file"]: row["name"] for row in index(folder)}
+    samples = {sample["name"]: sample for sample in reader}
+    assert len(images) == len(reader)
+    for image, label, mask in zip(images, labels, masks, strict=True):
+        sample = samples[names[f"images/{image.name}"]]
+        same(tifffile.imread(image), sample["image"])
+        same(tifffile.imread(label), sample["instances"])
+        same(tifffile.imread(mask) == 255, sample["mask"])
+
+
+def read_coco(folder, reader, outline="rle"):
+    from PIL import Image
+    from pycocotools.coco import COCO
+
+    coco = COCO(folder / f"annotations_{outline}.json")
+    assert coco.dataset["info"]["citation"] == facts.CITATION
+    assert coco.dataset["licenses"][0]["name"] == facts.DATA_LICENSE
+    assert [category["name"] for category in coco.loadCats(coco.getCatIds())] == ["nucleus"]
+    assert len(coco.getImgIds()) == len(reader)
+    for number, sample in zip(coco.getImgIds(), reader, strict=True):
+        (image,) = coco.loadImgs(number)
+        assert image["name"] == sample["name"]
+        assert image["stiffness_pa"] == sample["stiffness_pa"]
+        assert image["pixel_size_um"] == facts.PIXEL_SIZE_UM
+        with Image.open(folder / "images" / image["file_name"]) as picture:
+            same(np.asarray(picture), sample["image"])
+        nuclei = coco.loadAnns(coco.getAnnIds(number))
+        assert len(nuclei) == sample["n_nuclei"]
+        labels = np.zeros_like(sample["instances"])
+        for label, nucleus in enumerate(nuclei, 1):
+            where = coco.annToMask(nucleus) > 0
+            labels[where] = label
+            assert nucleus["area"] == where.sum()
+            rows, columns = np.nonzero(where)
+            assert nucleus["bbox"] == [
+                *(columns.min(), rows.min()),
+                *(np.ptp(columns) + 1, np.ptp(rows) + 1),
+            ]
+        same(labels, sample["instances"])
+
+
+def read_imagefolder(folder, reader):
+    """Both ways that people take: the builder by name, and the folder's own README."""
+    import datasets
+
+    cache = folder.parent / "cache"
+    split = (
+        "train" if reader.split == "all" else {"val": "validation"}.get(reader.split, reader.split)
+    )
+    found = datasets.load_dataset("imagefolder", data_dir=str(folder), cache_dir=str(cache))
+    check_imagefolder(found[split], reader)
+    own = datasets.load_dataset(str(folder), cache_dir=str(cache))
+    assert list(own) == ["train" if reader.split == "all" else reader.split]
+    check_imagefolder(next(iter(own.values())), reader)
+
+
+def check_imagefolder(dataset, reader):
+    assert len(dataset) == len(reader)
+    for row, sample in zip(dataset.with_format("numpy"), reader, strict=True):
+        for key in ("image", "mask", "instances"):
+            same(row[key], sample[key])
+        assert row["name"] == sample["name"]
+        assert row["stiffness_pa"] == sample["stiffness_pa"]
+        assert row["n_nuclei"] == sample["n_nuclei"]
+        assert row["pixel_size_um"] == facts.PIXEL_SIZE_UM
+
+
+def read_webdataset(folder, reader):
+    import webdataset
+
+    shards = sorted(map(str, folder.glob("shard-*.tar")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it leaves the shards open
+        rows = list(webdataset.WebDataset(shards, shardshuffle=False, empty_check=False).decode())
+        gc.collect()
+    files = [f"{Path(row['__url__']).name}#{row['__key__']}" for row in rows]
+    assert files == [row["file"] for row in index(folder)]
+    for row, sample in zip(rows, reader, strict=True):
+        for key in ("image", "mask", "instances"):
+            same(row[f"{key}.npy.gz"], sample[key])
+        for key in ("name", "stiffness_pa", "n_nuclei"):
+            assert row["json"][key] == sample[key]
+        assert row["json"]["pixel_size_um"] == facts.PIXEL_SIZE_UM
+
+
+READ = {
+    "tiff": read_tiff,
+    "cellpose": read_cellpose,
+    "folders": read_folders,
+    "coco": read_coco,
+    "imagefolder": read_imagefolder,
+    "webdataset": read_webdataset,
+}
+# pycocotools and webdataset are behind numpy and Python here; that is theirs to mend.
+OLD_LIBRARIES = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+EACH = [
+    pytest.param(
+        name,
+        marks=[need(module) for module in (*form.needs, *["datasets"] * (name == "imagefolder"))],
+    )
+    for name, form in FORMATS.items()
+]
+
+
+@OLD_LIBRARIES
+@pytest.mark.parametrize("form", EACH)
+def test_read_back(form, exported, reader):
+    READ[form](exported(form), reader)
+
+
+@OLD_LIBRARIES
+@need("pycocotools")
+def test_polygons_are_exact(exported, reader):
+    """These nuclei have no holes, which polygons could not say."""
+    read_coco(exported("coco"), reader, "polygons")
+
+
+@OLD_LIBRARIES
+@need("pycocotools")
+def test_polygons_of_odd_shapes():
+    """A hole is filled; single pixels, borders and corners that touch are kept."""
+    from pycocotools import mask as cocomask
+
+    from bmgd_data.export.coco import _polygons
+
+    labels = np.zeros((12, 16), np.uint16)
+    labels[0:5, 0:5] = 1
+    labels[2, 2] = 0
+    labels[11, 15] = 2
+    labels[7, 3] = labels[8, 4] = 3
+    labels[6:, 10:12] = 4
+    for number, polygons in enumerate(_polygons(labels), 1):
+        filled = cocomask.decode(cocomask.merge(cocomask.frPyObjects(polygons, *labels.shape)))
+        expected = labels == number
+        if number == 1:
+            expected[2, 2] = True
+        np.testing.assert_array_equal(filled, expected)
+
+
+# ------------------------------------------------------------------------------ what all of it has
+
+
+@pytest.mark.parametrize("form", INSTALLED)
+def test_index_and_readme(form, exported, reader):
+    folder = exported(form)
+    rows = index(folder)
+    assert [row["name"] for row in rows] == reader.names
+    assert [row["split"] for row in rows] == reader.splits
+    assert [int(row["stiffness_pa"]) for row in rows] == reader.stiffness_pa.tolist()
+    assert [int(row["n_nuclei"]) for row in rows] == reader.n_nuclei.tolist()
+    assert {float(row["pixel_size_um"]) for row in rows} == {facts.PIXEL_SIZE_UM}
+    assert {row["source"] for row in rows} == {f"{TINY} (generated)"}
+    assert {row["data_version"] for row in rows} == {reader.digest[:12]}
+    for row in rows:
+        assert (folder / row["file"].partition("#")[0]).is_file()
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    for told in (facts.BIBTEX, facts.DATA_LICENSE, reader.digest[:12], "generated"):
+        assert told in text
+
+
+@pytest.mark.parametrize("form", INSTALLED)
+def test_several_readers(form, splits, tmp_path):
+    short = {name: reader[:3] for name, reader in splits.items()}
+    folder = export(short, form, tmp_path / "new" / "all")
+    rows = index(folder)
+    assert {row["file"].split("/")[0] for row in rows} == {"train", "val", "test"}
+    assert [row["split"] for row in rows] == ["train"] * 3 + ["val"] * 3 + ["test"] * 3
+    assert [row["name"] for row in rows] == [n for reader in short.values() for n in reader.names]
+
+
+@need("datasets")
+def test_imagefolder_splits(splits, tmp_path):
+    import datasets
+
+    folder = export(splits, "imagefolder", tmp_path / "all")
+    for name, cache in (("imagefolder", "a"), (str(folder), "b")):
+        options = {"data_dir": str(folder)} if name == "imagefolder" else {}
+        found = datasets.load_dataset(name, cache_dir=str(tmp_path / cache), **options)
+        assert len(found) == 3
+        for key, dataset in zip(
+            ("train", *(set(found) - {"train", "test"}), "test"), found.values(), strict=True
+        ):
+            assert len(dataset) == len(splits["val" if key == "validation" else key])
+
+
+@need("webdataset")
+def test_several_shards(reader, tmp_path, monkeypatch):
+    monkeypatch.setattr("bmgd_data.export.shards.SHARD", 5)
+    folder = export(reader[:12], "webdataset", tmp_path / "shards")
+    assert len(list(folder.glob("*.tar"))) == 3
+    read_webdataset(folder, reader[:12])
+
+
+@pytest.mark.parametrize("form", INSTALLED)
+def test_same_bytes_again(form, reader, tmp_path):
+    one, two = (export(reader[:4], form, tmp_path / name) for name in ("one", "two"))
+    files = [path.relative_to(one) for path in one.rglob("*") if path.is_file()]
+    assert files
+    for file in files:
+        assert (one / file).read_bytes() == (two / file).read_bytes(), file
+
+
+# ---------------------------------------------------------------------------------- awkward names
+
+
+AWKWARD = [
+    "MCF10A 1.2 kPa.lsm - z=3",
+    "MCF10A 1.2 kPa.lsm - z=4",
+    "MCF10A 1_2 kPa_lsm - z=4",
+    "colony/a",
+    "colony_a",
+    "Colony/A",
+    "CON",
+    "nul.old",
+    "trailing.",
+    "x" * 150 + "1",
+    "x" * 150 + "2",
+    "{braces} %d",
+    "Zelle µ é",
+]
+
+
+@pytest.fixture
+def awkward(tmp_path, tiff):
+    """A source whose file names hold dots, spaces, devices of Windows and more."""
+    rng = np.random.default_rng(0)
+    for name in AWKWARD:
+        image = rng.integers(0, 4096, (16, 16)).astype(np.uint16)
+        mask = np.zeros((16, 16), np.uint8)
+        mask[3:6, 3:9] = 255
+        for role, array in (("image", image), ("mask", mask)):
+            path = tmp_path / "awkward" / "250 Pa" / role / f"{name}.tif"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(tiff(array))
+    return Reader("all", "250Pa", source=tmp_path / "awkward")
+
+
+@OLD_LIBRARIES
+@pytest.mark.parametrize("form", EACH)
+def test_awkward_names(form, awkward, tmp_path):
+    assert sorted(awkward.names) == sorted(f"250Pa/{name}" for name in AWKWARD)
+    folder = export(awkward, form, tmp_path / "out %d")
+    rows = index(folder)
+    assert [row["name"] for row in rows] == awkward.names
+    assert len({row["file"].casefold() for row in rows}) == len(AWKWARD)
+    for path in folder.rglob("*"):
+        assert not set('<>:"\\|?*') & set(path.name)
+        assert path.name.split(".")[0].upper() not in {"CON", "NUL"}
+        assert not path.name.endswith((" ", "."))
+    if form != "tiff":  # its Reader would give the mended names
+        READ[form](folder, awkward)
+    assert str(tmp_path) not in "".join(map(str, rows))
+
+
+def test_safe_file_name():
+    assert safe_file_name("250Pa/colony 3.1") == "250Pa_colony_3_1"
+    assert safe_file_name("250Pa/000") == "250Pa_000"
+    assert safe_file_name("colony 3.1", loose=True) == "colony 3.1"
+    assert safe_file_name('a<b>:"c', loose=True) == "a_b_c"
+    assert safe_file_name("aux", loose=True) == "_aux"
+    assert safe_file_name("Com1.txt", loose=True) == "_Com1.txt"
+    assert safe_file_name("..", loose=True) == "_"
+    assert safe_file_name(".hidden", loose=True) == "_hidden"
+    assert safe_file_name("end. ", loose=True) == "end"
+    assert safe_file_name("") == "_"
+    assert len(safe_file_name("x" * 300)) <= 81
+
+
+def test_file_names_do_not_depend_on_order():
+    names = ["a b", "a_b", "A.b", "c"]
+    made = file_names(names)
+    assert made["c"] == "c"
+    assert len({file.casefold() for file in made.values()}) == 4
+    assert file_names(names[::-1]) == made
+    # One that is named like another with its digest.
+    tricky = [*names, made["a b"]]
+    assert len({file.casefold() for file in file_names(tricky).values()}) == 5
+
+
+# ----------------------------------------------------------------------------------------- errors
+
+
+def test_unknown_format(reader, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"Unknown format 'zarr'.*'tiff', 'cellpose', 'folders', 'coco'"
+    ):
+        export(reader, "zarr", tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_existing_destination(kind, reader, tmp_path):
+    dest = tmp_path / "out"
+    {"folder": dest.mkdir, "file": dest.touch, "link": lambda: dest.symlink_to("nowhere")}[kind]()
+    with pytest.raises(StorageError, match=r"out exists already.*another"):
+        export(reader, "tiff", dest)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_destination_that_comes_meanwhile(reader, tmp_path, monkeypatch):
+    write = FORMATS["tiff"].write
+
+    def late(*args):
+        (tmp_path / "out").mkdir()
+        return write(*args)
+
+    monkeypatch.setitem(FORMATS, "tiff", FORMATS["tiff"]._replace(write=late))
+    with pytest.raises(StorageError, match="exists already"):
+        export(reader[:2], "tiff", tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("names", [["a/b"], [".."], ["nul"], ["train", "Train"]])
+def test_names_that_are_no_folders(names, reader, tmp_path):
+    with pytest.raises(ValueError, match="cannot name a folder"):
+        export(dict.fromkeys(names, reader), "tiff", tmp_path / "out")
+
+
+def test_nothing_to_export(reader, tmp_path):
+    with pytest.raises(ValueError, match="Nothing to export: no images in val"):
+        export({"train": reader, "val": reader[:0]}, "tiff", tmp_path / "out")
+    with pytest.raises(ValueError, match="Nothing to export"):
+        export({}, "tiff", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("form", "module"), [("coco", "pycocotools"), ("webdataset", "webdataset")]
+)
+def test_missing_library(form, module, reader, tmp_path, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == module else find(name)
+    )
+    with pytest.raises(
+        MissingDependencyError, match=rf'needs {module}.*pip install "bmgd-data\[export\]"'
+    ):
+        export(reader, form, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_full_disk_leaves_nothing(tiny_root, tmp_path):
+    """A limit on file size stands in for a full disk: the system refuses to write on."""
+    pytest.importorskip("resource")
+    code = f"""
+import resource
+from bmgd_data import Reader
+from bmgd_data.export import export
+reader = Reader("val", source={TINY!r}, root={str(tiny_root)!r}, instances="watershed")
+resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
+for form in {INSTALLED}:
+    try:
+        export(reader, form, {str(tmp_path)!r} + "/" + form)
+    except Exception as error:
+        print(form, type(error).__name__, error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    for form, line in zip(INSTALLED, lines, strict=True):
+        assert line.startswith(f"{form} StorageError Cannot write below {tmp_path}")
+        assert "another destination" in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_interrupted_leaves_nothing(reader, tmp_path, monkeypatch):
+    def interrupted(part, folder):
+        next(iter(part))
+        (folder / "half").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(FORMATS, "tiff", FORMATS["tiff"]._replace(write=interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        export(reader, "tiff", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@OLD_LIBRARIES
+@pytest.mark.parametrize("form", EACH)
+def test_standin(form, standin, tmp_path):
+    reader = Reader("all", source=standin, root=tmp_path / "root", instances="watershed")
+    folder = export(reader, form, tmp_path / "out")
+    READ[form](folder, reader)
+    print(f"\n{form}: {disk.size_of(folder) / 1e6:.1f} MB")
+    if form == "webdataset":
+        with tarfile.open(folder / "shard-000000.tar") as shard:
+            assert len(shard.getnames()) == 400

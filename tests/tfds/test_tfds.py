@@ -1,0 +1,364 @@
+"""The TFDS dialect; TensorFlow is imported here and nowhere else in the tests."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bmgd_data import ChecksumError, CorruptArchiveError, DatasetNotFoundError, Reader, facts
+from common import TINY
+
+# torch's Triton and TensorFlow both bring LLVM; Triton loaded second ends the process.
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401
+
+tfds = pytest.importorskip("tensorflow_datasets")
+if importlib.util.find_spec("tensorflow") is None:
+    pytest.skip("TensorFlow is not installed", allow_module_level=True)
+
+import bmgd_data.tfds as dialect  # noqa: E402
+
+CONFIGS = ["all", *(condition.name for condition in facts.CONDITIONS)]
+SPLITS = ("train", "validation", "test")
+DAMAGES = {
+    "nothing but the folder": lambda folder: [path.unlink() for path in folder.iterdir()],
+    "no metadata": lambda folder: (folder / "metadata.json").unlink(),
+    "no info": lambda folder: (folder / "dataset_info.json").unlink(),
+    "cut-off features": lambda folder: (folder / "features.json").write_text("{"),
+    "cut-off info": lambda folder: (folder / "dataset_info.json").write_text(""),
+    "a record file is gone": lambda folder: next(folder.glob("*test.tfrecord*")).unlink(),
+}
+
+
+@pytest.fixture(scope="module")
+def prepared(tiny_root, tmp_path_factory):
+    """Records of `TINY` in a folder that tests share, and do not change."""
+    data_dir = tmp_path_factory.mktemp("records")
+    for config in ("all", "1200Pa"):
+        assert dialect.prepare(config, source=TINY, root=tiny_root, data_dir=data_dir) == data_dir
+    return data_dir
+
+
+@pytest.fixture
+def tiny(tiny_root, monkeypatch):
+    """The environment asks for `TINY`."""
+    monkeypatch.setenv("BMGD_SOURCE", TINY)
+    monkeypatch.setenv("BMGD_HOME", str(tiny_root))
+
+
+def python(code, environment=None):
+    """Run code in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def by_name(samples):
+    return {sample["name"].decode(): sample for sample in samples}
+
+
+def assert_same(samples, reader):
+    """The same samples by name, and the same pixels, instances and numbers."""
+    found = by_name(samples)
+    assert sorted(found) == sorted(reader.names)
+    for expected in reader:
+        sample = found[expected["name"]]
+        for key, dtype in (("image", np.uint16), ("mask", np.uint8), ("instances", np.uint16)):
+            assert sample[key].dtype == dtype
+            assert sample[key].shape == (*expected[key].shape, 1)
+            np.testing.assert_array_equal(sample[key][..., 0], expected[key])
+        assert sample["stiffness_pa"] == expected["stiffness_pa"]
+        assert CONFIGS[1 + sample["stiffness"]] == f"{expected['stiffness_pa']}Pa"
+        assert sample["n_nuclei"] == expected["n_nuclei"]
+
+
+@pytest.mark.parametrize("config", ["all", "1200Pa"])
+def test_samples_are_the_readers(config, prepared, tiny):
+    stiffness = None if config == "all" else config
+    for split in SPLITS:
+        data = tfds.load(f"bmgd/{config}", split=split, data_dir=prepared)
+        assert_same(tfds.as_numpy(data), Reader(split, stiffness))
+
+
+def test_data_source_lies_in_a_folder_of_its_own(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("BMGD_SOURCE", "phantom:size=0.01")
+    monkeypatch.setenv("BMGD_HOME", str(tmp_path / "own"))
+    for split, samples in tfds.data_source("bmgd/950Pa").items():
+        assert_same(samples, Reader(split, "950Pa"))
+    tfds.load("bmgd/950Pa")
+    assert len(list((tmp_path / "own" / "tfds").iterdir())) == 2
+
+
+def test_other_instances_lie_apart(tiny):
+    builder = dialect.Builder(config="1800Pa", instances="watershed")
+    builder.download_and_prepare()
+    reader = Reader("test", "1800Pa", instances="watershed")
+    assert_same(tfds.as_numpy(builder.as_dataset(split="test")), reader)
+    assert builder.data_dir_root != dialect.Builder(config="1800Pa").data_dir_root
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"source": "phantom:size=0.02,seed=1"}, "data version"),
+        ({"instances": "watershed"}, "inst"),
+    ],
+)
+def test_other_data_in_the_same_folder_is_refused(changed, what, prepared, tiny):
+    with pytest.raises(ChecksumError, match=f"another {what}.*another data_dir") as caught:
+        tfds.load("bmgd", data_dir=prepared, builder_kwargs=changed)
+    assert str(prepared) in str(caught.value)
+
+
+def test_phantom_is_not_served_as_upstream(prepared, monkeypatch):
+    """Prepared while BMGD_SOURCE named the phantom, loaded once it is unset."""
+    monkeypatch.delenv("BMGD_SOURCE", raising=False)
+    with pytest.raises(ChecksumError, match=r"generated.*asked for is upstream.*another source"):
+        tfds.load("bmgd", data_dir=prepared)
+
+
+def test_the_default_folder_is_upstreams_alone(tiny_root, tmp_path, monkeypatch):
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "default"))
+    assert dialect.Builder().data_dir_root == tmp_path / "default"
+    for apart in ({"source": TINY}, {"instances": "watershed"}, {"file_format": "array_record"}):
+        builder = dialect.Builder(root=tiny_root, **apart)
+        assert builder.data_dir_root.is_relative_to(tiny_root / "tfds")
+
+
+def test_environment_is_read_at_construction(tiny, monkeypatch, tmp_path):
+    builder = tfds.builder("bmgd")
+    monkeypatch.setenv("BMGD_SOURCE", "phantom")
+    monkeypatch.setenv("BMGD_HOME", str(tmp_path))
+    copy = pickle.loads(pickle.dumps(builder))  # noqa: S301
+    assert str(builder.source.phantom) == str(copy.source.phantom) == TINY
+    assert builder.data_dir == copy.data_dir != tfds.builder("bmgd").data_dir
+
+
+def test_metadata_say_what_it_is(prepared, tiny):
+    info = tfds.builder("bmgd", data_dir=prepared).info
+    kept = json.loads((Path(info.data_dir) / "metadata.json").read_text())
+    assert kept["digest"] == info.metadata["digest"] == Reader("all").digest
+    assert (kept["source"], kept["instances"]) == (f"{TINY} (generated)", "components")
+    assert info.description.startswith(f"Read from {TINY} (generated), not from upstream")
+    assert info.supervised_keys == ("image", "mask")
+    assert info.citation.split() == facts.BIBTEX.split()
+    for fact in (*facts.SPLIT_SIZES.values(), f"{facts.NUCLEI:,}", f"{facts.IMAGES} confocal"):
+        assert str(fact) in info.description
+
+
+def test_parts_of_splits_pairs_and_shuffling(prepared, tiny):
+    def load(**options):
+        return tfds.load("bmgd", data_dir=prepared, **options)
+
+    total = len(Reader("train"))
+    assert len(load(split="train[:10%]")) == round(total / 10)
+    assert len(load(split="train+test")) == total + len(Reader("test"))
+    image, mask = next(iter(load(split="test", as_supervised=True)))
+    assert (image.dtype.name, mask.dtype.name) == ("uint16", "uint8")
+    shuffled = load(split="train", shuffle_files=True)
+    assert sorted(by_name(tfds.as_numpy(shuffled))) == sorted(Reader("train").names)
+
+
+def test_pictures(prepared, tiny, monkeypatch):
+    """The thumbnail uses the whole range from black to white, and is not clipped."""
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    from PIL import Image
+
+    data, info = tfds.load("bmgd", split="test", data_dir=prepared, with_info=True)
+    html = tfds.as_dataframe(data, info).current_style.to_html()
+    shown = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB"))
+        for text in re.findall(r'base64,([^"]+)"', html)
+    ]
+    assert len(shown) == 3 * len(data)
+    image, mask = shown[:2]
+    assert image.min() < 20
+    assert image.max() > 150
+    assert (image == 255).mean() < 0.05
+    assert len(np.unique(mask.reshape(-1, 3), axis=0)) > 1
+    for key in ("image", "mask", "instances"):
+        figure = tfds.show_examples(data, info, rows=1, cols=2, image_key=key)
+        assert len(figure.axes) == 2
+
+
+@pytest.mark.parametrize("config", ["300Pa", "al", "", 5])
+def test_unknown_config(config):
+    with pytest.raises(ValueError, match=f"Valid: {', '.join(map(repr, CONFIGS))}"):
+        dialect.Builder(config=config)
+
+
+def test_unknown_config_by_name():
+    with pytest.raises(ValueError, match=r"Unknown config '300Pa'\. Valid: 'all', '250Pa'"):
+        tfds.load("bmgd/300Pa")
+
+
+def test_configs_are_read_like_stiffnesses(tiny):
+    names = [dialect.Builder(config=config).builder_config.name for config in (1200, "250 Pa")]
+    assert names == ["1200Pa", "250Pa"]
+    assert dialect.Builder().builder_config.name == "all"
+    assert list(dialect.Builder.builder_configs) == CONFIGS
+
+
+def test_unknown_split_lists_the_valid_ones(prepared, tiny):
+    with pytest.raises(ValueError) as caught:
+        tfds.load("bmgd", split="val", data_dir=prepared)
+    assert all(split in str(caught.value) for split in SPLITS)
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_records_that_are_not_whole(damage, prepared, tiny, tmp_path):
+    shutil.copytree(prepared / "bmgd" / "1200Pa", tmp_path / "bmgd" / "1200Pa")
+    (folder,) = (tmp_path / "bmgd" / "1200Pa").iterdir()
+    damage(folder)
+    with pytest.raises(CorruptArchiveError, match=r"not whole: .* missing.*Remove that folder"):
+        tfds.load("bmgd/1200Pa", data_dir=tmp_path)
+    shutil.rmtree(folder)
+    assert len(tfds.load("bmgd/1200Pa", data_dir=tmp_path, split="test")) > 0
+
+
+def test_a_kill_while_writing_leaves_nothing_that_is_served(tiny, tmp_path, monkeypatch):
+    def killed(self, reader):
+        yield from list(original(self, reader))[:1]
+        raise KeyboardInterrupt
+
+    original = dialect.Builder._generate_examples
+    monkeypatch.setattr(dialect.Builder, "_generate_examples", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tfds.load("bmgd/250Pa", data_dir=tmp_path)
+    monkeypatch.setattr(dialect.Builder, "_generate_examples", original)
+    data = tfds.load("bmgd/250Pa", data_dir=tmp_path, split="train")
+    assert_same(tfds.as_numpy(data), Reader("train", "250Pa"))
+
+
+@pytest.mark.filterwarnings("ignore:.*oddities:bmgd_data.BMGDWarning")  # what is tested here
+def test_other_shapes(nuclei, write_7z, tmp_path):
+    """Uniform shapes are static; shapes that differ between stiffnesses are left open."""
+    for condition, side in (("250 Pa", 48), ("950 Pa", 32), ("1200 Pa", 32), ("1800 Pa", 32)):
+        write_7z(tmp_path / "in" / f"{condition}.7z", nuclei(condition, side=side))
+    for config, shape in (("950Pa", (32, 32, 1)), ("all", (None, None, 1))):
+        for file_format in ("tfrecord", "array_record"):
+            options = {"source": str(tmp_path / "in"), "file_format": file_format}
+            dialect.prepare(config, **options)
+            builder = dialect.Builder(config=config, **options)
+            assert builder.info.features["image"].shape == shape
+            stiffness = None if config == "all" else config
+            reader = Reader("train", stiffness, source=tmp_path / "in")
+            if file_format == "tfrecord":
+                assert_same(tfds.as_numpy(builder.as_dataset(split="train")), reader)
+            else:
+                assert_same(builder.as_data_source(split="train"), reader)
+
+
+@pytest.mark.filterwarnings("ignore:.*oddities:bmgd_data.BMGDWarning")
+def test_a_split_may_be_empty(nuclei, write_7z, tmp_path):
+    write_7z(tmp_path / "in" / "950 Pa.7z", nuclei(count=4))
+    builder = dialect.Builder(config="950Pa", source=tmp_path / "in")
+    builder.download_and_prepare()
+    assert {name: split.num_examples for name, split in builder.info.splits.items()} == {"train": 4}
+
+
+def test_no_bucket_is_asked(tiny, tmp_path, monkeypatch):
+    """TFDS up to some version asks its bucket by default; BMGD is not there."""
+
+    def asked(path):
+        raise AssertionError(f"{path} was looked for")
+
+    monkeypatch.setattr("tensorflow_datasets.core.utils.gcs_utils._is_gcs_disabled", False)
+    monkeypatch.setattr("tensorflow_datasets.core.utils.gcs_utils.exists", asked)
+    monkeypatch.setattr("socket.socket.connect", lambda self, address: asked(address))
+    assert len(tfds.load("bmgd/950Pa", split="train", data_dir=tmp_path))
+
+
+def test_offline_without_data_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("BMGD_OFFLINE", "1")
+    with pytest.raises(DatasetNotFoundError, match="bmgd download"):
+        tfds.load("bmgd", data_dir=tmp_path)
+    assert not list(tmp_path.glob("bmgd/all/*"))
+
+
+@pytest.mark.slow
+def test_standin(standin, tmp_path):
+    """All 819, in both formats."""
+    options = {"source": str(standin), "root": tmp_path, "instances": "watershed"}
+    for file_format in ("tfrecord", "array_record"):
+        builder = dialect.Builder(**options, file_format=file_format)
+        builder.download_and_prepare()
+        assert builder.info.splits.total_num_examples == facts.IMAGES
+        for split in SPLITS:
+            if file_format == "tfrecord":
+                samples = tfds.as_numpy(builder.as_dataset(split=split))
+            else:
+                samples = builder.as_data_source(split=split)
+            assert_same(samples, Reader(split, **options))
+
+
+BARE = """
+import os, sys
+import tensorflow_datasets as tfds
+data, info = tfds.load("bmgd/950Pa", split="test", with_info=True)
+names = sorted(sample["name"].decode() for sample in tfds.as_numpy(data))
+print(*names, info.metadata["source"], type(info.features["image"]).__name__, sep="|")
+source = tfds.data_source("bmgd/950Pa", split="test", data_dir=os.environ["RECORDS"])
+assert sorted(sample["name"].decode() for sample in source) == names
+"""
+
+
+def test_bare_load_in_a_fresh_process(tiny_root, serve, tmp_path, monkeypatch):
+    """Upstream's data, here from a server on this machine, prepared once and loaded by its name."""
+    archives = Reader("test", "950Pa", root=tiny_root, source=TINY)
+    folder = tiny_root / "archives" / archives.source.slug
+    monkeypatch.setattr(facts, "UPSTREAM", serve(folder))
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "default"))
+    with pytest.warns(UserWarning, match="oddities"):  # fewer images than the paper counts
+        assert dialect.prepare("950Pa") == tmp_path / "default"
+    apart = dialect.prepare("950Pa", file_format="array_record")
+    environment = {"TFDS_DATA_DIR": str(tmp_path / "default"), "RECORDS": str(apart)}
+    done = python(BARE, environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().split("|") == [*sorted(archives.names), "upstream", "Micrograph"]
+
+
+@pytest.mark.parametrize("missing", ["tensorflow", "tensorflow_datasets", "importlib_resources"])
+def test_missing_framework(missing):
+    done = python(
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from bmgd_data import MissingDependencyError\n"
+        "try: import bmgd_data.tfds\n"
+        "except MissingDependencyError as error: print(error)"
+    )
+    assert f"need {missing}" in done.stdout
+    assert 'pip install "bmgd-data[tfds]"' in done.stdout, done.stderr
+
+
+def test_as_tfds_tests_it(tiny, tmp_path):
+    """Its own suite for data sets. Made here, so that collecting tests loads no TensorFlow."""
+
+    class Case(tfds.testing.DatasetBuilderTestCase):
+        DATASET_CLASS = dialect.Builder
+        BUILDER_CONFIG_NAMES_TO_TEST = ("950Pa",)
+        SPLITS = {"train": 10, "validation": 1, "test": 1}  # noqa: RUF012 - as TFDS declares it
+        EXAMPLE_DIR = str(tmp_path)
+        MOCK_OUT_FORBIDDEN_OS_FUNCTIONS = False  # arrays are mapped, which a bucket cannot do
+
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(Case).run(result)
+    assert result.testsRun >= 5
+    assert not [text for _, text in result.errors + result.failures]
