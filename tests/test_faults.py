@@ -39,7 +39,7 @@ AS_SOMEBODY_ELSE = """
 # Rights do not bind the superuser, so its child becomes somebody else, as soon as it has loaded
 # what somebody else may not be able to reach.
 import os, sys
-import bmgd_data.fetch, bmgd_data.phantom, filelock, numpy as np, pooch, py7zr, requests
+import bmgd_data._origin.fetch, bmgd_data._origin.phantom, filelock, numpy as np, pooch, py7zr, requests
 from bmgd_data import instances
 from bmgd_data._ingest import build
 from bmgd_data._origin import sources
@@ -136,7 +136,7 @@ KILLED_AT_EVERY_STEP = """
 # the next child must then find the right result.
 import os, shutil, signal, sys, warnings
 from pathlib import Path
-import bmgd_data.fetch, bmgd_data.phantom, pooch, requests, py7zr
+import bmgd_data._origin.fetch, bmgd_data._origin.phantom, pooch, requests, py7zr
 import skimage.measure, scipy.ndimage, skimage.segmentation
 from bmgd_data import Reader
 
@@ -259,7 +259,7 @@ def counted(*arguments, **options):
         file.write("built\\n")
     real(*arguments, **options)
 build.build = counted
-import bmgd_data.fetch, pooch, py7zr, skimage.measure
+import bmgd_data._origin.fetch, pooch, py7zr, skimage.measure
 print("ready", flush=True)
 sys.stdin.readline()
 reader = Reader("all", 950, source=source, instances="watershed")

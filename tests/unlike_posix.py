@@ -73,7 +73,7 @@ def use(folder: Path, mirror: str) -> None:
 
 def impoverish() -> None:
     """Take away from this package, and not from the libraries: they know which system this is."""
-    for name in ("cli", "export", "fetch", "phantom", "reader"):
+    for name in ("cli", "export", "_origin.fetch", "_origin.phantom", "reader"):
         importlib.import_module(f"bmgd_data.{name}")
     for name in ("pooch", "py7zr", "requests", "typer.testing"):
         importlib.import_module(name)

@@ -442,7 +442,7 @@ def test_clean_waits_for_who_is_building(kept):
     """The lock that a builder holds is held by a process of its own, which then lets go."""
     store = next(kept.glob("stores/950Pa-*"))
     hold = (
-        "import sys, time, pathlib; from bmgd_data import home\n"
+        "import sys, time, pathlib; from bmgd_data._system import home\n"
         f"with home.lock(pathlib.Path({str(kept)!r}), {store.name!r}):\n"
         "    print('held', flush=True); time.sleep(1); print(pathlib.Path("
         f"{str(store)!r}).is_dir())"
