@@ -125,7 +125,7 @@ def exported(want: Want) -> Iterator[dict[str, Any]]:
     present = [
         c.name for c in facts.CONDITIONS if (folder / c.archive.removesuffix(".7z")).is_dir()
     ]
-    with pytest.warns(match="with oddities"):
+    with pytest.warns(match="with notes"):
         again = Reader("all", present, source=folder, root=want.work / "home")
     yield from (plain(sample) for sample in again)
 

@@ -30,7 +30,7 @@ from bmgd_data.errors import BMGDWarning, StorageError
 from serving import answering, send, wait_halfway  # noqa: F401 - a fixture
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and modes")
-pytestmark = [posix, pytest.mark.filterwarnings("ignore:.* was read, with oddities")]
+pytestmark = [posix, pytest.mark.filterwarnings("ignore:.* was read, with notes")]
 
 C950 = facts.CONDITIONS[1]
 SUPERUSER = os.name == "posix" and os.geteuid() == 0
@@ -56,7 +56,7 @@ if os.geteuid() == 0:
 READ = """
 import sys, warnings
 from bmgd_data import Reader
-warnings.filterwarnings("ignore", ".*oddities")
+warnings.filterwarnings("ignore", ".*with notes")
 source, method, *stiffness = sys.argv[1:]
 reader = Reader("all", stiffness or 950, source=source, instances=method)
 print(reader.digest, int(sum(reader.n_nuclei)))
@@ -140,7 +140,7 @@ import bmgd_data._origin.fetch, bmgd_data._origin.phantom, pooch, requests, py7z
 import skimage.measure, scipy.ndimage, skimage.segmentation
 from bmgd_data import Reader
 
-warnings.filterwarnings("ignore", ".*oddities")
+warnings.filterwarnings("ignore", ".*with notes")
 bmgd_data._origin.phantom.MIN_IMAGES = 1
 source, method, expected, root, stride = sys.argv[1:]
 WATCHED = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.chmod"}
@@ -251,7 +251,7 @@ TOGETHER = """
 import sys, warnings
 from bmgd_data import Reader
 from bmgd_data._ingest import build
-warnings.filterwarnings("ignore", ".*oddities")
+warnings.filterwarnings("ignore", ".*with notes")
 source, log, *_ = sys.argv[1:]
 real = build.build
 def counted(*arguments, **options):

@@ -34,7 +34,7 @@ from serving import answering, refuse, send  # noqa: F401 - a fixture
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.filterwarnings("ignore:.* was read, with oddities")
+pytestmark = pytest.mark.filterwarnings("ignore:.* was read, with notes")
 
 C950 = facts.CONDITIONS[1]
 
@@ -591,8 +591,8 @@ def test_a_damaged_local_archive_stays_where_it_is(local, broken):
     assert stores() == set()
 
 
-def test_oddities_are_told_once(local):
-    with pytest.warns(BMGDWarning, match=r"with oddities: 10 image/mask pairs.*bmgd verify"):
+def test_notes_are_told_once(local):
+    with pytest.warns(BMGDWarning, match=r"with notes: 10 image/mask pairs.*bmgd verify"):
         read(local)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -34,7 +34,7 @@ def few(tmp_path, nuclei, write_7z):
     def read(split="all", stiffness=(250, 950), **options):
         return Reader(split, stiffness, source=tmp_path / "source", **options)
 
-    with pytest.warns(match="with oddities"):
+    with pytest.warns(match="with notes"):
         read()
     return read
 
@@ -174,7 +174,7 @@ def test_only_what_is_asked_for_is_needed(few, tmp_path):
 
 def test_a_split_may_be_empty(few, tmp_path, nuclei, write_7z):
     write_7z(tmp_path / "one" / "950 Pa.7z", nuclei(count=1))
-    with pytest.warns(match="with oddities"):
+    with pytest.warns(match="with notes"):
         empty = Reader("val", 950, source=tmp_path / "one")
     assert len(empty) == 0
     assert list(empty) == empty.names == []
@@ -235,7 +235,7 @@ def test_stats_scale_each_condition_by_its_own_full_scale(tmp_path, nuclei, tiff
     }
     write_7z(tmp_path / "source" / "950 Pa.7z", files)
     write_7z(tmp_path / "source" / "250 Pa.7z", nuclei("250 Pa", count=10))
-    with pytest.warns(match="with oddities"):
+    with pytest.warns(match="with notes"):
         reader = Reader("train", [250, 950], source=tmp_path / "source")
     assert reader.full_scales == {250: 4095, 950: 255}
     pixels = [sample["image"] / reader.full_scales[sample["stiffness_pa"]] for sample in reader]
@@ -273,7 +273,7 @@ def test_digest_is_of_the_data_not_of_its_packing(few, tmp_path, write_7z, nucle
     for path, blob in nuclei(count=10).items():
         (unpacked / path).parent.mkdir(parents=True, exist_ok=True)
         (unpacked / path).write_bytes(blob)
-    with pytest.warns(match="with oddities"):
+    with pytest.warns(match="with notes"):
         assert Reader("all", 950, source=unpacked).digest == digest
 
 
@@ -281,12 +281,12 @@ def test_mended_masks_in_a_folder_are_read_anew(tmp_path, nuclei, tiff):
     for path, blob in nuclei(count=2).items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(blob)
-    with pytest.warns(match="with oddities"):
+    with pytest.warns(match="with notes"):
         before = Reader("all", 950, source=tmp_path)
     mended = np.zeros((32, 32), np.uint8)
     mended[3:9, 3:9] = 255
     (tmp_path / "950 Pa/mask/000.tif").write_bytes(tiff(mended))
-    with pytest.warns(match="with oddities"):
+    with pytest.warns(match="with notes"):
         after = Reader("all", 950, source=tmp_path)
     np.testing.assert_array_equal(after[0]["mask"], mended > 0)
     assert not np.array_equal(before[0]["mask"], mended > 0)

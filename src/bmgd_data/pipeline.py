@@ -165,9 +165,9 @@ def _build(place: Place, fresh: Seen, path: Path) -> None:
         if not local and trust.binding(place.source, place.condition) != fresh.key:
             origin.unlink(missing_ok=True)
         raise
-    if (odd := Store(path).index.odd) and place.source.kind != "phantom":
+    if (notes := Store(path).index.notes) and place.source.kind != "phantom":
         warnings.warn(
-            f"{origin} was read, with oddities: {'; '.join(odd)}. `bmgd verify` lists them.",
+            f"{origin} was read, with notes: {'; '.join(notes)}. `bmgd verify` lists them.",
             BMGDWarning,
             stacklevel=2,
         )

@@ -34,7 +34,7 @@ class Files:
 
 @pytest.fixture
 def final(tmp_path):
-    return tmp_path / "stores" / "950Pa-key-v1"
+    return tmp_path / "stores" / "950Pa-key-v2"
 
 
 @pytest.fixture
@@ -175,21 +175,21 @@ def test_derived_instances_are_kept_beside_the_others(make, nuclei):
         (200, np.uint8, "images with values 0..200, where the paper has 0..4095"),
     ],
 )
-def test_another_range_of_values_is_odd(make, tiff, top, dtype, says):
+def test_another_range_of_values_is_noted(make, tiff, top, dtype, says):
     image = np.zeros((256, 256), dtype)
     image[0, 0] = top
     mask = np.eye(256, dtype=np.uint8)
-    odd = make({"image/a.tif": tiff(image), "mask/a.tif": tiff(mask)}).index.odd
-    assert [line for line in odd if "values" in line] == ([says] if says else [])
+    notes = make({"image/a.tif": tiff(image), "mask/a.tif": tiff(mask)}).index.notes
+    assert [line for line in notes if "values" in line] == ([says] if says else [])
 
 
-def test_odd_label_files_are_counted(make, tiff):
+def test_unusual_label_files_are_counted(make, tiff):
     grey = np.zeros((9, 9), np.uint16)
     grey[1:3, 1:3] = 1
     colour = np.dstack([grey.astype(np.uint8)] * 3)
     files = {f"{role}/{name}.tif": tiff(grey) for role in ("image", "mask") for name in "ab"}
     labels = {f"labels/{name}.tif": tiff(colour, photometric="rgb") for name in "ab"}
-    assert "2 label files stored as colour" in make(files | labels).index.odd
+    assert "2 label files stored as colour" in make(files | labels).index.notes
 
 
 @pytest.mark.parametrize("sides", [(8, 9), (9, 8), (8, 8)])
@@ -202,7 +202,7 @@ def test_label_files_of_another_shape_than_the_images_are_not_used(make, tiff, s
     }
     opened = make(files | labels)
     shapes = sorted({(side, side) for side in sides})
-    assert f"label-files are not used as instances: their shapes are {shapes}" in opened.index.odd
+    assert f"label-files are not used as instances: their shapes are {shapes}" in opened.index.notes
     assert opened.methods() == ["components"]
 
 
@@ -231,7 +231,7 @@ def test_labels_in_a_folder_are_preferred_to_those_in_the_masks(make, tiff):
     files = {"image/a.tif": tiff(mask.astype(np.uint16)), "mask/a.tif": tiff(mask)}
     opened = make(files | {"labels/a.tif": tiff(np.where(mask, 3 - mask, 0).astype(np.uint8))})
     assert opened.instances("provided").labels[0, 1, 1] == 2
-    assert "many-valued-masks are not used as instances: superseded" in opened.index.odd
+    assert "many-valued-masks are not used as instances: superseded" in opened.index.notes
 
 
 def test_digest_depends_on_pixels_names_and_scale_and_not_on_the_key(make, nuclei, final):

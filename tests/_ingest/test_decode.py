@@ -16,16 +16,16 @@ GREY = np.arange(48, dtype=np.uint16).reshape(6, 8) * 80
 
 
 @pytest.mark.parametrize(
-    ("array", "bits", "odd"),
+    ("array", "bits", "note"),
     [
         (GREY, 16, None),
         ((GREY >> 4).astype(np.uint8), 8, None),
         (GREY.astype(np.float32), 16, "images stored as float32"),
     ],
 )
-def test_image(tiff, array, bits, odd):
-    pixels, found_bits, found_odd = decode.image(tiff(array), "a.tif")
-    assert (pixels.dtype, found_bits, found_odd) == (np.uint16, bits, odd)
+def test_image(tiff, array, bits, note):
+    pixels, found_bits, found_note = decode.image(tiff(array), "a.tif")
+    assert (pixels.dtype, found_bits, found_note) == (np.uint16, bits, note)
     np.testing.assert_array_equal(pixels, array)
 
 
@@ -39,16 +39,16 @@ def test_the_suffix_decides_and_its_case_does_not(tiff):
 
 def test_labels_keep_their_values(tiff):
     values = np.array([[0, 0, 7], [0, 300, 7]], np.uint16)
-    pixels, odd = decode.labels(tiff(values), "a.tif")
+    pixels, note = decode.labels(tiff(values), "a.tif")
     np.testing.assert_array_equal(pixels, values)
-    assert odd is None
+    assert note is None
 
 
 def test_colours_are_labels(tiff):
     red, blue, black = (200, 0, 0), (0, 0, 200), (0, 0, 0)
     picture = np.array([[black, red, blue], [red, black, blue]], np.uint8)
-    values, odd = decode.labels(tiff(picture, photometric="rgb"), "a.tif")
-    assert odd == "stored as colour"
+    values, note = decode.labels(tiff(picture, photometric="rgb"), "a.tif")
+    assert note == "stored as colour"
     assert values[0, 0] == values[1, 1] == 0
     assert values[0, 1] == values[1, 0] != values[0, 2] == values[1, 2]
 
@@ -67,12 +67,12 @@ def test_colour_table_that_is_no_ramp_shows_colours(tiff):
 @pytest.mark.skipif(not packs_bits(), reason="these libraries write no 12-bit TIFF")
 def test_white_is_zero_in_the_bits_that_are_stored(tiff):
     blob = tiff(4095 - GREY, photometric="miniswhite", bitspersample=12)
-    pixels, _, odd = decode.image(blob, "a.tif")
+    pixels, _, note = decode.image(blob, "a.tif")
     np.testing.assert_array_equal(pixels, GREY)
-    assert odd == "images stored with white as zero"
-    values, odd = decode.labels(blob, "a.tif")
+    assert note == "images stored with white as zero"
+    values, note = decode.labels(blob, "a.tif")
     np.testing.assert_array_equal(values, GREY)
-    assert odd == "stored with white as zero"
+    assert note == "stored with white as zero"
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.float32])

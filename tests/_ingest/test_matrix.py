@@ -108,12 +108,12 @@ class Form(NamedTuple):
     title: str
     members: dict[str, bytes]
     expected: Data = D
-    odd: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     """Beginnings or parts of what must be told, besides the count and the shape; nothing else."""
     provided: np.ndarray | None = None
     """The instance masks that the archive brings."""
     full_scale: int = 4095
-    odd_unpacked: tuple[str, ...] | None = None
+    notes_unpacked: tuple[str, ...] | None = None
     """The same of the unpacked folder, where it differs: there, a system's litter is not seen."""
 
 
@@ -161,7 +161,7 @@ def _tiff_forms():
             lambda m: tif(~white(m), photometric="miniswhite"),
         ),
         FULL,
-        odd=(
+        notes=(
             "3 images stored with white as zero",
             "3 masks stored with white as zero",
             "values 0..65535",
@@ -197,7 +197,7 @@ def _mask_forms():
         "palette, white first": lambda m: palette(m, "tiff", background=1),
     }
     for title, encode in encodings.items():
-        yield Form(f"mask {title}", members(D, mask=encode), odd=_colour(title))
+        yield Form(f"mask {title}", members(D, mask=encode), notes=_colour(title))
     for title, encode in {
         "8-bit": lambda m: drawn(white(m)),
         "1-bit": drawn,
@@ -209,7 +209,7 @@ def _mask_forms():
         "16-bit": lambda m: drawn(m.astype(np.uint16) * 65535),
     }.items():
         form = members(D, mask=encode, mask_at="950 Pa/mask/{}.png")
-        yield Form(f"mask PNG {title}", form, odd=_colour(title))
+        yield Form(f"mask PNG {title}", form, notes=_colour(title))
     yield Form(
         "mask BMP", members(D, mask=lambda m: drawn(white(m), "bmp"), mask_at="950 Pa/mask/{}.bmp")
     )
@@ -298,11 +298,13 @@ def _extra_forms():
     yield Form(
         "junk",
         members(D) | junk,
-        odd=("7 other files left out",),
-        odd_unpacked=("1 other files left out",),
+        notes=("7 other files left out",),
+        notes_unpacked=("1 other files left out",),
     )
     empty = {"950 Pa/image/Thumbs.db": b""}
-    yield Form("empty junk", members(D) | empty, odd=("1 other files left out",), odd_unpacked=())
+    yield Form(
+        "empty junk", members(D) | empty, notes=("1 other files left out",), notes_unpacked=()
+    )
     for title, at in {
         "in a third folder": "950 Pa/labels/{}.tif",
         "as labelled masks": "950 Pa/Labelled Masks/{}_label.tif",
@@ -326,18 +328,18 @@ def _extra_forms():
     yield Form(
         "labels for some images",
         members(D) | dict(list(labelled(D).items())[:2]),
-        odd=("label-files are not used as instances: 1 of 3 images have none",),
+        notes=("label-files are not used as instances: 1 of 3 images have none",),
     )
     yield Form(
         "binary masks once more as labels",
         members(D)
         | {f"950 Pa/labels/{n}.tif": tif(white(m)) for n, m in zip(D.names, D.masks, strict=True)},
-        odd=("label-files are not used as instances: their values",),
+        notes=("label-files are not used as instances: their values",),
     )
     yield Form(
         "damaged labels",
         members(D) | labelled(D) | {"950 Pa/labels/b.tif": b"II*\0"},
-        odd=("label-files are not used as instances: 1 are damaged, e.g. 950 Pa/labels/b.tif",),
+        notes=("label-files are not used as instances: 1 are damaged, e.g. 950 Pa/labels/b.tif",),
     )
     yield Form(
         "overlays",
@@ -346,14 +348,14 @@ def _extra_forms():
             f"950 Pa/overlay/{n}.png": drawn(white(m), mode="RGB")
             for n, m in zip(D.names, D.masks, strict=True)
         },
-        odd=("3 images in other folders left out: 950 Pa/overlay",),
+        notes=("3 images in other folders left out: 950 Pa/overlay",),
     )
     lacking = members(data("abcd"))
     first = data("abcd")
     three = Data(list("acd"), *(array[[0, 2, 3]] for array in first[1:]))
     del lacking["950 Pa/mask/b.tif"]
     yield Form(
-        "an image without mask", lacking, three, odd=("1 images without a mask left out, e.g. b",)
+        "an image without mask", lacking, three, notes=("1 images without a mask left out, e.g. b",)
     )
     orphan = members(first)
     del orphan["950 Pa/image/b.tif"]
@@ -361,11 +363,11 @@ def _extra_forms():
         "a mask without image",
         orphan,
         three,
-        odd=("1 mask files without an image, e.g. 950 Pa/mask/b.tif",),
+        notes=("1 mask files without an image, e.g. 950 Pa/mask/b.tif",),
     )
     empty_masks = D._replace(masks=D.masks & np.array([1, 0, 1], bool)[:, None, None])
     yield Form(
-        "an empty mask", members(empty_masks), empty_masks, odd=("1 masks without any nucleus",)
+        "an empty mask", members(empty_masks), empty_masks, notes=("1 masks without any nucleus",)
     )
     inverted = D._replace(masks=~D.masks)
     one = D._replace(masks=np.where([[[0]], [[1]], [[0]]], ~D.masks, D.masks))
@@ -381,17 +383,17 @@ def _extra_forms():
             "1 masks cover more than half of their image, e.g. 950 Pa/mask/b",
         ),
     ):
-        yield Form(title, members(what), what, odd=(says,))
+        yield Form(title, members(what), what, notes=(says,))
 
 
 def _value_forms():
     scale8 = "values 0..255, where the paper has 0..4095"
-    yield Form("8-bit", members(EIGHT), EIGHT, odd=(scale8,), full_scale=255)
+    yield Form("8-bit", members(EIGHT), EIGHT, notes=(scale8,), full_scale=255)
     yield Form(
         "8-bit with a blue display ramp",
         members(EIGHT, lambda a: tif(a, photometric="palette", colormap=_ramp())),
         EIGHT,
-        odd=(scale8,),
+        notes=(scale8,),
         full_scale=255,
     )
     for title, encode, suffix in (
@@ -403,20 +405,20 @@ def _value_forms():
             f"8-bit grey as {title}",
             members(EIGHT, encode, image_at=f"950 Pa/image/{{}}.{suffix}"),
             EIGHT,
-            odd=("3 grey images stored as colour", scale8),
+            notes=("3 grey images stored as colour", scale8),
             full_scale=255,
         )
-    yield Form("16-bit", members(FULL), FULL, odd=("values 0..65535",), full_scale=65535)
+    yield Form("16-bit", members(FULL), FULL, notes=("values 0..65535",), full_scale=65535)
     yield Form(
         "16-bit grey as RGB",
         members(D, lambda a: tif(np.dstack([a] * 3), photometric="rgb")),
-        odd=("3 grey images stored as colour",),
+        notes=("3 grey images stored as colour",),
     )
     for dtype in (np.float32, np.float64, np.int16, np.int32, np.uint32):
         yield Form(
             f"whole {dtype.__name__}",
             members(D, lambda a, dtype=dtype: tif(a.astype(dtype))),
-            odd=(f"3 images stored as {dtype.__name__}",),
+            notes=(f"3 images stored as {dtype.__name__}",),
         )
     small = data(height=128, width=128)
     yield Form("128 x 128", members(small), small)
@@ -449,20 +451,20 @@ def lay_out(folder: Path, files: dict[str, bytes], *, packed: bool, filters=None
 
 
 def read(source: Path, instances="components") -> tuple[Reader, list[str]]:
-    """Read everything; give the oddities too, less those that every tiny archive has."""
+    """Read everything; give the notes too, less those that every tiny archive has."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         reader = Reader("all", 950, source=source, instances=instances)
-    odd = reader._parts[0].store.index.odd
+    notes = reader._parts[0].store.index.notes
     assert all(issubclass(warning.category, BMGDWarning) for warning in told)
-    assert len(told) <= 1, "oddities are told in one warning"
-    assert all(line in str(told[0].message) for line in odd if told)
+    assert len(told) <= 1, "notes are told in one warning"
+    assert all(line in str(told[0].message) for line in notes if told)
     usual = ("image/mask pairs, where the paper counts 54", "where the paper has 256 x 256")
-    return reader, [line for line in odd if not line.endswith(usual)]
+    return reader, [line for line in notes if not line.endswith(usual)]
 
 
 def check(source: Path, form: Form) -> None:
-    reader, odd = read(source)
+    reader, notes = read(source)
     expected = form.expected
     assert reader.names == [f"950Pa/{name}" for name in expected.names]
     np.testing.assert_array_equal(reader.images, expected.images)
@@ -471,9 +473,9 @@ def check(source: Path, form: Form) -> None:
     np.testing.assert_array_equal(reader.instances, components)
     assert reader.full_scales == {950: form.full_scale}
     packed = any(source.glob("*.7z"))
-    told = form.odd if packed or form.odd_unpacked is None else form.odd_unpacked
-    assert len(odd) == len(told), odd
-    assert all(any(part in line for line in odd) for part in told), odd
+    told = form.notes if packed or form.notes_unpacked is None else form.notes_unpacked
+    assert len(notes) == len(told), notes
+    assert all(any(part in line for line in notes) for part in told), notes
     store = reader._parts[0].store
     assert store.verify() == []
     if form.provided is None:
@@ -528,7 +530,7 @@ def test_packings(packing, solid, tmp_path):
             where.parent.mkdir(exist_ok=True)
             with py7zr.SevenZipFile(where, "a" if number else "w", filters=filters) as out:
                 out.writestr(blob, path)
-    check(tmp_path / "source", Form(packing, files, odd=("1 other files left out",)))
+    check(tmp_path / "source", Form(packing, files, notes=("1 other files left out",)))
 
 
 def test_masks_before_images_and_folder_entries(tmp_path):

@@ -23,7 +23,7 @@ def pairs(count):
 
 def test_upstream_layout():
     found = read(*pairs(54))
-    assert found.odd == found.damage == []
+    assert found.notes == found.damage == []
     assert len(found.pairs) == 54
     assert found.pairs["950Pa/07"] == Pair("950 Pa/image/07.tif", "950 Pa/mask/07.tif", None)
 
@@ -35,8 +35,8 @@ def test_names_ascend_by_code_point_whatever_the_order_of_the_files():
     assert list(read(*paths).pairs) == [f"950Pa/{name}" for name in names]
 
 
-def test_another_count_than_the_papers_is_odd():
-    assert read(*pairs(3)).odd == ["3 image/mask pairs, where the paper counts 54"]
+def test_another_count_than_the_papers_is_noted():
+    assert read(*pairs(3)).notes == ["3 image/mask pairs, where the paper counts 54"]
 
 
 def test_exact_names_come_before_suffixes():
@@ -63,7 +63,7 @@ def test_label_folder_serves_as_masks_where_there_are_none():
 def test_colonies_whose_images_are_in_one_only():
     found = read("1/image/a.tif", "1/mask/a.tif", "2/mask/a.tif")
     assert found.pairs == {"950Pa/a": Pair("1/image/a.tif", "1/mask/a.tif", None)}
-    assert "1 mask files without an image, e.g. 2/mask/a.tif" in found.odd
+    assert "1 mask files without an image, e.g. 2/mask/a.tif" in found.notes
 
 
 def test_the_nearest_telling_folder_decides():
@@ -71,10 +71,10 @@ def test_the_nearest_telling_folder_decides():
     assert list(found.pairs) == ["950Pa/a"]
 
 
-def test_two_label_files_of_one_name_are_odd_not_damage():
+def test_two_label_files_of_one_name_are_noted_not_damage():
     found = read("image/a.tif", "mask/a.tif", "labels/a.tif", "labels/a.png")
     assert found.damage == []
-    assert any("files with one name: labels/a.png, labels/a.tif" in odd for odd in found.odd)
+    assert any("files with one name: labels/a.png, labels/a.tif" in note for note in found.notes)
 
 
 def test_a_series_tells_what_it_holds_where_nothing_above_does():
@@ -88,7 +88,7 @@ def test_other_folders_of_a_role_are_extras_where_a_plain_one_is(other):
     assert found.pairs == {"950Pa/a": Pair("950 Pa/Image/a.tif", "950 Pa/Masks/a.tif", None)}
     assert found.damage == []
     folder = other.rpartition("/")[0]
-    assert f"1 images in other folders left out: {folder}" in found.odd
+    assert f"1 images in other folders left out: {folder}" in found.notes
 
 
 @pytest.mark.parametrize(
@@ -163,4 +163,4 @@ def test_equal_names_that_differ_in_the_suffix_only_by_a_dot_are_two():
 def test_junk(path, kept):
     found = read("image/a.tif", "mask/a.tif", "mask/b.tif", path)
     assert ("950Pa/b" in found.pairs) is kept
-    assert any(path in odd for odd in found.odd) is not kept
+    assert any(path in note for note in found.notes) is not kept

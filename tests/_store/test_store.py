@@ -25,7 +25,7 @@ def path(tmp_path, nuclei, write_7z):
     """A store's folder."""
     write_7z(tmp_path / "source" / "950 Pa.7z", nuclei(count=4, side=16))
     source = sources.resolve(tmp_path / "source")
-    with pytest.warns(match="with oddities"):
+    with pytest.warns(match="with notes"):
         return pipeline.prepare(pipeline.Place(tmp_path / "home", source, CONDITION)).path
 
 
@@ -235,7 +235,7 @@ def test_stores_lists_the_readable_ones(path, tmp_path):
     root = tmp_path / "home"
     assert [opened.path for opened in store.stores(root)] == [path]
     (path.parent / f".{path.name}-0.partial").mkdir()
-    (path.parent / "950Pa-broken-v1").mkdir()
+    (path.parent / "950Pa-broken-v2").mkdir()
     assert [opened.path for opened in store.stores(root)] == [path]
     assert list(store.stores(tmp_path / "nowhere")) == []
 
@@ -247,6 +247,6 @@ def test_location_differs_by_key_condition_and_format(tmp_path, monkeypatch):
         for key in ("a" * 64, "b" * 64)
     }
     assert len(places) == 8
-    assert store.location(tmp_path, CONDITION, "a" * 64).name == "950Pa-aaaaaaaaaaaaaaaa-v1"
-    monkeypatch.setattr(store, "FORMAT", 2)
+    assert store.location(tmp_path, CONDITION, "a" * 64).name == "950Pa-aaaaaaaaaaaaaaaa-v2"
+    monkeypatch.setattr(store, "FORMAT", 3)
     assert store.location(tmp_path, CONDITION, "a" * 64) not in places

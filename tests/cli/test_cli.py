@@ -428,7 +428,7 @@ def test_clean_removes_what_killed_processes_left(kept):
     half = store.with_name(f".{store.name}-0123abcd.partial")
     half.mkdir()
     (half / "images.npy").touch()
-    (stray := store.with_name("250Pa-0123456789abcdef-v1")).touch()
+    (stray := store.with_name("250Pa-0123456789abcdef-v2")).touch()
     bmgd("clean", "--stores", "--yes")
     assert {path.name for path in (kept / "stores").iterdir()} == {"mine"}
     assert not stray.exists()

@@ -248,7 +248,7 @@ def test_a_kill_while_writing_leaves_nothing_that_is_served(tiny, tmp_path, monk
     assert_same(tfds.as_numpy(data), Reader("train", "250Pa"))
 
 
-@pytest.mark.filterwarnings("ignore:.*oddities:bmgd_data.BMGDWarning")  # what is tested here
+@pytest.mark.filterwarnings("ignore:.*with notes:bmgd_data.BMGDWarning")  # what is tested here
 def test_other_shapes(nuclei, write_7z, tmp_path):
     """Uniform shapes are static; shapes that differ between stiffnesses are left open."""
     for condition, side in (("250 Pa", 48), ("950 Pa", 32), ("1200 Pa", 32), ("1800 Pa", 32)):
@@ -267,7 +267,7 @@ def test_other_shapes(nuclei, write_7z, tmp_path):
                 assert_same(builder.as_data_source(split="train"), reader)
 
 
-@pytest.mark.filterwarnings("ignore:.*oddities:bmgd_data.BMGDWarning")
+@pytest.mark.filterwarnings("ignore:.*with notes:bmgd_data.BMGDWarning")
 def test_a_split_may_be_empty(nuclei, write_7z, tmp_path):
     write_7z(tmp_path / "in" / "950 Pa.7z", nuclei(count=4))
     builder = dialect.Builder(config="950Pa", source=tmp_path / "in")
@@ -327,7 +327,7 @@ def test_bare_load_in_a_fresh_process(tiny_root, serve, tmp_path, monkeypatch):
     folder = tiny_root / "archives" / archives.source.slug
     monkeypatch.setattr(facts, "UPSTREAM", serve(folder))
     monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "default"))
-    with pytest.warns(UserWarning, match="oddities"):  # fewer images than the paper counts
+    with pytest.warns(UserWarning, match="with notes"):  # fewer images than the paper counts
         assert dialect.prepare("950Pa") == tmp_path / "default"
     apart = dialect.prepare("950Pa", file_format="array_record")
     environment = {"TFDS_DATA_DIR": str(tmp_path / "default"), "RECORDS": str(apart)}

@@ -1,6 +1,6 @@
 """Takes the files of one condition in any order: decodes, checks, labels, writes each to its row.
 
-It keeps account of everything odd or damaged that it meets, so that one report names it all.
+It keeps account of everything unusual or damaged that it meets, so that one report names it all.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ class Intake:
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._faults: dict[str, str] = {}
         self._images = plan.images
-        self._odd = list(plan.odd)
-        self._odd_files: Counter[str] = Counter()
+        self._notes = list(plan.notes)
+        self._doubts = list(plan.doubts)
+        self._noted_files: Counter[str] = Counter()
         self._bits: dict[str, int] = {}
         self._pixels = np.zeros((len(self._names), 4), np.uint64)  # min, max, sum, sum of squares
         self._counts = [0] * len(self._names)
@@ -88,9 +89,9 @@ class Intake:
             self._faults[path] = str(error)
 
     def _take_image(self, row: int, path: str, data: bytes) -> None:
-        pixels, self._bits[path], odd = decode.image(data, path)
-        if odd:
-            self._odd_files[odd] += 1
+        pixels, self._bits[path], note = decode.image(data, path)
+        if note:
+            self._noted_files[note] += 1
         wide = pixels.astype(np.uint64).ravel()
         self._pixels[row] = pixels.min(), pixels.max(), wide.sum(), wide @ wide
         self._put(store.IMAGES, row, path, pixels)
@@ -114,9 +115,9 @@ class Intake:
         self._take_many_valued("label-files", row, path, values)
 
     def _decoded(self, path: str, data: bytes, what: str) -> NDArray[np.integer[Any]]:
-        values, odd = decode.labels(data, path)
-        if odd:
-            self._odd_files[f"{what} {odd}"] += 1
+        values, note = decode.labels(data, path)
+        if note:
+            self._noted_files[f"{what} {note}"] += 1
         return values
 
     def _take_many_valued(
@@ -199,7 +200,7 @@ class Intake:
             else:
                 self._arrays.pop(_inside(kind)).close()
                 shutil.rmtree(self._folder / kind)
-                self._odd.append(f"{kind} are not used as instances: {why_not or 'superseded'}")
+                self._notes.append(f"{kind} are not used as instances: {why_not or 'superseded'}")
         return counts
 
     def _why_not_provided(self, labels: _Labels) -> str | None:
@@ -226,17 +227,22 @@ class Intake:
         maximum = int(self._pixels[:, 1].max())
         eight_bit = set(self._bits.values()) == {8}
         full_scale = 255 if eight_bit else 4095 if maximum <= facts.FULL_SCALE else 65535
-        odd = [*self._odd, *(f"{count} {what}" for what, count in sorted(self._odd_files.items()))]
+        notes = [
+            *self._notes,
+            *(f"{count} {what}" for what, count in sorted(self._noted_files.items())),
+        ]
         if shape[1:] != facts.IMAGE_SHAPE:
-            odd.append(f"images of {shape[1]} x {shape[2]} pixels, where the paper has 256 x 256")
+            notes.append(f"images of {shape[1]} x {shape[2]} pixels, where the paper has 256 x 256")
         if full_scale != facts.FULL_SCALE:
-            odd.append(f"images with values 0..{maximum}, where the paper has 0..4095")
+            notes.append(f"images with values 0..{maximum}, where the paper has 0..4095")
         elif maximum <= np.iinfo(np.uint8).max:
-            odd.append(f"16-bit files with values 0..{maximum} only: were they rescaled to 8 bits?")
+            notes.append(
+                f"16-bit files with values 0..{maximum} only: were they rescaled to 8 bits?"
+            )
         if empty := self._counts.count(0):
-            odd.append(f"{empty} masks without any nucleus")
+            notes.append(f"{empty} masks without any nucleus")
         if self._mostly_foreground:
-            odd.append(
+            notes.append(
                 f"{len(self._mostly_foreground)} masks cover more than half of their image, "
                 f"e.g. {min(self._mostly_foreground)}: inverted?"
             )
@@ -249,7 +255,8 @@ class Intake:
             "maximum": maximum,
             "sums": [int(value) for value in self._pixels[:, 2]],
             "sums_of_squares": [int(value) for value in self._pixels[:, 3]],
-            "odd": [printable(line) for line in odd],
+            "notes": [printable(line) for line in notes],
+            "doubts": self._doubts,
         }
 
 

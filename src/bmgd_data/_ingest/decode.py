@@ -48,7 +48,7 @@ class Image(NamedTuple):
     """(H, W)."""
     bits: int
     """8 if it was stored with 8 bits a pixel, else 16."""
-    odd: str | None
+    note: str | None
     """What was unusual about it."""
 
 
@@ -59,21 +59,21 @@ def image(data: bytes, path: str) -> Image:
         DecodeError: Not decodable, several pages, true colour, or values beyond 0..65535.
     """
     pixels, inverted = _read(data, path)
-    odd = None
+    note = None
     if pixels.ndim == 3:  # noqa: PLR2004
         colour, _ = _colour_and_alpha(pixels)
         if not (colour == colour[..., :1]).all():
             raise DecodeError("a colour image, where a grey one is expected")
-        pixels, odd = colour[..., 0], "grey images stored as colour"
+        pixels, note = colour[..., 0], "grey images stored as colour"
     if pixels.dtype == np.bool_:
         raise DecodeError("a 1-bit image, where at least 8 bits are expected")
     if pixels.dtype not in (np.uint8, np.uint16):
-        odd = f"images stored as {pixels.dtype}"
+        note = f"images stored as {pixels.dtype}"
         pixels = _as_integers(pixels)
     bits = 8 if pixels.dtype == np.uint8 else 16
     if inverted:
-        odd = "images stored with white as zero"
-    return Image(pixels.astype(np.uint16, copy=False), bits, odd)
+        note = "images stored with white as zero"
+    return Image(pixels.astype(np.uint16, copy=False), bits, note)
 
 
 class Labels(NamedTuple):
@@ -81,7 +81,7 @@ class Labels(NamedTuple):
 
     pixels: NDArray[np.integer[Any]]
     """(H, W), of whatever integer type."""
-    odd: str | None
+    note: str | None
     """What was unusual about how it was stored."""
 
 
@@ -94,9 +94,9 @@ def labels(data: bytes, path: str) -> Labels:
         DecodeError: Not decodable, several pages, fractions, negative values, or no background.
     """
     pixels, inverted = _read(data, path)
-    odd = "stored with white as zero" if inverted else None
+    note = "stored with white as zero" if inverted else None
     if pixels.ndim == 3:  # noqa: PLR2004
-        pixels, odd = _colours_as_labels(pixels), "stored as colour"
+        pixels, note = _colours_as_labels(pixels), "stored as colour"
     if pixels.dtype == np.bool_:
         pixels = pixels.view(np.uint8)
     if pixels.dtype.kind != "u":
@@ -104,7 +104,7 @@ def labels(data: bytes, path: str) -> Labels:
     if pixels.size and pixels.min() != 0:
         values = ", ".join(map(str, np.unique(pixels)[:4]))
         raise DecodeError(f"a mask without background (0); its values: {values}")
-    return Labels(pixels, odd)
+    return Labels(pixels, note)
 
 
 def prediction(data: bytes, path: str) -> NDArray[Any]:

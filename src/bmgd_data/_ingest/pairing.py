@@ -2,7 +2,7 @@
 
 Upstream lays a condition out as ``250 Pa/image/*.tif`` and ``250 Pa/mask/*.tif``, paired by equal
 file names. As its archives have not been seen by this package, every plausible variation is read,
-and what was odd is said.
+and what was unusual is said.
 """
 
 from __future__ import annotations
@@ -77,8 +77,10 @@ class Layout:
     """By sample name, names ascending by code point."""
     images: int = 0
     """Images found, with or without a mask."""
-    odd: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     """Harmless; for the user's information."""
+    doubts: list[str] = field(default_factory=list)
+    """The samples may be wrong. Each begins with a short code and a colon, as in "numbering: "."""
     damage: list[str] = field(default_factory=list)
     """Makes the condition unusable until mended."""
 
@@ -93,13 +95,13 @@ def read(paths: Iterable[str], condition: facts.Condition) -> Layout:
         condition: Which condition they are of.
 
     Returns:
-        The pairs, what was odd, and what is damage (two files with one name; no pairs at all).
+        The pairs, notes, doubts, and what is damage (two files with one name; no pairs at all).
     """
     layout = Layout()
     files, junk = _images_and_junk(paths)
     found = _by_role(files)
     if junk:
-        layout.odd.append(f"{len(junk)} other files left out, e.g. {junk[0]}")
+        layout.notes.append(f"{len(junk)} other files left out, e.g. {junk[0]}")
 
     images = _keyed(found[IMAGE], layout.damage)
     layout.images = len(images)
@@ -108,11 +110,11 @@ def read(paths: Iterable[str], condition: facts.Condition) -> Layout:
     labels = _partners(found[LABELS], LABELS, keys, layout)
     if extra := found["overlay"] + found[""]:
         folders = sorted({str(PurePosixPath(file.path).parent) for file in extra})
-        layout.odd.append(f"{len(extra)} images in other folders left out: {_some(folders)}")
+        layout.notes.append(f"{len(extra)} images in other folders left out: {_some(folders)}")
 
     lonely = sorted(key for key in images if key not in masks)
     if lonely:
-        layout.odd.append(f"{len(lonely)} images without a mask left out, e.g. {lonely[0]}")
+        layout.notes.append(f"{len(lonely)} images without a mask left out, e.g. {lonely[0]}")
     for key in sorted(images.keys() & masks.keys()):
         label = labels[key].path if key in labels else None
         layout.pairs[f"{condition.name}/{key}"] = Pair(images[key].path, masks[key].path, label)
@@ -120,10 +122,11 @@ def read(paths: Iterable[str], condition: facts.Condition) -> Layout:
     if not layout.pairs and not layout.damage:
         layout.damage.append(_nothing_found(files))
     elif len(layout.pairs) != condition.images and not layout.damage:
-        layout.odd.append(
+        layout.notes.append(
             f"{len(layout.pairs)} image/mask pairs, where the paper counts {condition.images}"
         )
-    layout.odd = [printable(line) for line in layout.odd]
+    layout.notes = [printable(line) for line in layout.notes]
+    layout.doubts = [printable(line) for line in layout.doubts]
     layout.damage = [printable(line) for line in layout.damage]
     return layout
 
@@ -237,7 +240,7 @@ def _partners(files: list[_File], role: str, images: list[str], layout: Layout) 
     Equal keys come first; then those equal once words like "mask" are taken off one end after the
     other; then those equal to an image's key that is without its "image".
     """
-    faults = layout.damage if role == MASK else layout.odd
+    faults = layout.damage if role == MASK else layout.notes
     exact = {key: [key] for key in images}
     bare: dict[str, list[str]] = defaultdict(list)
     for key in images:
@@ -255,7 +258,7 @@ def _partners(files: list[_File], role: str, images: list[str], layout: Layout) 
         else:
             orphans.append(file)
     if orphans:
-        layout.odd.append(f"{len(orphans)} {role} files without an image, e.g. {orphans[0].path}")
+        layout.notes.append(f"{len(orphans)} {role} files without an image, e.g. {orphans[0].path}")
     return _keyed(matched, faults)
 
 

@@ -1,6 +1,6 @@
 """One condition's arrays on disk: the format, opening, verifying.
 
-    <root>/stores/1200Pa-<key>-v1/
+    <root>/stores/1200Pa-<key>-v2/
       index.json                what `Index` holds
       images.npy                uint16 (N, H, W)
       masks.npy                 bool (N, H, W)
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 IMAGES, MASKS, LABELS = "images.npy", "masks.npy", "labels.npy"
 INDEX: Final = "index.json"
@@ -64,8 +64,10 @@ class Index:
     """Per image: the sum of its squared pixels."""
     digests: dict[str, str]
     """sha256 of each array file."""
-    odd: list[str]
-    """Harmless oddities met while building."""
+    notes: list[str]
+    """What was met while building and is harmless, or settled by the pixels."""
+    doubts: list[str]
+    """What may make samples wrong; each begins with a short code and a colon."""
     versions: dict[str, str]
     """Of the libraries that built it."""
 

@@ -44,8 +44,8 @@ class Finding:
     place: Place
     row: list[str] = field(default_factory=list)
     """For `COLUMNS`; empty where it is missing or cannot be opened."""
-    odd: list[str] = field(default_factory=list)
-    """Harmless oddities."""
+    notes: list[str] = field(default_factory=list)
+    """Harmless."""
     status: str = ""
     """How far its origin can be trusted: a word of `MEANING`, or "changed"."""
     size: int = 0
@@ -68,7 +68,7 @@ def examine(place: Place) -> Finding:
     try:
         opened = pipeline.prepare(place, download=False)
         finding.size = disk.size_of(opened.path)
-        finding.odd = opened.index.odd
+        finding.notes = opened.index.notes
         with bar(f"checking {place.condition.name}", in_bytes=True) as progress:
             progress.start_over(finding.size)
             finding.changed = opened.verify(progress)
@@ -119,17 +119,19 @@ def _row(opened: Store, status: str) -> list[str]:
 
 
 def remarks(findings: Sequence[Finding]) -> list[str]:
-    """What stands below the table: how to read it, and every oddity in full."""
+    """What stands below the table: how to read it, and every note in full."""
     lines = [
         "pairs: images with their masks.",
         "components: connected regions in the masks; fewer than nuclei where some touch.",
         "labels: instance labels that the archive brought along.",
         *meanings(finding.status for finding in findings),
     ]
-    odd = [
-        f"  {finding.place.condition.name}: {what}" for finding in findings for what in finding.odd
+    notes = [
+        f"  {finding.place.condition.name}: {what}"
+        for finding in findings
+        for what in finding.notes
     ]
-    return [*lines, "", "Oddities (harmless):" if odd else "No oddities.", *odd]
+    return [*lines, "", "Notes (harmless):" if notes else "No notes.", *notes]
 
 
 def meanings(statuses: Iterable[str]) -> list[str]:
