@@ -115,10 +115,10 @@ def read_cellpose(folder, reader):
 
 
 def read_folders(folder, reader):
-    """As StarDist's examples do: two sorted globs, equal names, tifffile."""
+    """As StarDist's notebook 1_data does: two sorted globs, equal names, tifffile."""
     images = sorted(folder.glob("images/*.tif"))
-    labels = sorted(folder.glob("labels/*.tif"))
-    masks = sorted(folder.glob("masks/*.tif"))
+    labels = sorted(folder.glob("masks/*.tif"))
+    masks = sorted(folder.glob("foreground/*.tif"))
     assert [p.name for p in images] == [p.name for p in labels] == [p.name for p in masks]
     names = {row["file"]: row["name"] for row in index(folder)}
     samples = {sample["name"]: sample for sample in reader}
@@ -306,11 +306,38 @@ def test_imagefolder_splits(splits, tmp_path):
 
 
 @need("webdataset")
-def test_several_shards(reader, tmp_path, monkeypatch):
-    monkeypatch.setattr("bmgd_data.export.shards.SHARD", 5)
-    folder = export(reader[:12], "webdataset", tmp_path / "shards")
-    assert len(list(folder.glob("*.tar"))) == 3
-    read_webdataset(folder, reader[:12])
+@pytest.mark.parametrize(
+    ("samples", "sizes"),
+    [
+        (1, [1]),
+        (3, [1] * 3),
+        (12, [2] * 4 + [1] * 4),
+        (82, [11] * 2 + [10] * 6),
+        (655, [82] * 7 + [81]),
+    ],
+)
+def test_sizes_of_shards(samples, sizes):
+    from bmgd_data.export import shards
+
+    assert shards._sizes(samples) == sizes
+    assert sum(shards._sizes(8 * samples)) == 8 * samples
+    assert max(shards._sizes(1000 * samples)) <= shards.LARGEST
+
+
+@OLD_LIBRARIES
+@need("webdataset")
+@need("torch")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on fewer cores than that
+@pytest.mark.parametrize("workers", [2, 4])
+def test_workers_share_the_shards(workers, exported, reader):
+    """Each sample comes once, and no worker is left without a shard, which is an error."""
+    import webdataset
+    from torch.utils.data import DataLoader
+
+    shards = sorted(map(str, exported("webdataset").glob("*.tar")))
+    data = webdataset.WebDataset(shards, shardshuffle=False).decode()
+    loader = DataLoader(data, batch_size=None, num_workers=workers)
+    assert sorted(row["json"]["name"] for row in loader) == sorted(reader.names)
 
 
 @pytest.mark.parametrize("form", INSTALLED)
@@ -504,4 +531,4 @@ def test_standin(form, standin, tmp_path):
     print(f"\n{form}: {disk.size_of(folder) / 1e6:.1f} MB")
     if form == "webdataset":
         with tarfile.open(folder / "shard-000000.tar") as shard:
-            assert len(shard.getnames()) == 400
+            assert len(shard.getnames()) == 4 * 91  # 819 samples in 9 shards

@@ -333,7 +333,7 @@ def test_bare_load_in_a_fresh_process(tiny_root, serve, tmp_path, monkeypatch):
     environment = {"TFDS_DATA_DIR": str(tmp_path / "default"), "RECORDS": str(apart)}
     done = python(BARE, environment)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip().split("|") == [*sorted(archives.names), "upstream", "Micrograph"]
+    assert done.stdout.strip().split("|") == [*sorted(archives.names), "upstream", "Image"]
 
 
 @pytest.mark.parametrize("missing", ["tensorflow", "tensorflow_datasets", "importlib_resources"])

@@ -61,9 +61,9 @@ FORMATS: Final = {
         pictures.cellpose,
     ),
     "folders": Format(
-        "image and label folders as StarDist and DSB-style tools read them",
-        "images/*.tif (uint16), labels/*.tif (uint16, nuclei numbered 1..n), "
-        "masks/*.tif (uint8, 0 or 255)",
+        "image and label folders as StarDist's notebooks read them",
+        "images/*.tif (uint16), masks/*.tif (uint16, nuclei numbered 1..n), "
+        "foreground/*.tif (uint8, 0 or 255)",
         pictures.folders,
     ),
     "coco": Format(

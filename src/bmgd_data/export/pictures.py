@@ -30,8 +30,8 @@ UPSTREAM: Final[Layout] = {
 CELLPOSE: Final[Layout] = {"image": "{stem}_img.tif", "instances": "{stem}_masks.tif"}
 FOLDERS: Final[Layout] = {
     "image": "images/{stem}.tif",
-    "mask": "masks/{stem}.tif",
-    "instances": "labels/{stem}.tif",
+    "instances": "masks/{stem}.tif",  # what StarDist's notebooks read as label images
+    "mask": "foreground/{stem}.tif",
 }
 
 _CONDITION_FOLDERS: Final = {c.pa: c.archive.removesuffix(".7z") for c in facts.CONDITIONS}

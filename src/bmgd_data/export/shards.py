@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 
     from bmgd_data.export.parts import Entry, Part
 
-SHARD: Final = 100
-"""Samples a shard: a shard is the least that a worker reads, so there must be several."""
+SHARDS: Final = 8
+"""Shards at least: a shard is the least that a worker reads, and one without any fails."""
+LARGEST: Final = 100
+"""Samples in a shard at most."""
 
 
 def write(part: Part, folder: Path) -> list[str]:
@@ -31,13 +34,19 @@ def write(part: Part, folder: Path) -> list[str]:
     """
     files: list[str] = []
     entries = iter(part)
-    while batch := list(islice(entries, SHARD)):
-        shard = folder / f"shard-{len(files) // SHARD:06d}.tar"
+    for number, size in enumerate(_sizes(len(part.records))):
+        shard = folder / f"shard-{number:06d}.tar"
         with shard.open("wb") as file, _tar(file) as tar:
-            for entry in batch:
+            for entry in islice(entries, size):
                 tar.write(_members(entry))
-        files += [f"{shard.name}#{entry.stem}" for entry in batch]
+                files.append(f"{shard.name}#{entry.stem}")
     return files
+
+
+def _sizes(samples: int) -> list[int]:
+    """How many samples each shard holds: nearly the same number in each."""
+    shards = min(samples, max(SHARDS, math.ceil(samples / LARGEST)))
+    return [samples // shards + (number < samples % shards) for number in range(shards)]
 
 
 def _tar(file: BinaryIO) -> Any:

@@ -16,28 +16,11 @@ Shape = tuple[int | None, int | None]
 """Height and width; None where they differ between images."""
 
 
-class Micrograph(tfds.features.Image):  # type: ignore[misc]
-    """An image of one channel and more than 8 bits.
-
-    Shown with its darkest pixel black and its brightest white, as ``tfds.show_examples`` does it:
-    of 16 bits, a 12-bit image fills the lowest sixteenth, and TFDS's own picture would clip it.
-    """
-
-    def repr_html(self, ex: NDArray[np.integer]) -> str:
-        """A thumbnail for ``tfds.as_dataframe``; `ex` is (H, W, 1)."""
-        low, high = int(ex.min()), int(ex.max())
-        stretched = (ex.astype(np.float32) - low) * (255 / max(high - low, 1))
-        html: str = super().repr_html(stretched.astype(np.uint8))
-        return html
-
-
 def features(shape: Shape = facts.IMAGE_SHAPE) -> tfds.features.FeaturesDict:
     """The features of a record whose images have this (height, width)."""
     return tfds.features.FeaturesDict(
         {
-            "image": Micrograph(
-                shape=(*shape, 1), dtype=np.uint16, encoding_format="png", doc="Raw grey values."
-            ),
+            "image": _micrograph(shape),
             "mask": _coloured(shape, np.uint8, "1 where a nucleus is, 0 elsewhere."),
             "instances": _coloured(shape, np.uint16, "Nuclei numbered 1..n, 0 elsewhere."),
             "stiffness_pa": tfds.features.Scalar(
@@ -50,8 +33,26 @@ def features(shape: Shape = facts.IMAGE_SHAPE) -> tfds.features.FeaturesDict:
     )
 
 
+def _micrograph(shape: Shape) -> tfds.features.Image:
+    """A 16-bit image, which the builder shows from its darkest pixel to its brightest.
+
+    TFDS's own thumbnail of 16 bits in grey clips them, or fails. In the records the feature is no
+    more than TFDS's own image, so that they can be read where this package is not installed; there
+    it is shown in false colours.
+    """
+    image = _coloured(shape, np.uint16, "Raw grey values.")
+    grey = tfds.features.Image(shape=(*shape, 1))
+    image.repr_html = lambda ex: grey.repr_html(_stretched(ex))
+    return image
+
+
+def _stretched(image: NDArray[np.integer]) -> NDArray[np.uint8]:
+    low, high = int(image.min()), int(image.max())
+    return ((image.astype(np.float32) - low) * (255 / max(high - low, 1))).astype(np.uint8)
+
+
 def _coloured(shape: Shape, dtype: type[np.unsignedinteger], doc: str) -> tfds.features.Image:
-    """An image whose values are names, so that they are shown in colours."""
+    """An image of one channel, shown with a colour for each value."""
     return tfds.features.Image(
         shape=(*shape, 1), dtype=dtype, encoding_format="png", use_colormap=True, doc=doc
     )
