@@ -80,7 +80,7 @@ def dataloader(want: Want) -> Iterator[dict[str, Any]]:
 def lightning(want: Want) -> Iterator[dict[str, Any]]:
     from bmgd_data.lightning import BMGDDataModule
 
-    module = BMGDDataModule(want.stiffness, batch_size=4, **want.reader)
+    module = BMGDDataModule(stiffness=want.stiffness, batch_size=4, **want.reader)
     module.prepare_data()
     module.setup()
     loader = {

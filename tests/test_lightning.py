@@ -23,8 +23,8 @@ from bmgd_data.lightning import BMGDDataModule  # noqa: E402
 SPLITS = ("train", "val", "test")
 
 
-def module(root: Path, *arguments: Any, **options: Any) -> BMGDDataModule:
-    made = BMGDDataModule(*arguments, source=TINY, root=root, **options)
+def module(root: Path, **options: Any) -> BMGDDataModule:
+    made = BMGDDataModule(source=TINY, root=root, **options)
     made.prepare_data()
     made.setup()
     return made
@@ -51,7 +51,7 @@ def test_splits_are_the_readers(tiny_root: Path) -> None:
 
 
 def test_one_stiffness(tiny_root: Path) -> None:
-    seen = names(module(tiny_root, "1200 Pa"))
+    seen = names(module(tiny_root, stiffness="1200 Pa"))
     assert seen == {split: read(tiny_root, split, 1200) for split in SPLITS}
 
 
@@ -67,7 +67,7 @@ def test_each_image_is_validated_in_one_fold_and_test_is_untouched(tiny_root: Pa
 
 def test_folds_are_of_each_stiffness_alone(tiny_root: Path) -> None:
     together = names(module(tiny_root, fold=1, folds=3))
-    alone = names(module(tiny_root, 950, fold=1, folds=3))
+    alone = names(module(tiny_root, stiffness=950, fold=1, folds=3))
     for split in SPLITS:
         assert alone[split] == [name for name in together[split] if name.startswith("950Pa/")]
 
@@ -80,7 +80,7 @@ def test_held_out_stiffness_is_the_whole_test_set(tiny_root: Path) -> None:
 
 
 def test_hold_out_with_chosen_stiffness_and_folds(tiny_root: Path) -> None:
-    seen = names(module(tiny_root, 250, hold_out=[1200, 1800], fold=0, folds=2))
+    seen = names(module(tiny_root, stiffness=250, hold_out=[1200, 1800], fold=0, folds=2))
     assert seen["test"] == read(tiny_root, "all", [1200, 1800])
     rest = read(tiny_root, "train", 250) + read(tiny_root, "val", 250)
     assert sorted(seen["train"] + seen["val"]) == sorted(rest)
@@ -144,7 +144,7 @@ def test_workers_persist_where_there_are_any(tiny_root: Path) -> None:
 
 
 def test_prepare_data_is_enough_for_a_read_without_the_network(tmp_path: Path) -> None:
-    made = BMGDDataModule("950Pa", source=TINY, root=tmp_path, instances="watershed")
+    made = BMGDDataModule(stiffness="950Pa", source=TINY, root=tmp_path, instances="watershed")
     made.prepare_data()
     (store,) = (tmp_path / "stores").iterdir()
     assert (store / "watershed").is_dir()

@@ -156,7 +156,6 @@ def test_splits_part_the_whole(few):
     }
     assert set.union(*parts.values()) == set(few().names)
     assert few("validation").names == few("val").names
-    assert few("train", scheme="paper").names == few("train", scheme="random").names
     assert Reader.__init__.__defaults__ == ("train", None)
 
 

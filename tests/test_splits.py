@@ -79,8 +79,11 @@ def test_conditions_are_split_alone():
     assert splits.assign(some, BY_NAME["950Pa"]) == splits.assign(some, SOFT)
 
 
-def test_paper_is_another_name_of_random():
-    assert assign(100, scheme="paper") == assign(100, scheme="random") == assign(100)
+def test_random_asks_for_no_groups():
+    some = names(100)
+    grouped = splits.assign(some, SOFT, groups=[0] * len(some))
+    assert grouped == splits.assign(some, SOFT, "random") == splits.assign(some, SOFT)
+    assert grouped == splits.SCHEMES["random"](some, None, SOFT)
 
 
 @pytest.mark.parametrize(
@@ -98,8 +101,13 @@ def test_parse_split_lists_the_valid_ones(named):
 
 
 def test_unknown_scheme_lists_the_valid_ones():
-    with pytest.raises(ValueError, match=r"Unknown scheme 'best'. Valid: .*'random', 'paper'"):
+    with pytest.raises(ValueError, match=r"Unknown scheme 'best'\. Valid: 'random'"):
         splits.assign(names(3), SOFT, "best")
+
+
+def test_the_papers_membership_is_not_claimed():
+    with pytest.raises(ValueError, match=r"which image .* is not published.*Valid: 'random'"):
+        splits.parse_scheme("paper")
 
 
 # ---------------------------------------------------------------------------------------- the folds

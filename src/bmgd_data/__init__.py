@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bmgd_data.reader import Sample as Sample
     from bmgd_data.torch import BMGD as BMGD
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES: Final = {
     "BMGD": "torch",

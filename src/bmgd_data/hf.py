@@ -14,6 +14,7 @@ bool arrays.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from bmgd_data import facts
@@ -31,6 +32,10 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    from bmgd_data.conditions import Stiffness
     from bmgd_data.reader import Sample
 
 __all__ = ["FEATURES", "SPLITS", "dataset_card", "to_hf", "to_hf_dict"]
@@ -79,11 +84,26 @@ def to_hf(reader: Reader) -> datasets.Dataset:
     return datasets.concatenate_datasets(chunks, info=info, split=split)
 
 
-def to_hf_dict(**arguments: Any) -> datasets.DatasetDict:
+def to_hf_dict(
+    *,
+    stiffness: Stiffness | Iterable[Stiffness] | None = None,
+    root: str | os.PathLike[str] | None = None,
+    source: str | os.PathLike[str] | None = None,
+    download: bool = True,
+    scheme: str = "random",
+    instances: str = "components",
+) -> datasets.DatasetDict:
     """Turn all splits into a DatasetDict with the keys train, validation and test.
 
     Args:
-        arguments: As `Reader` takes, but for `split`.
+        stiffness: One or several of "1200Pa", "1200 Pa", "1200", 1200. None: all four.
+        root: Folder that data is kept in. None: BMGD_HOME, or the user's cache folder.
+        source: "upstream", "phantom" (generated data), a folder with the archives or the unpacked
+            folders, or the base URL of a mirror. None: BMGD_SOURCE, or upstream.
+        download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
+        scheme: How splits are drawn: "random" (80:10:10 of each stiffness).
+        instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
+            nuclei split) or "provided" (label images of the archive, where it has any).
 
     Returns:
         A DatasetDict of what `to_hf` gives.
@@ -91,9 +111,16 @@ def to_hf_dict(**arguments: Any) -> datasets.DatasetDict:
     Raises:
         ValueError, BMGDError: As `Reader` raises.
     """
-    return datasets.DatasetDict(
-        {theirs: to_hf(Reader(ours, **arguments)) for ours, theirs in SPLITS.items()}
+    read = partial(
+        Reader,
+        stiffness=stiffness,
+        root=root,
+        source=source,
+        download=download,
+        scheme=scheme,
+        instances=instances,
     )
+    return datasets.DatasetDict({theirs: to_hf(read(ours)) for ours, theirs in SPLITS.items()})
 
 
 def _columns(reader: Reader) -> dict[str, list[Any]]:

@@ -44,10 +44,17 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
     Batches are what ``bmgd_data.torch.collate`` makes. Prediction runs over the test split.
 
     Args:
-        stiffness: None for all four, or one or several of "1200Pa", "1200 Pa", "1200", 1200.
+        stiffness: One or several of "1200Pa", "1200 Pa", "1200", 1200. None: all four.
+        root: Folder that data is kept in. None: BMGD_HOME, or the user's cache folder.
+        source: "upstream", "phantom" (generated data), a folder with the archives or the unpacked
+            folders, or the base URL of a mirror. None: BMGD_SOURCE, or upstream.
+        download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
+        scheme: How splits are drawn: "random" (80:10:10 of each stiffness).
+        instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
+            nuclei split) or "provided" (label images of the archive, where it has any).
+        transforms: Gets and returns a whole sample; used for training only.
         batch_size: Samples a batch, in each process.
         num_workers: Worker processes of each DataLoader; they stay alive between epochs.
-        transforms: Gets and returns a whole sample; used for training only.
         fold: Which fold of a cross-validation is validated, from 0; None keeps the scheme's own
             validation split. Folds are cut from train and validation together, in each stiffness
             alone, by the names' hash; test stays as it is.
@@ -55,18 +62,13 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         hold_out: One or several stiffnesses never trained on: all their images, and no others, are
             the test split. Of the other stiffnesses train and validation are used and their own
             test images left out, so that the benchmark's test split remains unseen.
-        root: Folder that data is kept in; None asks BMGD_HOME, then the user's cache folder.
-        source: None for upstream (or BMGD_SOURCE); "phantom"; a folder; the base URL of a mirror.
-        download: Whether the network may be used.
-        scheme: How splits are drawn, see ``bmgd_data.splits``.
-        instances: "components", "watershed" or "provided".
 
     Raises:
         ValueError: An argument that is not understood.
 
     Example:
         >>> from bmgd_data.lightning import BMGDDataModule
-        >>> data = BMGDDataModule("1200Pa", batch_size=4, source="phantom")
+        >>> data = BMGDDataModule(stiffness="1200Pa", batch_size=4, source="phantom")
         >>> data.prepare_data(); data.setup()
         >>> next(iter(data.val_dataloader()))["image"].shape
         torch.Size([4, 1, 256, 256])
@@ -74,19 +76,19 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
 
     def __init__(
         self,
-        stiffness: Stiffness | Iterable[Stiffness] | None = None,
         *,
-        batch_size: int = 8,
-        num_workers: int = 0,
-        transforms: Callable[[Sample], Sample] | None = None,
-        fold: int | None = None,
-        folds: int = 5,
-        hold_out: Stiffness | Iterable[Stiffness] | None = None,
+        stiffness: Stiffness | Iterable[Stiffness] | None = None,
         root: str | os.PathLike[str] | None = None,
         source: str | os.PathLike[str] | None = None,
         download: bool = True,
         scheme: str = "random",
         instances: str = "components",
+        transforms: Callable[[Sample], Sample] | None = None,
+        batch_size: int = 8,
+        num_workers: int = 0,
+        fold: int | None = None,
+        folds: int = 5,
+        hold_out: Stiffness | Iterable[Stiffness] | None = None,
     ) -> None:
         super().__init__()
         chosen = conditions.parse_stiffness(stiffness)

@@ -64,15 +64,14 @@ class Reader(Sequence[Sample]):
 
     Args:
         split: "train", "val" (also "validation"), "test" or "all".
-        stiffness: None for all four, or one or several of "1200Pa", "1200 Pa", "1200", 1200. Only
-            the archives that are asked for are fetched.
-        root: Folder that data is kept in; None asks BMGD_HOME, then the user's cache folder.
-        source: None for upstream (or BMGD_SOURCE); "phantom" for generated data; a folder with the
-            archives or the unpacked folders; the base URL of a mirror.
+        stiffness: One or several of "1200Pa", "1200 Pa", "1200", 1200. None: all four.
+        root: Folder that data is kept in. None: BMGD_HOME, or the user's cache folder.
+        source: "upstream", "phantom" (generated data), a folder with the archives or the unpacked
+            folders, or the base URL of a mirror. None: BMGD_SOURCE, or upstream.
         download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
-        scheme: How splits are drawn: "random" (alias "paper"), see ``splits``.
-        instances: "components" (8-connected), "watershed" (touching nuclei split) or "provided"
-            (label images of the archive, where it has any).
+        scheme: How splits are drawn: "random" (80:10:10 of each stiffness).
+        instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
+            nuclei split) or "provided" (label images of the archive, where it has any).
 
     Raises:
         ValueError: An argument that is not understood; the message lists the valid values.

@@ -1,8 +1,8 @@
 """Who is in train, validation and test.
 
-A scheme is a function from one condition's index (its sample names) to a split name for each. It
-sees one condition at a time, so that fetching one archive gives the same membership as fetching
-all four.
+A scheme is a function of one condition's sample names, the group that each belongs to, and the
+condition. It gives a split for each name. It sees one condition at a time, so that fetching one
+archive gives the same membership as fetching all four.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bmgd_data import facts
+
+    Scheme = Callable[[Sequence[str], Sequence[int] | None, facts.Condition], list[str]]
+    """Names, groups (None where the scheme asks for none) and condition to a split for each."""
 
 SPLITS: Final = ("train", "val", "test")
 
@@ -41,18 +44,30 @@ def parse_scheme(scheme: str) -> str:
         ValueError: Unknown scheme.
     """
     if scheme not in SCHEMES:
-        raise ValueError(f"Unknown scheme {scheme!r}. Valid: {', '.join(map(repr, SCHEMES))}.")
+        why = _NO_SCHEME.get(scheme, f"Unknown scheme {scheme!r}.")
+        raise ValueError(f"{why} Valid: {', '.join(map(repr, SCHEMES))}.")
     return scheme
 
 
-def assign(names: Sequence[str], condition: facts.Condition, scheme: str = "random") -> list[str]:
+_NO_SCHEME: Final = {
+    "paper": "There is no scheme 'paper': which image is in which split of the paper is not "
+    "published. 'random' has the paper's proportions."
+}
+
+
+def assign(
+    names: Sequence[str],
+    condition: facts.Condition,
+    scheme: str = "random",
+    groups: Sequence[int] | None = None,
+) -> list[str]:
     """Say for each sample of one condition which split it is in.
 
     Args:
         names: The condition's sample names, in any order.
         condition: Which condition they are of.
-        scheme: ``"random"`` (or ``"paper"``: the paper's proportions; its membership is not
-            published).
+        scheme: How splits are drawn: a key of `SCHEMES`.
+        groups: For each name the group of images that it belongs to; "random" takes None.
 
     Returns:
         ``"train"``, ``"val"`` or ``"test"`` for each name.
@@ -60,11 +75,15 @@ def assign(names: Sequence[str], condition: facts.Condition, scheme: str = "rand
     Raises:
         ValueError: Unknown scheme.
     """
-    return SCHEMES[parse_scheme(scheme)](names, condition)
+    return SCHEMES[parse_scheme(scheme)](names, groups, condition)
 
 
-def random(names: Sequence[str], condition: facts.Condition) -> list[str]:
-    """80:10:10, ranked by the sha256 of the name.
+def random(
+    names: Sequence[str],
+    groups: Sequence[int] | None,  # noqa: ARG001 - every scheme takes the same
+    condition: facts.Condition,
+) -> list[str]:
+    """80:10:10, ranked by the sha256 of the name; groups do not matter.
 
     Test is taken from the low end and validation from the high end, so that a changed count moves
     images only to or from train. At the paper's count the sizes add up to the paper's 655/82/82
@@ -125,7 +144,4 @@ def _rank(name: str) -> bytes:
     return hashlib.sha256(encoded).digest() + encoded
 
 
-SCHEMES: Final[dict[str, Callable[[Sequence[str], facts.Condition], list[str]]]] = {
-    "random": random,
-    "paper": random,
-}
+SCHEMES: Final[dict[str, Scheme]] = {"random": random}

@@ -75,7 +75,7 @@ def test_another_split_is_not_what_the_folder_holds(folder, data):
     ],
 )
 def test_wrong_arguments_list_the_valid_ones(args, message, folder, data):
-    assert message in bmgd("evaluate", folder, *data, *args, code=1).stderr
+    assert message in bmgd("evaluate", folder, *data, *args, code=2).stderr
 
 
 def test_no_folder(data, tmp_path):

@@ -19,7 +19,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bmgd_data import ChecksumError, CorruptArchiveError, DatasetNotFoundError, Reader, facts
+from bmgd_data import (
+    ChecksumError,
+    CorruptArchiveError,
+    DatasetNotFoundError,
+    Reader,
+    facts,
+    splits,
+)
 from common import TINY
 
 # torch's Triton and TensorFlow both bring LLVM; Triton loaded second ends the process.
@@ -58,6 +65,13 @@ def tiny(tiny_root, monkeypatch):
     """The environment asks for `TINY`."""
     monkeypatch.setenv("BMGD_SOURCE", TINY)
     monkeypatch.setenv("BMGD_HOME", str(tiny_root))
+
+
+@pytest.fixture
+def all_train(monkeypatch):
+    """A scheme besides "random"."""
+    scheme = lambda names, groups, condition: ["train"] * len(names)  # noqa: E731
+    monkeypatch.setitem(splits.SCHEMES, "all train", scheme)
 
 
 def python(code, environment=None):
@@ -120,12 +134,31 @@ def test_other_instances_lie_apart(tiny):
     [
         ({"source": "phantom:size=0.02,seed=1"}, "data version"),
         ({"instances": "watershed"}, "inst"),
+        ({"scheme": "all train"}, "scheme"),
     ],
 )
-def test_other_data_in_the_same_folder_is_refused(changed, what, prepared, tiny):
+def test_other_data_in_the_same_folder_is_refused(changed, what, prepared, tiny, all_train):
     with pytest.raises(ChecksumError, match=f"another {what}.*another data_dir") as caught:
         tfds.load("bmgd", data_dir=prepared, builder_kwargs=changed)
     assert str(prepared) in str(caught.value)
+
+
+def test_records_of_another_scheme(tiny, all_train):
+    builder = dialect.Builder(config="950Pa", scheme="all train")
+    builder.download_and_prepare()
+    assert set(builder.info.splits) == {"train"}
+    assert builder.info.metadata["scheme"] == "all train"
+    assert builder.data_dir_root != dialect.Builder(config="950Pa").data_dir_root
+
+
+def test_records_that_name_no_scheme_are_random(prepared, tiny, tmp_path):
+    """As version 0.1.0 wrote them."""
+    shutil.copytree(prepared / "bmgd" / "1200Pa", tmp_path / "bmgd" / "1200Pa")
+    (metadata,) = tmp_path.glob("bmgd/*/*/metadata.json")
+    kept = json.loads(metadata.read_text())
+    assert kept.pop("scheme") == "random"
+    metadata.write_text(json.dumps(kept))
+    assert len(tfds.load("bmgd/1200Pa", data_dir=tmp_path, split="test")) > 0
 
 
 def test_phantom_is_not_served_as_upstream(prepared, monkeypatch):

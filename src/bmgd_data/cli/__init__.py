@@ -17,9 +17,13 @@ from bmgd_data.cli import console, outputs, report, upkeep
 from bmgd_data.cli.about import about
 from bmgd_data.cli.console import say
 from bmgd_data.cli.options import (
+    Download,
+    Instances,
     Quiet,
     Root,
+    Scheme,
     Source,
+    Split,
     Stiffness,
     valid_source,
 )
@@ -76,9 +80,12 @@ def main(
 
 @app.command()
 def demo(
+    *,
     out: Annotated[
         Path, typer.Option(callback=_valid_picture, help="The picture to write: PNG, JPEG or TIFF.")
     ] = Path("bmgd-demo.png"),
+    stiffness: Stiffness = None,
+    root: Root = None,
     source: Annotated[
         str,
         typer.Option(
@@ -87,19 +94,28 @@ def demo(
             "`bmgd download --source` takes, too.",
         ),
     ] = "phantom",
-    stiffness: Stiffness = None,
-    root: Root = None,
+    download: Download = True,
+    scheme: Scheme = "random",
+    instances: Instances = "watershed",
     _quiet: Quiet = False,
 ) -> None:
     """Take generated data through the whole pipeline and draw it; no network is needed."""
     from bmgd_data.cli import showcase
     from bmgd_data.reader import Reader
 
-    read = partial(Reader, stiffness=stiffness, root=root, source=source, instances="watershed")
+    read = partial(
+        Reader,
+        stiffness=stiffness,
+        root=root,
+        source=source,
+        download=download,
+        scheme=scheme,
+        instances=instances,
+    )
     reader = read("all")
     say(f"{len(reader)} images, from archives to samples ({showcase.note(reader)}).")
     console.show(showcase.COUNTS, showcase.counts(reader), total=True)
-    say("Nuclei: in the masks, touching ones split by watershed; the paper's, annotated by hand.")
+    say(f"Nuclei: in the masks, by {reader.instance_method}; the paper's, annotated by hand.")
     say("\nA batch of the train split:")
     for line in showcase.batch(read("train")):
         say(f"  {line}")
@@ -112,8 +128,8 @@ def demo(
 @app.command()
 def download(
     stiffness: Stiffness = None,
-    source: Source = None,
     root: Root = None,
+    source: Source = None,
     accept_changed: Annotated[
         bool,
         typer.Option(
@@ -141,7 +157,7 @@ def download(
 
 @app.command()
 def verify(
-    stiffness: Stiffness = None, source: Source = None, root: Root = None, _quiet: Quiet = False
+    stiffness: Stiffness = None, root: Root = None, source: Source = None, _quiet: Quiet = False
 ) -> None:
     """Read all data again and compare it with its digests; nothing is downloaded.
 
@@ -162,7 +178,7 @@ def verify(
 
 
 @app.command()
-def evaluate(  # noqa: PLR0917 - typer passes them by name
+def evaluate(
     folder: Annotated[
         Path,
         typer.Argument(
@@ -170,23 +186,28 @@ def evaluate(  # noqa: PLR0917 - typer passes them by name
             "1200Pa/<stem>.tif: binary masks, instance labels, or TIFF of probabilities."
         ),
     ],
-    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
+    *,
+    split: Split = "test",
     stiffness: Stiffness = None,
-    source: Source = None,
     root: Root = None,
-    instances: Annotated[
-        str,
-        typer.Option(
-            help="How nuclei are told apart in the masks, and in binary predictions: components, "
-            "watershed or provided."
-        ),
-    ] = "components",
+    source: Source = None,
+    download: Download = True,
+    scheme: Scheme = "random",
+    instances: Instances = "components",
     _quiet: Quiet = False,
 ) -> None:
     """Score predictions: pixels and nuclei, overall and by stiffness."""
     from bmgd_data.metrics import Evaluator
 
-    evaluator = Evaluator(split, stiffness, source=source, root=root, instances=instances)
+    evaluator = Evaluator(
+        split,
+        stiffness,
+        root=root,
+        source=source,
+        download=download,
+        scheme=scheme,
+        instances=instances,
+    )
     evaluator.add_folder(folder)
     table = evaluator.table()
     console.show(*table.cells())
@@ -210,7 +231,7 @@ def info(
 
 
 @app.command()
-def checksums(source: Source = None, root: Root = None) -> None:
+def checksums(root: Root = None, source: Source = None) -> None:
     """Print the sha256 of the archives seen, as facts.SHA256 and BMGD_CHECKSUMS take them.
 
     What they are worth is told on the standard error stream.

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from bmgd_data import conditions
+from bmgd_data import conditions, splits
 from bmgd_data._origin import sources
+from bmgd_data.instances import parse_method
 
-__all__ = ["Instances", "Quiet", "Root", "Source", "Stiffness", "valid_source"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-def valid_source(value: str | None) -> str | None:
-    """Refuse what names no source."""
-    try:
+def _valid(read: Callable[[str], object]) -> Callable[[str | None], str | None]:
+    """A callback that refuses what `read` does not understand."""
+
+    def check(value: str | None) -> str | None:
         if value is not None:
-            sources.resolve(value)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    return value
+            try:
+                read(value)
+            except ValueError as error:
+                raise typer.BadParameter(str(error)) from error
+        return value
+
+    return check
+
+
+valid_source = _valid(sources.resolve)
+valid_split = _valid(splits.parse_split)
 
 
 def _valid_stiffness(values: list[str] | None) -> list[str] | None:
@@ -39,27 +49,47 @@ def _hush(value: bool) -> bool:
     return value
 
 
+SPLIT_HELP: Final = '"train", "val" (also "validation"), "test" or "all".'
+
 Root = Annotated[
     Path | None,
-    typer.Option(help="Folder that data is kept in. Default: BMGD_HOME, or the user's cache."),
+    typer.Option(
+        help="Folder that data is kept in. Default: BMGD_HOME, or the user's cache folder."
+    ),
 ]
 Source = Annotated[
     str | None,
     typer.Option(
         callback=valid_source,
-        help="'upstream', 'phantom' (generated data), the base URL of a mirror, or a folder with "
-        "the archives or the unpacked folders. Default: BMGD_SOURCE, or upstream.",
+        help='"upstream", "phantom" (generated data), a folder with the archives or the unpacked '
+        "folders, or the base URL of a mirror. Default: BMGD_SOURCE, or upstream.",
     ),
 ]
 Stiffness = Annotated[
     list[str] | None,
     typer.Option(
         callback=_valid_stiffness,
-        help="Only this one: 250, 950, 1200 or 1800; repeat it, or part by commas, for several.",
+        help='One or several of "1200Pa", "1200 Pa", "1200", 1200. Default: all four. For several, '
+        "repeat the option or separate them by commas.",
+    ),
+]
+Download = Annotated[
+    bool, typer.Option(help="Whether the network may be used. BMGD_OFFLINE=1 forbids it too.")
+]
+Scheme = Annotated[
+    str,
+    typer.Option(
+        callback=_valid(splits.parse_scheme),
+        help='How splits are drawn: "random" (80:10:10 of each stiffness).',
     ),
 ]
 Instances = Annotated[
     str,
-    typer.Option(help="How nuclei are told apart in the masks: components, watershed or provided."),
+    typer.Option(
+        callback=_valid(parse_method),
+        help='How nuclei are told apart: "components" (8-connected), "watershed" (touching nuclei '
+        'split) or "provided" (label images of the archive, where it has any).',
+    ),
 ]
+Split = Annotated[str, typer.Option(callback=valid_split, help=SPLIT_HELP)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_hush, help="No progress bars.")]

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import Annotated
 
 import typer
 
 from bmgd_data.cli.console import say
-from bmgd_data.cli.options import Instances, Quiet, Root, Source, Stiffness  # noqa: TC001 - typer reads them
+from bmgd_data.cli.options import (
+    SPLIT_HELP,
+    Download,
+    Instances,
+    Quiet,
+    Root,
+    Scheme,
+    Source,
+    Stiffness,
+    valid_split,
+)
 from bmgd_data.conditions import parse_stiffness
 from bmgd_data.splits import SPLITS
 
@@ -45,11 +56,16 @@ def export(
     *,
     split: Annotated[
         str | None,
-        typer.Option(help="train, val, test or all. Default: the three, each in its own folder."),
+        typer.Option(
+            callback=valid_split,
+            help=f"{SPLIT_HELP} Default: the first three, each in a folder of its own.",
+        ),
     ] = None,
     stiffness: Stiffness = None,
-    source: Source = None,
     root: Root = None,
+    source: Source = None,
+    download: Download = True,
+    scheme: Scheme = "random",
     instances: Instances = "components",
     _quiet: Quiet = False,
 ) -> None:
@@ -57,10 +73,16 @@ def export(
     from bmgd_data import export as exports
     from bmgd_data.reader import Reader
 
-    def reader(name: str) -> Reader:
-        return Reader(name, stiffness, source=source, root=root, instances=instances)
-
-    readers = reader(split) if split else {name: reader(name) for name in SPLITS}
+    read = partial(
+        Reader,
+        stiffness=stiffness,
+        root=root,
+        source=source,
+        download=download,
+        scheme=scheme,
+        instances=instances,
+    )
+    readers = read(split) if split else {name: read(name) for name in SPLITS}
     made = exports.export(readers, form.value, dest)
     say(f"Written to {made}: {exports.FORMATS[form.value].layout}.")
     say("index.csv there tells which file is which sample.")
@@ -78,8 +100,10 @@ def tfds(
         Records,
         typer.Option("--format", help="tfrecord for tfds.load, array_record for tfds.data_source."),
     ] = Records.TFRECORD,
-    source: Source = None,
     root: Root = None,
+    source: Source = None,
+    download: Download = True,
+    scheme: Scheme = "random",
     instances: Instances = "components",
     _quiet: Quiet = False,
 ) -> None:
@@ -91,6 +115,8 @@ def tfds(
         data_dir=data_dir,
         root=root,
         source=source,
+        download=download,
+        scheme=scheme,
         instances=instances,
         file_format=form.value,
     )

@@ -47,10 +47,16 @@ class Evaluator:
 
     Args:
         split: "train", "val" (also "validation"), "test" or "all".
-        stiffness: None for all four, or one or several, as for Reader.
+        stiffness: One or several of "1200Pa", "1200 Pa", "1200", 1200. None: all four.
+        root: Folder that data is kept in. None: BMGD_HOME, or the user's cache folder.
+        source: "upstream", "phantom" (generated data), a folder with the archives or the unpacked
+            folders, or the base URL of a mirror. None: BMGD_SOURCE, or upstream.
+        download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
+        scheme: How splits are drawn: "random" (80:10:10 of each stiffness).
+        instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
+            nuclei split) or "provided" (label images of the archive, where it has any).
         threshold: Probabilities greater than this are foreground.
         batch_size: Images a batch, in the Reader's order, of the soft scores.
-        reader: What else Reader takes: root, source, download, scheme, instances.
 
     Raises:
         ValueError: An argument that is not understood, or the split is empty.
@@ -71,11 +77,23 @@ class Evaluator:
         split: str = "test",
         stiffness: Stiffness | Iterable[Stiffness] | None = None,
         *,
+        root: str | os.PathLike[str] | None = None,
+        source: str | os.PathLike[str] | None = None,
+        download: bool = True,
+        scheme: str = "random",
+        instances: str = "components",
         threshold: float = THRESHOLD,
         batch_size: int = BATCH_SIZE,
-        **reader: Any,
     ) -> None:
-        self.reader = Reader(split, stiffness, **reader)
+        self.reader = Reader(
+            split,
+            stiffness,
+            root=root,
+            source=source,
+            download=download,
+            scheme=scheme,
+            instances=instances,
+        )
         if not len(self.reader):
             raise ValueError(f"The split {split!r} holds no images, so there is nothing to score.")
         own = self.reader.instance_method

@@ -39,6 +39,8 @@ def prepare(
     data_dir: str | os.PathLike[str] | None = None,
     root: str | os.PathLike[str] | None = None,
     source: str | os.PathLike[str] | None = None,
+    download: bool = True,
+    scheme: str = "random",
     instances: str = "components",
     file_format: str = "tfrecord",
 ) -> Path:
@@ -49,9 +51,13 @@ def prepare(
     Args:
         config: "all", or one stiffness: "250Pa", "950Pa", "1200Pa", "1800Pa" (or 1200, "1200 Pa").
         data_dir: TFDS's folder; None as in `Builder`.
-        root: Folder that the archives and arrays are kept in, as in ``Reader``.
-        source: As in ``Reader``.
-        instances: "components", "watershed" or "provided".
+        root: Folder that data is kept in. None: BMGD_HOME, or the user's cache folder.
+        source: "upstream", "phantom" (generated data), a folder with the archives or the unpacked
+            folders, or the base URL of a mirror. None: BMGD_SOURCE, or upstream.
+        download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
+        scheme: How splits are drawn: "random" (80:10:10 of each stiffness).
+        instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
+            nuclei split) or "provided" (label images of the archive, where it has any).
         file_format: "tfrecord" for ``tfds.load``, "array_record" for ``tfds.data_source``.
 
     Returns:
@@ -70,6 +76,8 @@ def prepare(
         data_dir=data_dir,
         root=root,
         source=source,
+        download=download,
+        scheme=scheme,
         instances=instances,
         file_format=file_format,
     )

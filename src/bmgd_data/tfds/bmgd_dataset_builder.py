@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 import tensorflow_datasets as tfds
 
-from bmgd_data import conditions, facts
+from bmgd_data import conditions, facts, splits
 from bmgd_data import instances as instance_methods
 from bmgd_data._origin import sources
 from bmgd_data._system import home
@@ -35,14 +35,17 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
     """BMGD for TFDS: configs "all", "250Pa", "950Pa", "1200Pa", "1800Pa".
 
     Args:
-        source: As in ``Reader``: None for BMGD_SOURCE, or else upstream.
-        root: Folder that archives and arrays are kept in; None for BMGD_HOME, or else the user's
-            cache folder.
-        instances: "components", "watershed" or "provided".
+        root: Folder that data is kept in. None: BMGD_HOME, or the user's cache folder.
+        source: "upstream", "phantom" (generated data), a folder with the archives or the unpacked
+            folders, or the base URL of a mirror. None: BMGD_SOURCE, or upstream.
+        download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
+        scheme: How splits are drawn: "random" (80:10:10 of each stiffness).
+        instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
+            nuclei split) or "provided" (label images of the archive, where it has any).
         config: One of the above, or a stiffness in another spelling.
-        data_dir: Where the records lie. None is TFDS's own folder for upstream's data with
-            components as tfrecord; TFDS tells records apart by name, config and version alone, so
-            every other source, method and format gets a folder of its own below `root`. A folder
+        data_dir: Where the records lie. None is TFDS's own folder for upstream's data, split at
+            random, with components, as tfrecord; TFDS tells records apart by name, config and
+            version alone, so all else gets a folder of its own below `root`. A folder
             that is named is used as it is, and what lies there must be what is asked for. (TFDS's
             own read-only builder, which serves ``tfds.load`` without this package's import or with
             a version in the name, compares nothing; ``info.metadata`` says what it holds.)
@@ -67,8 +70,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        source: str | os.PathLike[str] | None = None,
         root: str | os.PathLike[str] | None = None,
+        source: str | os.PathLike[str] | None = None,
+        download: bool = True,
+        scheme: str = "random",
         instances: str = "components",
         config: str | int | tfds.core.BuilderConfig | None = None,
         data_dir: str | os.PathLike[str] | None = None,
@@ -77,6 +82,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
     ) -> None:
         self.source = sources.resolve(source)
         self.root = home.root(root)
+        self.download = download
+        self.scheme = splits.parse_scheme(scheme)
         self.instance_method = instance_methods.parse_method(instances)
         if isinstance(config, str | int):
             config = _config_name(config)
@@ -90,6 +97,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         self._original_state |= {
             "source": self.source.location,
             "root": self.root,
+            "download": self.download,
+            "scheme": self.scheme,
             "instances": self.instance_method,
             "data_dir": os.fspath(self.data_dir_root),
             "file_format": self.info.file_format,
@@ -156,12 +165,19 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
 
     def _reader(self, split: str = "all", **options: Any) -> Reader:
         stiffness = None if self.builder_config.name == ALL else self.builder_config.name
-        options = {"instances": self.instance_method, **options}
-        return Reader(split, stiffness, root=self.root, source=self.source.location, **options)
+        given = {"download": self.download, "instances": self.instance_method, **options}
+        return Reader(
+            split,
+            stiffness,
+            root=self.root,
+            source=self.source.location,
+            scheme=self.scheme,
+            **given,
+        )
 
     def _wanted(self) -> dict[str, str]:
         """What the records must agree with. Equal digests are equal data, wherever it came from."""
-        wanted = {"instances": self.instance_method}
+        wanted = {"scheme": self.scheme, "instances": self.instance_method}
         try:
             wanted["digest"] = self._reader(instances="components", download=False).digest
         except DatasetNotFoundError:
@@ -170,9 +186,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
 
     def _folder_apart(self, file_format: str | tfds.core.FileFormat | None) -> Path | None:
         form = tfds.core.FileFormat.from_value(file_format or "tfrecord").value
-        if (self.source.kind, self.instance_method, form) == ("upstream", "components", "tfrecord"):
+        chosen = (self.source.kind, self.scheme, self.instance_method, form)
+        if chosen == ("upstream", "random", "components", "tfrecord"):
             return None
-        return self.root / "tfds" / f"{self.source.slug}-{self.instance_method}-{form}"
+        scheme = "" if self.scheme == "random" else f"-{self.scheme}"
+        return self.root / "tfds" / f"{self.source.slug}{scheme}-{self.instance_method}-{form}"
 
 
 def _config_name(config: str | int) -> str:

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from bmgd_data.reader import Reader
 
 _FILES: Final = ("dataset_info.json", "features.json", "metadata.json")
-_TITLES: Final = {"source": "source", "digest": "data version", "instances": "instance method"}
+_TITLES: Final = {
+    "source": "source",
+    "digest": "data version",
+    "scheme": "scheme",
+    "instances": "instance method",
+}
 
 
 class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
@@ -30,6 +35,7 @@ class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
         self.metadata.update(
             source=reader.source.label,
             digest=reader.digest,
+            scheme=reader.scheme,
             instances=reader.instance_method,
             bmgd_data=__version__,
         )
@@ -52,16 +58,17 @@ class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
             wanted: What is asked for, by the names under which `fit` noted it.
             label: The source that is asked for.
         """
-        kept = self.metadata
+        kept = {"scheme": "random", **self.metadata}  # versions before 0.2.0 knew no other scheme
         if differing := [_TITLES[key] for key, value in wanted.items() if kept[key] != value]:
             version = wanted.get("digest", "")[:12] or "not known here"
             raise ChecksumError(
-                f"The records in {self.data_dir} are of {kept['source']} (instances="
-                f"{kept['instances']!r}, data version {kept['digest'][:12]}), but asked for is "
-                f"{label} (instances={wanted['instances']!r}, data version {version}): "
+                f"The records in {self.data_dir} are of {kept['source']} (scheme="
+                f"{kept['scheme']!r}, instances={kept['instances']!r}, data version "
+                f"{kept['digest'][:12]}), but asked for is {label} (scheme={wanted['scheme']!r}, "
+                f"instances={wanted['instances']!r}, data version {version}): "
                 f"another {' and another '.join(differing)}. Name another data_dir, or ask for "
-                "what is there (source= or BMGD_SOURCE, instances=), or remove that folder, and "
-                "the records are written anew."
+                "what is there (source= or BMGD_SOURCE, scheme=, instances=), or remove that "
+                "folder, and the records are written again."
             )
 
     def read_from_directory(self, dataset_info_dir: str | os.PathLike[str]) -> None:
