@@ -46,6 +46,9 @@ def same(some, others):
         ("phantom:size=10", Phantom(10), "phantom:size=10"),
         ("phantom:seed=3", Phantom(seed=3), "phantom:seed=3"),
         ("phantom:seed=3,size=0.02", Phantom(0.02, 3), "phantom:size=0.02,seed=3"),
+        ("phantom:slices=20", Phantom(slices=20), "phantom:slices=20"),
+        ("phantom:step=2.0,slices=30", Phantom(slices=30, step=2), "phantom:slices=30,step=2"),
+        ("phantom:step=0.5", Phantom(step=0.5), "phantom:step=0.5"),
     ],
 )
 def test_parse_and_str(text, expected, canonical):
@@ -74,6 +77,13 @@ def test_parse_and_str(text, expected, canonical):
         "phantom:full,size=2",
         "phantom:size=1,",
         "phantom:colour=red",
+        "phantom:slices=0",
+        "phantom:slices=2.5",
+        "phantom:slices=61",
+        "phantom:slices=31,step=2",
+        "phantom:step=0.1",
+        "phantom:step=11",
+        "phantom:step=nan",
     ],
 )
 def test_parse_error_lists_the_valid_forms(text):
@@ -106,9 +116,10 @@ def test_key_changes_with_whatever_changes_the_samples(monkeypatch):
     keys = {
         Phantom(size, seed).key(c) for size in (0.1, 1) for seed in (0, 1) for c in facts.CONDITIONS
     }
+    keys |= {Phantom(slices=6).key(SOFT), Phantom(step=2).key(SOFT)}
     monkeypatch.setattr(phantom, "GENERATOR_VERSION", phantom.GENERATOR_VERSION + 1)
     keys.add(Phantom().key(SOFT))
-    assert len(keys) == 2 * 2 * 4 + 1
+    assert len(keys) == 2 * 2 * 4 + 3
     assert all(len(bytes.fromhex(key)) == 32 for key in keys)
 
 
@@ -120,7 +131,7 @@ def test_same_seed_same_slices_whatever_the_size(slices):
 def test_seed_and_condition_and_colony_change_the_images(slices):
     other_seed = next(phantom.generate(Phantom(seed=1), SOFT))
     firsts = [items[0].image for items in slices.values()]
-    firsts += [other_seed.image, slices["250Pa"][phantom.SLICES_PER_COLONY].image]
+    firsts += [other_seed.image, slices["250Pa"][Phantom.slices].image]
     assert not any(np.array_equal(a, b) for a, b in itertools.combinations(firsts, 2))
 
 
@@ -178,6 +189,26 @@ def test_neighbouring_slices_look_alike_and_colonies_do_not(slices):
             (alike if a.colony == b.colony else unlike).append(score)
     assert min(alike) > 0.75
     assert np.mean(alike) > np.mean(unlike) + 0.4
+
+
+def test_slices_of_a_colony_and_their_step(slices):
+    """Slices twice as far apart are less alike; images are numbered colony by colony."""
+    items = list(phantom.generate(Phantom(size=0.02, slices=7, step=2), SOFT))
+    assert [item.colony for item in items] == [(number - 1) // 7 for number in range(1, 13)]
+
+    def likeness(some):
+        pairs = [(a, b) for a, b in itertools.pairwise(some) if a.colony == b.colony]
+        return np.mean([np.corrcoef(a.image.ravel(), b.image.ravel())[0, 1] for a, b in pairs])
+
+    assert likeness(items) < likeness(slices["250Pa"]) - 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("slices", "step"), [(60, 1), (30, 2), (6, 10), (20, 0.25)])
+def test_stacks_up_to_the_highest(slices, step):
+    images, labels, _ = colony.image_colony(np.random.default_rng(0), SPARSE, slices, step)
+    assert len(images) == slices
+    assert labels.any(axis=(1, 2)).all()
 
 
 def test_even_the_smallest_has_three_colonies():

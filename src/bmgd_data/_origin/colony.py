@@ -37,9 +37,15 @@ _TISSUES: Final = {
 """Tuned to the paper's nuclei per image; stiffer substrates clear the lumen less."""
 
 _NUCLEUS_UM: Final = 5.0
+_RIM_UM: Final = 3.0  # from the wall's outer centres to the surface, about
 _DYING: Final = 0.15  # share of the lumen's nuclei that are small and bright
 _MIN_AREA: Final = 30  # pixels; smaller pieces are slivers that nobody would outline
-_MARGIN: Final = 3  # planes above and below that blur into the slices
+_MARGIN_UM: Final = 3.0  # above and below the slices; what lies there blurs into them
+
+HIGHEST_UM: Final = 60.0
+"""No stack is higher."""
+STEPS_UM: Final = (0.25, 10.0)
+"""Smallest and largest distance between slices."""
 _PEDESTAL, _GAIN, _READ_NOISE = 420.0, 14.0, 12.0  # grey values, the second per photon
 
 
@@ -53,28 +59,40 @@ class _Nuclei(NamedTuple):
 
 
 def image_colony(
-    rng: np.random.Generator, condition: facts.Condition, slices: int
+    rng: np.random.Generator,
+    condition: facts.Condition,
+    slices: int,
+    step: float = facts.Z_STEP_UM,
 ) -> tuple[NDArray[np.uint16], Labels, int]:
     """Simulate one colony and cut consecutive slices from it.
+
+    The colony is made larger where the stack is higher than the condition's colonies are.
 
     Args:
         rng: Decides everything that is left to chance.
         condition: Sets how crowded the colony is.
-        slices: How many, 1 um apart.
+        slices: How many.
+        step: Micrometres between them, within `STEPS_UM`; ``slices * step`` is at most
+            `HIGHEST_UM`.
 
     Returns:
         Images (slices, 256, 256) of grey values 0..4095; instance masks of the same shape, numbered
         1..n in reading order, at least one nucleus in each; index of the first slice in the stack.
     """
+    tissue = _TISSUES[condition.name]
+    tissue = tissue._replace(radius=max(tissue.radius, slices * step / 2 + _RIM_UM))
+    margin = math.ceil(_MARGIN_UM / step)
     while True:
-        nuclei = _grow(rng, _TISSUES[condition.name])
+        nuclei = _grow(rng, tissue)
         low, high = nuclei.centre[:, 0].min(), nuclei.centre[:, 0].max()
-        bottom = int(rng.uniform(0, (high - low) / facts.Z_STEP_UM - slices))
-        planes = bottom + np.arange(-_MARGIN, slices + _MARGIN, dtype=np.float32)
-        owner, glow = _stain(rng, nuclei, low + planes * np.float32(facts.Z_STEP_UM))
-        labels = np.stack([_outline(plane) for plane in owner[_MARGIN:-_MARGIN]])
+        if (high - low) / step < slices:
+            continue
+        bottom = int(rng.uniform(0, (high - low) / step - slices))
+        planes = bottom + np.arange(-margin, slices + margin, dtype=np.float32)
+        owner, glow = _stain(rng, nuclei, low + planes * np.float32(step), step)
+        labels = np.stack([_outline(plane) for plane in owner[margin:-margin]])
         if labels.any(axis=(1, 2)).all():
-            return _expose(rng, glow), labels, bottom
+            return _expose(rng, glow, margin, step), labels, bottom
 
 
 def _grow(rng: np.random.Generator, tissue: _Tissue) -> _Nuclei:
@@ -115,14 +133,16 @@ def _length(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     return lengths
 
 
-def _stain(rng: np.random.Generator, nuclei: _Nuclei, heights: Floats) -> tuple[Labels, Floats]:
+def _stain(
+    rng: np.random.Generator, nuclei: _Nuclei, heights: Floats, step: float
+) -> tuple[Labels, Floats]:
     """Which nucleus owns each voxel (0: none), and the photons it sends; both (z, y, x)."""
     shape = (len(heights), *facts.IMAGE_SHAPE)
     side = [np.arange(m, dtype=np.float32) - (m - 1) / 2 for m in facts.IMAGE_SHAPE]
     axes = (heights, *(np.float32(facts.PIXEL_SIZE_UM) * pixels for pixels in side))
-    lumps = 1 + 0.24 * np.tanh(_mottle(rng, shape, 2.5))
-    chromatin = 1 + 0.22 * _mottle(rng, shape, 0.5) + 0.1 * _mottle(rng, shape, 1.2)
-    chromatin *= 1 - 0.5 / (1 + np.exp(-8 * (_mottle(rng, shape, 0.8) - 1.5)))  # nucleoli
+    lumps = 1 + 0.24 * np.tanh(_mottle(rng, shape, 2.5, step))
+    chromatin = 1 + 0.22 * _mottle(rng, shape, 0.5, step) + 0.1 * _mottle(rng, shape, 1.2, step)
+    chromatin *= 1 - 0.5 / (1 + np.exp(-8 * (_mottle(rng, shape, 0.8, step) - 1.5)))  # nucleoli
     nearest = np.ones(shape, np.float32)
     owner = np.zeros(shape, np.uint16)
     for i, (centre, form, reach, _) in enumerate(zip(*nuclei, strict=True), start=1):
@@ -138,14 +158,16 @@ def _stain(rng: np.random.Generator, nuclei: _Nuclei, heights: Floats) -> tuple[
     return owner, np.append(np.float32(0), nuclei.photons)[owner] * chromatin
 
 
-def _mottle(rng: np.random.Generator, shape: tuple[int, ...], grain_um: float) -> Floats:
+def _mottle(
+    rng: np.random.Generator, shape: tuple[int, ...], grain_um: float, step: float
+) -> Floats:
     """Smooth noise of mean 0 and standard deviation 1, correlated over about `grain_um`."""
     from scipy import ndimage
 
     grain = grain_um / facts.PIXEL_SIZE_UM
     coarse = max(2, int(grain / 1.5))  # smooth noise needs no more samples, and is quicker
     noise = rng.standard_normal((shape[0], *(-(-m // coarse) for m in shape[1:])), np.float32)
-    sigma = (grain_um / facts.Z_STEP_UM, grain / coarse, grain / coarse)
+    sigma = (grain_um / step, grain / coarse, grain / coarse)
     noise = ndimage.gaussian_filter(noise, sigma, truncate=3)
     return _enlarge(noise / noise.std(), coarse)[:, : shape[1], : shape[2]]
 
@@ -169,13 +191,13 @@ def _outline(owner: Labels) -> Labels:
     return numbers[pieces]
 
 
-def _expose(rng: np.random.Generator, glow: Floats) -> NDArray[np.uint16]:
+def _expose(rng: np.random.Generator, glow: Floats, margin: int, step: float) -> NDArray[np.uint16]:
     """Blur, detect and digitise the stack without its margins; 12-bit."""
     from scipy import ndimage
 
-    inner = slice(_MARGIN, -_MARGIN)
-    sharp = ndimage.gaussian_filter(glow, (0.9, 1.1, 1.1), truncate=3)[inner]
-    haze = _enlarge(ndimage.gaussian_filter(glow[:, ::4, ::4], (2.5, 4, 4))[inner], 4)
+    inner = slice(margin, -margin)
+    sharp = ndimage.gaussian_filter(glow, (0.9 / step, 1.1, 1.1), truncate=3)[inner]
+    haze = _enlarge(ndimage.gaussian_filter(glow[:, ::4, ::4], (2.5 / step, 4, 4))[inner], 4)
     grey = _PEDESTAL + _GAIN * rng.poisson(4 + 0.82 * sharp + 0.18 * haze)
     grey += _READ_NOISE * rng.standard_normal(grey.shape, np.float32)
     image: NDArray[np.uint16] = np.clip(grey, 0, facts.FULL_SCALE).astype(np.uint16)

@@ -29,29 +29,43 @@ if TYPE_CHECKING:
 GENERATOR_VERSION: Final = 1
 """Raised whenever the same size and seed begin to give other samples."""
 
-SLICES_PER_COLONY: Final = 5
 MIN_IMAGES: Final = 12
 """Images of a condition at the smallest size: three colonies, and every split has members."""
 
 _VALID: Final = (
-    '"phantom", "phantom:full", "phantom:size=<multiple of the paper\'s image counts, above 0>", '
-    '"phantom:seed=<integer from 0>", or both as in "phantom:size=0.02,seed=3"'
+    '"phantom", "phantom:full", or options after a colon, as in "phantom:size=0.02,seed=3": '
+    "size=<multiple of the paper's image counts, above 0>, seed=<integer from 0>, "
+    "slices=<slices of each colony, from 1>, step=<micrometres between slices, "
+    f"{colony.STEPS_UM[0]:g} to {colony.STEPS_UM[1]:g}>; slices x step is at most "
+    f"{colony.HIGHEST_UM:g}"
 )
 
 
 @dataclass(frozen=True)
 class Phantom:
-    """What is generated: `size` times the paper's image counts (above 0), `seed` any int from 0.
+    """What is generated. A smaller size gives the first images of a larger one.
 
-    A smaller size gives the first images of a larger one. Out of range is a ValueError.
+    Args:
+        size: Multiple of the paper's image counts, above 0.
+        seed: Any integer from 0.
+        slices: How many slices are cut from each colony, so image number n (from 1) shows colony
+            number ``(n - 1) // slices``.
+        step: Micrometres between neighbouring slices.
+
+    Raises:
+        ValueError: Out of range.
     """
 
     size: float = 0.1
     seed: int = 0
+    slices: int = 5
+    step: float = facts.Z_STEP_UM
 
     def __post_init__(self) -> None:
-        if not (0 < self.size < math.inf and self.seed >= 0):
-            raise ValueError(f"No phantom of size {self.size}, seed {self.seed}. Valid: {_VALID}.")
+        low, high = colony.STEPS_UM
+        fits = low <= self.step <= high and 1 <= self.slices <= colony.HIGHEST_UM / self.step
+        if not (0 < self.size < math.inf and self.seed >= 0 and fits):
+            raise ValueError(f"{self!r} cannot be generated. Valid: {_VALID}.")
 
     @classmethod
     def parse(cls, text: str) -> Phantom:
@@ -63,16 +77,18 @@ class Phantom:
         name, colon, options = text.strip().partition(":")
         terms = ["size=1" if term == "full" else term for term in options.split(",") if colon]
         given = {key: value for key, _, value in (term.partition("=") for term in terms)}
-        if name == "phantom" and len(given) == len(terms) and given.keys() <= {"size", "seed"}:
+        if name == "phantom" and len(given) == len(terms) and given.keys() <= _OPTIONS.keys():
             with suppress(ValueError):
-                return cls(float(given.get("size", cls.size)), int(given.get("seed", cls.seed)))
+                return cls(**{key: _OPTIONS[key](value) for key, value in given.items()})
         raise ValueError(f"{text!r} is no phantom source. Valid: {_VALID}.")
 
     def __str__(self) -> str:
         """The shortest text that `parse` reads back, ``"phantom"`` for the default."""
-        size = repr(float(self.size)).removesuffix(".0")
-        options = [f"size={size}"] * (self.size != Phantom.size)
-        options += [f"seed={self.seed}"] * (self.seed != Phantom.seed)
+        options = [
+            f"{key}={str(kind(getattr(self, key))).removesuffix('.0')}"
+            for key, kind in _OPTIONS.items()
+            if getattr(self, key) != getattr(Phantom, key)
+        ]
         return ":".join(["phantom", ",".join(options)] if options else ["phantom"])
 
     def count(self, condition: facts.Condition) -> int:
@@ -82,7 +98,13 @@ class Phantom:
     def key(self, condition: facts.Condition) -> str:
         """Hex sha256 of what decides the samples of `condition`."""
         identity = [GENERATOR_VERSION, condition.name, self.seed, float(self.size)]
+        if (self.slices, self.step) != (Phantom.slices, Phantom.step):
+            identity += [self.slices, float(self.step)]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+
+
+_OPTIONS: Final[dict[str, Any]] = {"size": float, "seed": int, "slices": int, "step": float}
+"""How each option of `Phantom` is read."""
 
 
 class Slice(NamedTuple):
@@ -99,7 +121,7 @@ class Slice(NamedTuple):
     colony: int
     """Which colony of its condition the slice was cut from."""
     z: int
-    """Index of the slice in its colony's stack, 1 um apart."""
+    """Index of the slice in its colony's stack."""
 
 
 def generate(phantom: Phantom, condition: facts.Condition) -> Iterator[Slice]:
@@ -108,12 +130,12 @@ def generate(phantom: Phantom, condition: facts.Condition) -> Iterator[Slice]:
     Each colony has its own random generator, seeded with (seed, stiffness, colony), so its slices
     depend on nothing else. Memory is that of one colony. Every slice shows at least one nucleus.
     """
-    number = phantom.count(condition)
-    for first in range(0, number, SLICES_PER_COLONY):
-        number_of_colony = first // SLICES_PER_COLONY
+    number, slices = phantom.count(condition), phantom.slices
+    for first in range(0, number, slices):
+        number_of_colony = first // slices
         rng = np.random.default_rng((phantom.seed, condition.pa, number_of_colony))
-        images, labels, bottom = colony.image_colony(rng, condition, SLICES_PER_COLONY)
-        for i in range(min(SLICES_PER_COLONY, number - first)):
+        images, labels, bottom = colony.image_colony(rng, condition, slices, phantom.step)
+        for i in range(min(slices, number - first)):
             name = f"generated_{first + i + 1:04d}"
             yield Slice(name, images[i], labels[i] > 0, labels[i], number_of_colony, bottom + i)
 

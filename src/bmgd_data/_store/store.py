@@ -6,6 +6,7 @@
       masks.npy                 bool (N, H, W)
       components/labels.npy     uint16 (N, H, W), and index.json with its counts and digest
       watershed/, provided/     likewise, where they were asked for or brought along
+      groups-v1/                index.json: which images show one colony, where that was asked for
 
 A store is complete or absent, never changed, and opened without a lock. ``build.py`` makes it.
 """
@@ -35,6 +36,7 @@ FORMAT: Final = 2
 
 IMAGES, MASKS, LABELS = "images.npy", "masks.npy", "labels.npy"
 INDEX: Final = "index.json"
+GROUPS: Final = "groups-v"  # and the version of their method
 DTYPES: Final = {IMAGES: np.dtype("<u2"), MASKS: np.dtype("?"), LABELS: np.dtype("<u2")}
 
 _CONDITIONS: Final = {condition.name: condition for condition in facts.CONDITIONS}
@@ -124,12 +126,20 @@ class Store:
         return self._map(self.path / MASKS)
 
     def has(self, method: str) -> bool:
-        """Whether instance masks by this method lie in the store."""
+        """Whether instance masks by this method, or another folder of this name, are here."""
         return (self.path / method).is_dir()
 
     def instances(self, method: str) -> Instances:
         """Instance masks that lie in the store."""
         return Instances(self._map(self.path / method / LABELS), **self._side(method))
+
+    def sealed(self, folder: str) -> dict[str, Any]:
+        """What the index of a folder in the store holds, compared with its seal."""
+        name = f"{folder}/{INDEX}"
+        if not self._is_as_sealed(name):
+            raise self._damaged(f"{name} has changed since it was built")
+        with self._readable(name):
+            return self._sealed(name)[0]
 
     def methods(self) -> list[str]:
         """Instance methods whose masks lie in the store."""
@@ -152,7 +162,7 @@ class Store:
             expected[f"{method}/{LABELS}"] = self._side(method)["digest"]
         faults = [
             f"{self.path / name} has changed since it was built"
-            for name in (INDEX, *(f"{method}/{INDEX}" for method in methods))
+            for name in (INDEX, *(f"{folder}/{INDEX}" for folder in (*methods, *self._grouped())))
             if not self._is_as_sealed(name)
         ]
         for name, digest in expected.items():
@@ -165,6 +175,9 @@ class Store:
                 elif progress is not None:
                     progress(path.stat().st_size)
         return faults
+
+    def _grouped(self) -> list[str]:
+        return sorted(folder.name for folder in self.path.glob(f"{GROUPS}*"))
 
     def _side(self, method: str) -> dict[str, Any]:
         name = f"{method}/{INDEX}"

@@ -1,0 +1,80 @@
+"""Groups in a store: computed once, kept, sealed. (Instance masks: tests/test_pipeline.py.)"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from bmgd_data import groups, pipeline
+from bmgd_data._origin import sources
+from bmgd_data._store import derived
+from bmgd_data._store.store import Store
+from bmgd_data._system import home
+from bmgd_data.conditions import parse_stiffness
+from bmgd_data.errors import BMGDWarning, CorruptArchiveError, StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+(CONDITION,) = parse_stiffness(950)
+TRUTH = [0] * 5 + [1] * 5 + [2] * 2
+
+
+@pytest.fixture
+def opened(tiny_root, tmp_path):
+    """A store of its own, without groups."""
+    place = pipeline.Place(tiny_root, sources.resolve("phantom:size=0.02"), CONDITION)
+    path = pipeline.prepare(place).path
+    folder = tmp_path / "stores" / path.name
+    shutil.copytree(path, folder, ignore=shutil.ignore_patterns("groups-*"))
+    return Store(folder)
+
+
+def test_groups_are_computed_once_and_kept(opened, tmp_path, monkeypatch):
+    assert derived.grouped(opened, tmp_path).numbers.tolist() == TRUTH
+    monkeypatch.delattr(groups, "find")
+    again = derived.grouped(opened, tmp_path)
+    assert again.numbers.tolist() == TRUTH
+    assert again.evidence == "pixels"
+    assert opened.verify() == []
+    assert opened.methods() == ["components"]
+
+
+def test_another_version_of_the_method_computes_them_again(opened, tmp_path, monkeypatch):
+    derived.grouped(opened, tmp_path)
+    monkeypatch.setattr(groups, "VERSION", groups.VERSION + 1)
+    monkeypatch.setattr(groups, "find", lambda names, images, progress: _own(len(names)))
+    assert derived.grouped(opened, tmp_path).numbers.tolist() == list(range(12))
+
+
+def _own(count: int) -> groups.Groups:
+    return groups.Groups(np.arange(count, dtype=np.int32), "pixels", "", 0.0, 0.0)
+
+
+def test_on_a_read_only_root_they_are_computed_in_memory_with_one_warning(
+    opened, tmp_path, monkeypatch
+):
+    def refused(root: Path, name: str) -> None:
+        raise StorageError(f"Cannot write to {root}")
+
+    monkeypatch.setattr(home, "lock", refused)
+    with pytest.warns(BMGDWarning, match=r"groups are computed in memory") as caught:
+        assert derived.grouped(opened, tmp_path).numbers.tolist() == TRUTH
+    assert len(caught) == 1
+    assert not list(opened.path.glob("*groups*"))
+
+
+def test_groups_that_have_changed_are_told(opened, tmp_path):
+    derived.grouped(opened, tmp_path)
+    (index,) = opened.path.glob("groups-v*/index.json")
+    content = json.loads(index.read_text())
+    content["numbers"][0] = 2
+    index.write_text(json.dumps(content))
+    with pytest.raises(CorruptArchiveError, match=r"groups-v\d+/index.json has changed"):
+        derived.grouped(opened, tmp_path)
+    (fault,) = opened.verify()
+    assert "groups-v" in fault
