@@ -13,7 +13,8 @@
 
 Each also inherits from the built-in error that older code would catch. A wrong argument is a plain
 ``ValueError`` that lists the valid ones. Every message says what happened, where, and what to do
-next.
+next. Messages may quote names that archives and folders chose; as text, they hold no character that
+steers a terminal.
 """
 
 from __future__ import annotations
@@ -34,7 +35,32 @@ __all__ = [
 ]
 
 
-class BMGDError(Exception):
+STEERING: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
+"""Characters that move a terminal's cursor, turn its writing or cannot be printed: C0 and C1
+controls, line and paragraph separators, bidirectional marks (Unicode's Bidi_Control), surrogates,
+the byte order mark."""
+
+
+def printable(text: str) -> str:
+    """The text with whatever steers a terminal spelled out, as Python's repr does it."""
+    return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def printable_lines(text: str) -> str:
+    """`printable`, but line feeds stay: for messages of several lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+class _Message(Exception):  # noqa: N818 - errors and warnings alike
+    """What this package says by raising or warning; its text is printable."""
+
+    def __str__(self) -> str:
+        return printable_lines(super().__str__())
+
+
+class BMGDError(_Message):
     """Base of every error that this package raises on purpose."""
 
 
@@ -66,18 +92,5 @@ class MissingDependencyError(BMGDError, ImportError):
     """An optional dependency is missing; the message holds the pip line."""
 
 
-class BMGDWarning(UserWarning):
+class BMGDWarning(_Message, UserWarning):
     """Something odd but harmless was met; samples are still right."""
-
-
-STEERING: Final = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
-)
-"""Characters that move a terminal's cursor, turn its writing or cannot be printed: C0 and C1
-controls, line and paragraph separators, bidirectional marks (Unicode's Bidi_Control), surrogates,
-the byte order mark."""
-
-
-def printable(text: str) -> str:
-    """The text with whatever steers a terminal spelled out, as Python's repr does it."""
-    return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

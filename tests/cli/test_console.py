@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
+from bmgd_data._system.progress import bar
 from bmgd_data.cli import console
-from bmgd_data.errors import BMGDWarning
+from bmgd_data.errors import STEERING, BMGDWarning
 
 
 def test_only_this_packages_warnings_become_lines(capsys):
@@ -53,3 +57,65 @@ def test_it_speaks_to_any_stream():
         console.show(("a", ">b"), [("x", "1")])
     words = [word for word in out.getvalue().split() if word.isalnum()]
     assert words == ["µm", "a", "b", "x", "1"]
+
+
+def test_names_do_not_steer_the_terminal(capsys, monkeypatch):
+    """Prose, tables and narrow tables, warnings, errors and what is waited for."""
+    name = "a\x1b[2J\r\x9b\u202e"
+    console.say(f"{name}\nb")
+    console.remark(name)
+    console.complain(ValueError(name))
+    console.show(("title", ">title"), [(name, name)])
+    monkeypatch.setenv("COLUMNS", "20")
+    console.show(("title", ">title"), [(name, name)])
+    with console.tidy_warnings():
+        warnings.warn(name, BMGDWarning, stacklevel=1)
+        logging.getLogger("bmgd_data").info(name)
+    for shown in capsys.readouterr():
+        assert not STEERING.search(shown.replace("\n", ""))
+        assert shown.replace("\n", "").count(r"a\x1b[2J\r\x9b\u202e") >= 4
+
+
+class Minimal:
+    """A stream that knows how to write, and no more."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def flush(self) -> None:
+        pass
+
+
+def test_it_speaks_to_a_stream_that_knows_no_terminals(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", out := Minimal())
+    monkeypatch.setattr(sys, "stderr", err := Minimal())
+    console.say("a")
+    console.remark("b")
+    with bar("c", 1) as progress:
+        progress(1)
+    assert (out.text, err.text) == ("a\n", "note: b\n")
+
+
+def test_it_is_silent_where_there_is_no_stream(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    console.say("a")
+    console.show(("a",), [("b",)])
+    console.remark("b")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("streams", [("stdout",), ("stderr",), ("stdout", "stderr")])
+def test_a_full_disk_takes_no_output(streams):
+    with Path("/dev/full").open("w") as full:
+        given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | dict.fromkeys(
+            streams, full
+        )
+        command = [sys.executable, "-m", "bmgd_data", "where" if "stdout" in streams else "verify"]
+        done = subprocess.run(command, **given, text=True, check=False)
+    assert done.returncode == 1
+    if "stderr" not in streams:
+        assert done.stderr == "error: the output cannot be written (No space left on device)\n"

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from functools import partial
+
 import numpy as np
 import pytest
 import tifffile
 from test_cli import bmgd, process
 
 from bmgd_data import Reader
+from bmgd_data.errors import STEERING
 from bmgd_data.metrics import Evaluator
 from common import TINY
 
@@ -99,3 +105,34 @@ def test_into_a_pipe(folder, data):
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
     assert len(shown(done.stdout)["pixel IoU, pooled"]) == 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pty")
+def test_a_prediction_named_to_steer_the_terminal_does_not(tiny_root, tmp_path):
+    """On a real terminal, one that styles nothing, so that all it gets is text."""
+    import pty
+
+    names = ["\x1b]0;owned\x07", "\x1b[2J\r", "back\b\b\b\b", "c1\x9b31m", "\u202egnp"]
+    for name in names:
+        path = tmp_path / "predictions" / "950Pa" / f"{name}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    leader, follower = pty.openpty()
+    given = ("evaluate", tmp_path / "predictions", "--source", TINY, "--root", tiny_root)
+    command = [sys.executable, "-m", "bmgd_data", *map(str, given), "--stiffness", "950"]
+    environment = {**os.environ, "TERM": "dumb", "BMGD_QUIET": "1", "PYTHONIOENCODING": "utf-8"}
+    with subprocess.Popen(command, stdout=follower, stderr=follower, env=environment) as process:
+        os.close(follower)
+        shown = b"".join(iter(partial(_read, leader), b"")).decode()
+    os.close(leader)
+    assert process.returncode == 1, shown
+    assert not STEERING.search(shown.replace("\r\n", "")), repr(shown)
+    for name in names:
+        assert name.encode("unicode_escape").decode() in shown.replace("\r\n", "")
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # as Linux ends it
+        return b""

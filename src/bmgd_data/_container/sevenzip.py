@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from bmgd_data._container import sevenzip_header
 from bmgd_data._container.first_bytes import FETCH_AGAIN, check_whole
 from bmgd_data._container.rehearsal import rehearse
-from bmgd_data.errors import STEERING, CorruptArchiveError, DamagedArchiveError, printable
+from bmgd_data.errors import STEERING, CorruptArchiveError, DamagedArchiveError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -133,7 +133,7 @@ class Archive:
             # Besides its own errors, py7zr lets pass whatever its parser stumbles on in a damaged
             # header (IndexError, struct.error, UnicodeDecodeError, LZMAError, ...).
             except Exception as error:
-                why = printable(f"{type(error).__name__}: {error}"[:_LONGEST])
+                why = f"{type(error).__name__}: {error}"[:_LONGEST]
                 raise DamagedArchiveError(
                     f"{self.path} cannot be read ({why}). {FETCH_AGAIN}"
                 ) from error

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from bmgd_data._system import home
+from bmgd_data.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,11 @@ class _Silent:
         """Say nothing."""
 
 
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person watches: not where there is no stream, or one that knows no terminals."""
+    return stream is not None and bool(getattr(stream, "isatty", bool)())
+
+
 @contextlib.contextmanager
 def bar(title: str, total: int = 0, *, in_bytes: bool = False) -> Iterator[Bar]:
     """Show the progress of one piece of work on the standard error stream.
@@ -39,11 +45,11 @@ def bar(title: str, total: int = 0, *, in_bytes: bool = False) -> Iterator[Bar]:
         total: Steps in all; 0 if not known yet.
         in_bytes: Whether steps are bytes; shows size and speed.
     """
-    watched = sys.stderr is not None and sys.stderr.isatty()  # pythonw has no such stream
-    if home.switched_on("BMGD_QUIET") or not watched:
+    if home.switched_on("BMGD_QUIET") or not is_terminal(sys.stderr):
         yield _Silent()
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -57,7 +63,7 @@ def bar(title: str, total: int = 0, *, in_bytes: bool = False) -> Iterator[Bar]:
     measures = (DownloadColumn(), TransferSpeedColumn()) if in_bytes else (MofNCompleteColumn(),)
     columns = (TextColumn("{task.description}"), BarColumn(), *measures, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=total or None)
+        task = progress.add_task(escape(printable(title)), total=total or None)
 
         class _Drawn:
             def __call__(self, steps: int) -> None:

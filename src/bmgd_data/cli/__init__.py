@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -30,9 +32,20 @@ from bmgd_data.cli.options import (
 from bmgd_data.errors import BMGDError
 from bmgd_data.pipeline import Place, prepare
 
+_OUTPUT_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
 
 class _Group(TyperGroup):
     """Ends every expected error as one message; BMGD_DEBUG=1 or --debug shows where it arose."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            if error.errno not in _OUTPUT_FAULTS:  # those of files are StorageErrors by now
+                raise
+            console.give_up(error)
+            sys.exit(1)
 
     def invoke(self, ctx: Any) -> Any:
         with console.tidy_warnings():

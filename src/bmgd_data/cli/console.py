@@ -10,27 +10,27 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from bmgd_data.errors import BMGDWarning
+from bmgd_data._system.progress import is_terminal
+from bmgd_data.errors import BMGDWarning, printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
 _PIPE_WIDTH: Final = 1000  # lines of a pipe or file have no end
 
 
 def say(text: str = "") -> None:
     """Print prose; the terminal wraps it, and a pipe gets whole lines."""
-    _console(sys.stdout).print(text, markup=False, highlight=False, soft_wrap=True)
+    _print(sys.stdout, _text(text))
 
 
 def remark(text: str, kind: str = "note", style: str = "bold") -> None:
     """Print a line to the standard error stream: not the answer, but about it."""
-    from rich.text import Text
-
-    line = Text.assemble((f"{kind}: ", style), text)
-    _console(sys.stderr).print(line, highlight=False, soft_wrap=True)
+    _print(sys.stderr, _text(f"{kind}: ", style) + _text(text))
 
 
 def complain(error: Exception) -> None:
@@ -49,29 +49,61 @@ def show(titles: Sequence[str], rows: Sequence[Sequence[str]], *, total: bool = 
     from rich import box
     from rich.measure import Measurement
     from rich.table import Table
-    from rich.text import Text
 
-    console = _console(sys.stdout)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for title in titles:
         table.add_column(title.lstrip(">"), justify="right" if title.startswith(">") else "left")
     for number, row in enumerate(rows):
         last = total and number == len(rows) - 1
         table.add_row(
-            *(Text(cell) for cell in row),
+            *map(_text, row),
             style="bold" if last else None,
             end_section=total and number == len(rows) - 2,
         )
+    console = _console(sys.stdout)
     unbounded = console.options.update(max_width=_PIPE_WIDTH)
     if Measurement.get(console, unbounded, table).minimum <= console.width:
         say()
-        console.print(table)
+        _print(sys.stdout, table)
     else:
         for row in rows:
             say()
             for title, cell in zip(titles, row, strict=True):
                 say(f"{title.lstrip('>')}: {cell}")
     say()
+
+
+def _text(text: str, style: str = "") -> Text:
+    """All that is printed is made here, so nothing that a file is called steers the terminal."""
+    from rich.text import Text
+
+    return Text(printable_lines(text), style)
+
+
+def _print(stream: TextIO | None, content: Text | Table) -> None:
+    if stream is not None:  # as Python has it where the stream was closed
+        _console(stream).print(content, highlight=False, soft_wrap=not hasattr(content, "columns"))
+
+
+def _console(stream: TextIO | None) -> Console:
+    from rich.console import Console
+
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # not every encoding has every letter
+    given = is_terminal(stream) or "COLUMNS" in os.environ
+    return Console(file=stream, width=None if given else _PIPE_WIDTH)
+
+
+def give_up(error: OSError) -> None:
+    """Tell that the output takes no more, as a full disk does, and drop what is left of it."""
+    with contextlib.suppress(OSError):  # the standard error stream may take no more either
+        complain(OSError(f"the output cannot be written ({error.strerror})"))
+    for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
+        try:
+            stream.flush()
+        except OSError:
+            # Python would try once more when it ends, and fail with a message of its own.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextlib.contextmanager
@@ -111,12 +143,3 @@ def size(count: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} GB"
-
-
-def _console(stream: TextIO) -> Console:
-    from rich.console import Console
-
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")  # an odd name must not end the program
-    given = stream.isatty() or "COLUMNS" in os.environ
-    return Console(file=stream, width=None if given else _PIPE_WIDTH)
