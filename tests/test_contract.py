@@ -142,6 +142,20 @@ def tfds_data_source(want: Want) -> Iterator[dict[str, Any]]:
     return (plain(source[index]) for index in range(len(source)))
 
 
+def to_tf(want: Want) -> Iterator[dict[str, Any]]:
+    from bmgd_data.tf import to_tf
+
+    data = to_tf(Reader(want.split, want.stiffness, **want.reader), 5)
+    return (plain(row) for row in data.unbatch().as_numpy_iterator())
+
+
+def to_tf_mapped(want: Want) -> Iterator[dict[str, Any]]:
+    from bmgd_data.tf import to_tf
+
+    data = to_tf(Reader(want.split, want.stiffness, **want.reader), in_memory=False)
+    return (plain(row) for row in data.as_numpy_iterator())
+
+
 def _builder(want: Want, form: str) -> Any:
     from bmgd_data.tfds import Builder
 
@@ -156,10 +170,12 @@ def _theirs(want: Want) -> str:
     return "validation" if want.split == "val" else want.split
 
 
-IN_ORDER = (torch, dataloader, lightning, hugging_face, grain, exported)
+IN_ORDER = (torch, dataloader, lightning, to_tf, to_tf_mapped, hugging_face, grain, exported)
 IN_ANY_ORDER = (tfds, tfds_data_source)
 NEEDS = {
     lightning: "lightning",
+    to_tf: "tensorflow",
+    to_tf_mapped: "tensorflow",
     hugging_face: "datasets",
     grain: "grain",
     tfds: "tensorflow_datasets",

@@ -25,6 +25,7 @@ NEEDS = {
     "bmgd_data.torch": "torchvision",
     "bmgd_data.lightning": "lightning",
     "bmgd_data.hf": "datasets",
+    "bmgd_data.tf import": "tensorflow",
     "bmgd_data.tfds": "tensorflow_datasets",
     "import grain": "grain",
     "tfds.as_dataframe": "pandas",

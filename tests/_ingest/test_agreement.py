@@ -1,0 +1,346 @@
+"""Whether masks belong to their images: the measures one by one, and what they say together."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import ndimage, stats
+from skimage.measure import euler_number
+
+from bmgd_data import Reader, facts
+from bmgd_data._ingest import agreement
+from bmgd_data._origin.phantom import Phantom, generate
+
+ROUND = np.ones((3, 3))
+
+
+class Pairs(list):
+    """(image, mask) pairs as `judge` takes them."""
+
+    def judge(self, fixed=()):
+        pairs = [agreement.look(image, mask) for image, mask in self]
+        return agreement.judge(pairs, list(map(str, range(len(self)))), self.__getitem__, fixed)
+
+    def masks(self, change):
+        return Pairs((i, np.ascontiguousarray(change(m, row))) for row, (i, m) in enumerate(self))
+
+    def images(self, change):
+        return Pairs(
+            (np.clip(change(i.astype(float), row), 0, 65535).astype(np.uint16), m)
+            for row, (i, m) in enumerate(self)
+        )
+
+
+def codes(lines):
+    return [line.split(":")[0] for line in lines]
+
+
+@pytest.fixture(scope="session")
+def slices():
+    """Thirty slices of six colonies: neighbours look alike."""
+    condition = next(c for c in facts.CONDITIONS if c.name == "1800Pa")
+    found = Pairs((s.image, s.mask) for s in generate(Phantom(0.15), condition))
+    assert len(found) == 30
+    return found
+
+
+@pytest.fixture(scope="session")
+def discs():
+    """Bright discs on noise; quick, and of any number and size."""
+
+    def make(count, side=128, seed=0, nuclei=8):
+        rng = np.random.default_rng(seed)
+        y, x = np.mgrid[:side, :side]
+        found = Pairs()
+        for _ in range(count):
+            centres = rng.uniform((0, 0, side / 26), (side, side, side / 13), (nuclei, 3))
+            mask = np.zeros((side, side), bool)
+            for down, right, radius in centres:
+                mask |= (y - down) ** 2 + (x - right) ** 2 < radius**2
+            image = 500 + 400 * ndimage.gaussian_filter(mask * 1.0, 1)
+            image += rng.normal(0, 150, mask.shape)
+            found.append((np.clip(image, 0, 4095).astype(np.uint16), mask))
+        return found
+
+    return make
+
+
+# ---------------------------------------------------------------------------------- the measures
+
+
+def test_auc_is_the_mann_whitney_statistic():
+    rng = np.random.default_rng(1)
+    image = rng.integers(0, 9, (20, 24)).astype(np.uint16)
+    mask = rng.random(image.shape) < 0.3
+    image[mask] += 2
+    pair = agreement.look(image, mask)
+    inside, outside = image[mask].astype(int), image[~mask].astype(int)
+    expected = stats.mannwhitneyu(inside, outside).statistic / (inside.size * outside.size)
+    assert pair.auc == pytest.approx(expected)
+    difference = inside[:, None] - outside
+    assert pair.untied == pytest.approx((difference > 0).sum() / (difference != 0).sum())
+    assert (pair.inside, pair.outside) == (inside.mean(), outside.mean())
+
+
+def test_a_right_mask_fits_better_than_its_turns_and_an_inverted_one_the_same_way(discs):
+    for image, mask in discs(5):
+        right, wrong = agreement.look(image, mask), agreement.look(image, ~mask)
+        assert right.own > right.turned > 0
+        assert right.own > 0.5
+        for found, name in zip(agreement.inverted(right), wrong._fields, strict=True):
+            np.testing.assert_allclose(found, getattr(wrong, name), atol=1e-5)
+        flipped = agreement.look(image, np.ascontiguousarray(mask[::-1]))
+        assert flipped.turned == pytest.approx(right.own, abs=1e-5)
+
+
+def test_only_the_order_of_grey_values_matters(discs):
+    ((image, mask),) = discs(1)
+    squared = (image.astype(float) ** 2 / 4096).round().astype(np.uint16)
+    squared = np.unique(image, return_inverse=True)[1].astype(np.uint16) * 3 + 7
+    one, other = agreement.look(image, mask), agreement.look(squared, mask)
+    assert one.own == pytest.approx(other.own, abs=1e-6)
+    assert one.auc == other.auc
+
+
+@pytest.mark.parametrize("what", ["mask empty", "mask full", "image"])
+def test_uniform_ones_are_not_judged(discs, what):
+    ((image, mask),) = discs(1)
+    image = np.full_like(image, 7) if what == "image" else image
+    mask = mask if what == "image" else np.full_like(mask, what == "mask full")
+    pair = agreement.look(image, mask)
+    assert pair.own == 0
+    assert math.isnan(pair.untied)
+    assert codes(Pairs([(image, mask)]).judge().doubts) == ["agreement"]
+    more = Pairs([*discs(3), (image, mask)]).judge()
+    assert more == agreement.Verdict()
+
+
+@pytest.mark.parametrize("shape", [(256, 256), (200, 150), (24, 20), (63, 300), (9, 9), (3, 5)])
+def test_images_of_any_shape(shape):
+    rng = np.random.default_rng(0)
+    mask = np.zeros(shape, bool)
+    mask[: shape[0] // 2, shape[1] // 3 : -1] = True
+    image = (mask * 500 + rng.integers(0, 400, shape)).astype(np.uint16)
+    pair = agreement.look(image, mask)
+    assert pair.own > 0
+    assert 64 <= max(64, *pair.bright.shape) <= 64 * max(2, -(-max(shape) // min(shape)))
+    assert agreement.edge_contrast(image, mask) > 0.5
+
+
+def test_edge_contrast():
+    mask = np.zeros((64, 64), bool)
+    mask[20:44, 20:44] = True
+    ramp = np.tile(np.arange(64, dtype=np.uint16) * 50, (64, 1))
+    assert agreement.edge_contrast(np.where(mask, 9, 3).astype(np.uint16), mask) == 1
+    assert agreement.edge_contrast(np.where(mask, 3, 9).astype(np.uint16), mask) == 0
+    assert agreement.edge_contrast(ramp, mask) == pytest.approx(0.5)
+    assert math.isnan(agreement.edge_contrast(mask * np.uint16(0), mask))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_euler_number_is_that_of_scikit_image(seed):
+    mask = np.random.default_rng(seed).random((30, 40)) < 0.2 + seed / 8
+    assert agreement.euler_number(mask) == euler_number(mask, connectivity=2)
+
+
+def test_a_sheet_is_told_from_nuclei(discs):
+    for _, mask in discs(20, nuclei=6):
+        assert agreement.is_sheet(~mask)
+        assert not agreement.is_sheet(mask)
+    corner = np.zeros((40, 40), bool)
+    corner[:9, :9] = True
+    assert agreement.is_sheet(~corner)
+    assert not agreement.is_sheet(corner)
+
+
+def test_outlines_enclose_and_have_no_inside(discs):
+    ((_, mask),) = discs(1)
+    rim = mask ^ ndimage.binary_erosion(mask, iterations=2)
+    assert agreement.inner_share(rim) < 0.1
+    assert agreement.inner_share(mask) > 0.5
+    assert agreement.enclosed(rim) > 0.3
+    assert agreement.enclosed(mask) < 0.01
+    dots = np.zeros_like(mask)
+    dots[::9, ::9] = True
+    assert agreement.enclosed(ndimage.binary_dilation(dots)) == 0
+
+
+@pytest.mark.parametrize(("down", "right"), [(0, 0), (4, 0), (0, -6), (5, 3)])
+def test_shift(discs, down, right):
+    moved = discs(12, side=256).masks(lambda m, _: np.roll(m, (down, right), (0, 1)))
+    found = agreement.shift([agreement.look(*pair) for pair in moved])
+    np.testing.assert_allclose(np.multiply(found, 4), (down, right), atol=0.7)
+
+
+# ------------------------------------------------------------------------------- what is as it is
+
+RIGHT = {
+    "as is": lambda p: p,
+    "thresholded at 1500": lambda p: p.images(lambda i, _: np.where(i >= 1500, i, 0)),
+    "filtered": lambda p: p.images(lambda i, _: ndimage.uniform_filter(i, 5)),
+    "blurred": lambda p: p.images(lambda i, _: ndimage.gaussian_filter(i, 2)),
+    "background subtracted": lambda p: p.images(
+        lambda i, _: i - ndimage.minimum_filter(ndimage.gaussian_filter(i, 3), 51)
+    ),
+    "uneven light": lambda p: p.images(lambda i, _: i * np.linspace(0.3, 1.7, 256)),
+    "debris": lambda p: p.images(lambda i, row: np.where(blots(row), 4095, i)),
+    "30 % marked": lambda p: p.masks(some),
+    "dilated": lambda p: p.masks(lambda m, _: ndimage.binary_dilation(m, ROUND, 3)),
+    "dense": lambda p: Pairs(crop(i, m) for i, m in p),
+    "three": lambda p: Pairs(p[:3]),
+    "one": lambda p: Pairs(p[:1]),
+    "some empty": lambda p: p.masks(lambda m, row: m & (row % 4 > 0)),
+}
+
+
+def blots(seed):
+    where = np.zeros((256, 256), bool)
+    where[tuple(np.random.default_rng(seed).integers(0, 256, (2, 6)))] = True
+    return ndimage.binary_dilation(where, ROUND, 4)
+
+
+def some(mask, seed):
+    pieces, count = ndimage.label(mask, ROUND)
+    kept = np.random.default_rng(seed).random(count + 1) < 0.3
+    kept[0], kept[1] = False, kept[1] or not kept[2:].any()
+    return kept[pieces]
+
+
+def crop(image, mask):
+    """96 x 96 pixels where most are marked."""
+    covered = ndimage.uniform_filter(mask * 1.0, 96)[48:-48, 48:-48]
+    y, x = np.unravel_index(covered.argmax(), covered.shape)
+    inside = np.s_[y : y + 96, x : x + 96]
+    return np.ascontiguousarray(image[inside]), np.ascontiguousarray(mask[inside])
+
+
+@pytest.mark.parametrize("change", RIGHT)
+def test_right_ones_raise_no_doubt(slices, change):
+    changed = RIGHT[change](slices)
+    found = changed.judge()
+    assert found == agreement.Verdict()
+    upside_down = changed.masks(lambda m, _: ~m).judge()
+    assert upside_down.doubts == upside_down.refusals == []
+    assert upside_down.inverted == list(range(len(changed))), "whatever the images look like"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 9, 10, 12])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_few_right_ones_raise_no_doubt(discs, count, seed):
+    few = discs(count, seed=seed)
+    assert few.judge() == agreement.Verdict()
+    assert few.masks(lambda m, _: ~m).judge().inverted == list(range(count))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pa", [250, 950, 1200, 1800])
+def test_real_nuclei_raise_no_doubt_and_inverted_ones_are_seen(standin, pa):
+    reader = Reader("all", pa, source=standin)
+    real = Pairs((np.array(s["image"]), np.array(s["mask"])) for s in reader)
+    assert real.judge() == agreement.Verdict()
+    assert real.masks(lambda m, _: ~m).judge().inverted == list(range(len(real)))
+    assert codes(real.masks(lambda m, _: m[::-1]).judge().refusals) == ["mismatch"]
+    next_ones = Pairs((i, real[row - 1][1]) for row, (i, _) in enumerate(real))
+    assert codes(next_ones.judge().refusals) == ["mismatch"]
+
+
+# --------------------------------------------------------------------------------- what is wrong
+
+WRONG = {
+    "mirrored": (lambda m: m[:, ::-1], "mismatch"),
+    "turned": (lambda m: m[::-1, ::-1], "mismatch"),
+    "transposed": (lambda m: m.T, "mismatch"),
+    "moved": (lambda m: np.roll(m, 4, 1), "shifted"),
+    "outlines": (lambda m: m ^ ndimage.binary_erosion(m, iterations=2), "outlines"),
+}
+
+
+@pytest.mark.parametrize("change", WRONG)
+def test_changed_masks_are_refused(slices, change):
+    how, code = WRONG[change]
+    found = slices.masks(lambda m, _: how(m)).judge()
+    assert codes(found.refusals) == [code]
+    assert found.inverted == []
+
+
+def test_masks_of_the_next_slice_are_refused(slices):
+    """Most of them overlap with their own: only the best pairing tells."""
+    found = Pairs((i, slices[row - 1][1]) for row, (i, _) in enumerate(slices)).judge()
+    assert codes(found.refusals) == ["pairing"]
+    assert "one same step away" in found.refusals[0]
+
+
+def test_masks_of_other_images_are_refused(slices, discs):
+    order = np.random.default_rng(0).permutation(30)
+    shuffled = Pairs((i, slices[order[row]][1]) for row, (i, _) in enumerate(slices))
+    assert codes(shuffled.judge().refusals) == ["mismatch"]
+    foreign = discs(30, side=256)
+    other = Pairs((i, foreign[row][1]) for row, (i, _) in enumerate(slices)).judge()
+    assert codes(other.refusals) == ["mismatch"]
+    assert other.inverted == []
+
+
+def test_inverted_images_are_refused_and_their_masks_left(slices):
+    found = slices.images(lambda i, _: 4095 - i).judge()
+    assert codes(found.refusals) == ["images-inverted"]
+    assert found.inverted == []
+
+
+@pytest.mark.parametrize("share", [1, 2, 3, 7])
+def test_masks_are_inverted_file_by_file(slices, share):
+    inverted = [row for row in range(30) if row % share == 0]
+    found = slices.masks(lambda m, row: m ^ (row in inverted)).judge()
+    assert found.inverted == inverted
+    assert found.doubts == found.refusals == []
+    assert f"{len(inverted)} of 30 masks marked the background" in found.notes[0]
+
+
+def test_uniform_masks_follow_the_others(slices):
+    changed = slices.masks(lambda m, row: ~(m & (row not in {4, 9})))
+    found = changed.judge()
+    assert found.inverted == list(range(30))
+    assert "2 uniform ones" in found.notes[0]
+    right = slices.masks(lambda m, row: m & (row not in {4, 9}))
+    assert right.judge() == agreement.Verdict()
+
+
+def test_single_inverted_images_are_doubted_and_not_their_masks_inverted(slices):
+    found = slices.images(lambda i, row: 4095 - i if row in {3, 8} else i).judge()
+    assert found.inverted == []
+    assert codes(found.doubts) == ["polarity"]
+    assert "Look at 3, 8" in found.doubts[0]
+
+
+def test_masks_with_several_values_are_not_inverted(slices):
+    found = slices.masks(lambda m, row: m ^ (row == 3)).judge(fixed=[3])
+    assert found.inverted == []
+    assert "1 masks with several values" in found.doubts[0]
+
+
+def test_exchanged_masks_are_named(slices):
+    order = list(range(30))
+    order[0], order[12] = 12, 0
+    found = Pairs((i, slices[order[row]][1]) for row, (i, _) in enumerate(slices)).judge()
+    assert codes(found.doubts) == ["swapped"]
+    assert "among 0, 12" in found.doubts[0]
+    assert not found.refusals
+
+
+def test_a_single_foreign_mask_is_named(slices, discs):
+    ((_, foreign),) = discs(1, side=256, seed=3)
+    found = slices.masks(lambda m, row: foreign if row == 17 else m).judge()
+    assert codes(found.doubts) == ["stray"]
+    assert "Look at 17" in found.doubts[0]
+
+
+@pytest.mark.parametrize(("count", "kind"), [(1, "doubts"), (2, "doubts"), (5, "refusals")])
+def test_few_wrong_ones_are_doubted_or_refused(slices, count, kind):
+    few = Pairs(slices[:count]).masks(lambda m, _: m[::-1, ::-1])
+    assert codes(getattr(few.judge(), kind)) == ["mismatch"]
+
+
+def test_many_images_are_compared_in_parts(discs, monkeypatch):
+    monkeypatch.setattr(agreement, "_CHUNK", 16)
+    assert discs(40).judge() == agreement.Verdict()

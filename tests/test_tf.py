@@ -1,0 +1,175 @@
+"""tf.data on the stored arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from bmgd_data import Reader, facts
+from common import TINY
+
+# torch's Triton and TensorFlow both bring LLVM; Triton loaded second ends the process.
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401
+
+if importlib.util.find_spec("tensorflow") is None:
+    pytest.skip("TensorFlow is not installed", allow_module_level=True)
+
+import tensorflow as tf
+
+import bmgd_data.tf as adapter
+from bmgd_data.tf import to_tf
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorFlow's own
+HELD = pytest.mark.parametrize("in_memory", [True, False])
+
+
+@pytest.fixture(scope="module")
+def reader(tiny_root):
+    return Reader("all", source=TINY, root=tiny_root)
+
+
+@pytest.fixture
+def uneven(tmp_path, nuclei, write_7z):
+    """Images of two stiffnesses that differ in size."""
+    for condition, side in (("950 Pa", 32), ("1200 Pa", 48)):
+        write_7z(tmp_path / f"{condition}.7z", nuclei(condition, side=side))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are few, and small
+        return Reader("all", [950, 1200], source=tmp_path)
+
+
+def names(data):
+    return [name.decode() for batch in data for name in np.atleast_1d(batch["name"].numpy())]
+
+
+@HELD
+@pytest.mark.parametrize("batch_size", [None, 5])
+def test_features_are_those_of_the_records(reader, in_memory, batch_size):
+    features = pytest.importorskip("bmgd_data.tfds.features").features(reader.images.shape[1:])
+    records = tf.data.Dataset.from_generator(
+        lambda: iter(()), output_signature=features.get_tensor_spec()
+    )
+    records = records.batch(batch_size) if batch_size else records
+    ours = to_tf(reader, batch_size, in_memory=in_memory).element_spec
+    assert {key: ours[key] for key in records.element_spec} == records.element_spec
+    assert set(ours) == set(records.element_spec)
+
+
+@HELD
+@pytest.mark.parametrize("batch_size", [None, 5])
+def test_elements_are_the_readers_samples(reader, in_memory, batch_size):
+    data = to_tf(reader, batch_size, in_memory=in_memory)
+    assert data.cardinality() == (len(reader) if batch_size is None else -(-len(reader) // 5))
+    rows = (data if batch_size is None else data.unbatch()).as_numpy_iterator()
+    order = [condition.pa for condition in facts.CONDITIONS]
+    for sample, row in zip(reader, rows, strict=True):
+        assert row["name"].decode() == sample["name"]
+        for key in ("image", "mask", "instances"):
+            np.testing.assert_array_equal(row[key][..., 0], sample[key])
+        assert row["stiffness_pa"] == sample["stiffness_pa"] == order[row["stiffness"]]
+        assert row["n_nuclei"] == sample["n_nuclei"]
+
+
+@HELD
+def test_each_pass_is_in_another_order_and_the_seed_repeats_all_of_them(reader, in_memory):
+    def passes(seed):
+        data = to_tf(reader, 5, shuffle=True, seed=seed, in_memory=in_memory)
+        return [names(data) for _ in range(3)]
+
+    first, again, other = passes(7), passes(7), passes(8)
+    assert first == again
+    assert first != other
+    orders = [reader.names, *first]
+    assert len(set(map(tuple, orders))) == len(orders)
+    assert all(sorted(order) == sorted(reader.names) for order in orders)
+
+
+@HELD
+def test_shards_and_slices_share_the_samples_out(reader, in_memory):
+    shards = [names(to_tf(reader, 5, in_memory=in_memory).shard(2, i)) for i in range(2)]
+    slices = [names(to_tf(reader[i::2], 5, in_memory=in_memory)) for i in range(2)]
+    for parts in (shards, slices):
+        assert all(parts)
+        assert sorted(name for part in parts for name in part) == sorted(reader.names)
+
+
+@HELD
+def test_a_left_out_remainder_makes_all_shapes_known(reader, in_memory):
+    data = to_tf(reader, 5, in_memory=in_memory, drop_remainder=True)
+    assert data.element_spec["image"].shape == (5, *reader.images.shape[1:], 1)
+    assert len(names(data)) == len(reader) // 5 * 5
+
+
+@pytest.mark.parametrize("in_memory", [True, False, None])
+def test_an_empty_split_is_an_empty_data_set(reader, in_memory):
+    assert names(to_tf(reader[:0], 5, shuffle=True, in_memory=in_memory)) == []
+
+
+@pytest.mark.parametrize(("limit", "held"), [(1, False), (2**30, True)])
+def test_pictures_are_held_below_a_limit(reader, monkeypatch, limit, held):
+    monkeypatch.setattr(adapter, "_HELD_BELOW", limit)
+    called = []
+    keep = adapter._held
+    monkeypatch.setattr(adapter, "_held", lambda reader: called.append(1) or keep(reader))
+    to_tf(reader, 5)
+    assert bool(called) == held
+
+
+def test_images_of_several_sizes_come_one_by_one(uneven):
+    data = to_tf(uneven, shuffle=True, seed=0)
+    assert data.element_spec["image"].shape.as_list() == [None, None, 1]
+    found = {row["name"].decode(): row["image"][..., 0] for row in data.as_numpy_iterator()}
+    assert {image.shape for image in found.values()} == {(32, 32), (48, 48)}
+    for sample in uneven:
+        np.testing.assert_array_equal(found[sample["name"]], sample["image"])
+    for options in ({"batch_size": 2}, {"in_memory": True}):
+        with pytest.raises(ValueError, match="stiffness="):
+            to_tf(uneven, **options)
+
+
+def test_a_batch_size_below_one_is_refused(reader):
+    with pytest.raises(ValueError, match="batch_size=0"):
+        to_tf(reader, 0)
+
+
+def test_mapped_batches_are_new_memory_that_tensorflow_takes_over(reader):
+    block = adapter._aligned((3, 5, 7), np.uint16)
+    assert block.ctypes.data % 64 == 0
+    assert block.shape == (3, 5, 7)
+    assert block.flags.writeable
+    copied = to_tf(reader, 5, in_memory=False)
+    before = np.array(reader.images)
+    for batch in copied.map(lambda batch: batch["image"] + tf.constant(1, tf.uint16)):
+        assert int(tf.reduce_min(batch)) > 0
+    np.testing.assert_array_equal(reader.images, before)
+
+
+def test_keras_fits_on_it(reader):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    side = reader.images.shape[1]
+    net = keras.Sequential(
+        [keras.Input((side, side, 1)), keras.layers.Conv2D(1, 3, padding="same")]
+    )
+    net.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+    data = to_tf(reader[:16], 8, shuffle=True, seed=0).map(
+        lambda batch: (tf.cast(batch["image"], tf.float32) / 4095.0, batch["mask"])
+    )
+    losses = net.fit(data, validation_data=data, epochs=2, shuffle=False, verbose=0).history
+    assert losses["loss"][1] < losses["loss"][0]
+    assert len(losses["val_loss"]) == 2
+
+
+def test_without_tensorflow_the_error_holds_the_pip_line():
+    code = "import sys; sys.modules['tensorflow'] = None; import bmgd_data.tf"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "MissingDependencyError" in done.stderr
+    assert 'pip install "bmgd-data[tf]"' in done.stderr
