@@ -120,7 +120,7 @@ def many_streams() -> bytes:
 
 
 def many_owners() -> bytes:
-    """Masks that may each belong to any of thousands of images: quadratic, were it all told."""
+    """Masks that may each belong to any of thousands of images, but for their separators."""
     between = ["".join(marks) for marks in itertools.product(" ._-", repeat=6)]
     return hostile.of_names(
         [f"950 Pa/{role}/a{m}{role}.tif" for m in between for role in ("image", "mask")]
@@ -155,7 +155,7 @@ BOMBS = {
         "declares 16.2 GB of files, where at most 16 GB are read",
         20,
     ),
-    "owners": (many_owners, "and 4086 more", 60),
+    "owners": (many_owners, "an empty file", 60),
     "real zeros, and no image": (lambda: zstd_zeros(16, 32 * MB), "16 fault(s) found", 450),
 }
 
@@ -213,7 +213,7 @@ def test_twins_are_told_in_linear_time(tmp_path):
 
     start = os.times().user
     plan = pairing.read((member.path for member in Archive(path).members), CONDITIONS[1])
-    assert len(plan.damage) == 20_000
+    assert "and 19999 names more" in plan.damage[0]
     assert os.times().user - start < 8
 
 

@@ -355,7 +355,10 @@ def _extra_forms():
     three = Data(list("acd"), *(array[[0, 2, 3]] for array in first[1:]))
     del lacking["950 Pa/mask/b.tif"]
     yield Form(
-        "an image without mask", lacking, three, notes=("1 images without a mask left out, e.g. b",)
+        "an image without mask",
+        lacking,
+        three,
+        notes=("partners: 1 images without a mask left out, e.g. 950 Pa/image/b.tif",),
     )
     orphan = members(first)
     del orphan["950 Pa/image/b.tif"]
@@ -363,7 +366,7 @@ def _extra_forms():
         "a mask without image",
         orphan,
         three,
-        notes=("1 mask files without an image, e.g. 950 Pa/mask/b.tif",),
+        notes=("partners: 1 mask files without an image left out, e.g. 950 Pa/mask/b.tif",),
     )
     empty_masks = D._replace(masks=D.masks & np.array([1, 0, 1], bool)[:, None, None])
     yield Form(
@@ -455,10 +458,11 @@ def read(source: Path, instances="components") -> tuple[Reader, list[str]]:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         reader = Reader("all", 950, source=source, instances=instances)
-    notes = reader._parts[0].store.index.notes
+    index = reader._parts[0].store.index
+    notes = [*index.notes, *index.doubts]
     assert all(issubclass(warning.category, BMGDWarning) for warning in told)
     assert len(told) <= 1, "notes are told in one warning"
-    assert all(line in str(told[0].message) for line in notes if told)
+    assert all(line in str(told[0].message) for line in index.notes if told)
     usual = ("image/mask pairs, where the paper counts 54", "where the paper has 256 x 256")
     return reader, [line for line in notes if not line.endswith(usual)]
 
@@ -690,8 +694,8 @@ def _faults():
     )
     yield Fault(
         "two masks of one name",
-        {"950 Pa/mask/a_mask.tif": tif(white(mask))},
-        (mask_a, "a_mask.tif", "files with one name"),
+        {"950 Pa/mask/a.png": drawn(white(mask))},
+        (mask_a, "a.png", "files with one name"),
     )
 
 
@@ -788,12 +792,15 @@ def test_looping_pages_end(loops, tmp_path, home):
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ({"950 Pa/read me.txt": b"no"}, "no image files at all"),
-        ({"950 Pa/image/a.tif": tif(D.images[0])}, "images in: 950 Pa/image (1)"),
-        ({"950 Pa/b.tif": tif(D.images[0])}, "images in: 950 Pa (1)"),
+        (
+            {"950 Pa/read me.txt": b"no"},
+            "found 950 Pa (1 files, e.g. read me.txt). Files that end in .txt are not",
+        ),
+        ({"950 Pa/image/a.tif": tif(D.images[0])}, "found 950 Pa/image (1 files, e.g. a.tif)"),
+        ({"950 Pa/b.tif": tif(D.images[0])}, "found 950 Pa (1 files, e.g. b.tif)"),
         (
             {"950 Pa/image/a.tif": tif(D.images[0]), "950 Pa/mask/b.tif": tif(D.images[0])},
-            "950 Pa/image (1), 950 Pa/mask (1)",
+            "950 Pa/image (1 files, e.g. a.tif), 950 Pa/mask (1 files, e.g. b.tif)",
         ),
     ],
     ids=["no images", "no masks", "no folders", "no common name"],

@@ -63,7 +63,7 @@ def test_label_folder_serves_as_masks_where_there_are_none():
 def test_colonies_whose_images_are_in_one_only():
     found = read("1/image/a.tif", "1/mask/a.tif", "2/mask/a.tif")
     assert found.pairs == {"950Pa/a": Pair("1/image/a.tif", "1/mask/a.tif", None)}
-    assert "1 mask files without an image, e.g. 2/mask/a.tif" in found.notes
+    assert found.doubts == ["partners: 1 mask files without an image left out, e.g. 2/mask/a.tif"]
 
 
 def test_the_nearest_telling_folder_decides():
@@ -118,10 +118,10 @@ def test_the_name_that_needs_least_taken_off_is_meant():
     }
 
 
-def test_a_mask_that_fits_several_images_is_damage():
+def test_a_mask_that_fits_several_images_is_given_to_none():
     found = read("image/a_img.tif", "image/a_raw.tif", "mask/a_mask.tif")
     assert found.pairs == {}
-    assert found.damage == ["mask/a_mask.tif may belong to any of a_img, a_raw"]
+    assert "no image/mask pairs found" in found.damage[0]
     exact = read("image/a_img.tif", "image/a_raw.tif", "mask/a_raw_mask.tif")
     assert list(exact.pairs) == ["950Pa/a_raw"]
 
@@ -129,16 +129,184 @@ def test_a_mask_that_fits_several_images_is_damage():
 def test_twins_of_both_roles_are_named():
     found = read("image/a.tif", "image/a.png", "mask/a.tif", "mask/a.png")
     assert found.damage == [
-        "files with one name: image/a.png, image/a.tif",
-        "files with one name: mask/a.png, mask/a.tif",
+        "files with one name: image/a.png, image/a.tif; keep one of each",
+        "files with one name: mask/a.png, mask/a.tif; keep one of each",
     ]
+    names = [f"image/{i}.{end}" for i in range(9) for end in ("png", "tif")]
+    (damage,) = read(*names, "mask/a.tif").damage
+    assert "image/0.png, image/0.tif (and 8 names more)" in damage
 
 
-@pytest.mark.parametrize("twin", ["image/a.png", "image/a.TIF", "mask/a_mask.tif", "mask/a.tiff"])
+@pytest.mark.parametrize("twin", ["image/a.png", "image/a.TIF", "mask/a.tiff"])
 def test_two_files_of_one_name_are_damage(twin):
     (damage,) = read("image/a.tif", "mask/a.tif", twin).damage
     assert "files with one name: " in damage
     assert twin in damage
+
+
+NAMES = ["colA z01", "colA z02", "colB z01", "10", "11", "b.v2"]
+WAYS = {
+    "plain": "{}",
+    "_mask": "{}_mask",
+    "Cellpose": "{}_cp_masks",
+    "ilastik": "{}_Simple Segmentation",
+    "Fiji": "Mask of {}",
+    "Fiji's second copy": "{}-1",
+    "Windows' copy": "{} - Copy",
+    "glued": "{}mask",
+    "channel": "{}_ch01_final",
+    "both ends": "GT_{}_v2",
+    "upper case": "{}_MASK",
+    "trailing space": "{} ",
+    "twice": "{}.tif",
+    "OME": "{}.ome",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_one_rule_for_every_constant_affix(way):
+    """Whatever is added to the names on one side, or on both, also where some have no partner."""
+    for ours, theirs in ((WAYS[way], "{}"), ("{}", WAYS[way]), ("img_{}", WAYS[way])):
+        images = [f"image/{ours.format(name)}.tif" for name in NAMES]
+        masks = [f"mask/{theirs.format(name)}.tif" for name in NAMES]
+        for kept in (slice(None), slice(1, None), slice(0, 3)):
+            found = read(*images, *masks[kept])
+            assert {(p.image, p.mask) for p in found.pairs.values()} == {
+                *zip(images[kept], masks[kept], strict=True)
+            }
+            assert [doubt[:9] for doubt in found.doubts] == ["partners:"] * (kept != slice(None))
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("image/image ({}).tif", "mask/mask ({}).tif"),
+        ("image/{}_ch00.tif", "mask/{}_ch01.tif"),
+        ("950 Pa/{}.tif", "950 Pa/{}_seg.tif"),
+        ("950 Pa/gt_{}.tif", "950 Pa/gt_{}_mask.tif"),
+        ("BMGD nuclei segmentation/{}.tif", "BMGD nuclei segmentation/{}_binary.tif"),
+        ("Segmentation/950 Pa/image/{}.tif", "Segmentation/950 Pa/mask/{}.tif"),
+        ("input/{}.tif", "target/{}.tif"),
+        ("X/{}.tif", "Y/{}.tif"),
+        ("950 Pa/x_train/{}.tif", "950 Pa/y_train/{}.tif"),
+        ("imgs/{}.tif", "segs/{}.tif"),
+        ("images/{}.tif", "Binarized/{}.tif"),
+        ("images/{}.tif", "Labkit results/{}.tif"),
+        ("DAPI/{}.tif", "DAPI nucmasks/{}.tif"),
+        ("{}/image.tif", "{}/mask.tif"),
+        ("colony {} image/z1.tif", "colony {} mask/z1.tif"),
+    ],
+)
+def test_layouts(image, mask):
+    expected = [(image.format(n), mask.format(n)) for n in ("001", "002", "010", "011")]
+    found = read(*(path for pair in expected for path in pair))
+    assert sorted((pair.image, pair.mask) for pair in found.pairs.values()) == expected
+    assert not [doubt for doubt in found.doubts if "ch00" not in doubt]
+
+
+def test_folders_that_say_nothing_are_read_as_masks_with_a_note():
+    found = read("image/a.tif", "painted/a.tif")
+    assert found.pairs == {"950Pa/a": Pair("image/a.tif", "painted/a.tif", None)}
+    assert "the images in painted are read as masks; no folder is called 'mask'" in found.notes
+
+
+def test_affixes_that_may_be_names_are_a_doubt_and_need_several_pairs():
+    def of(numbers):
+        return read(*(f"{r}/{c}_{i}.tif" for i in numbers for r, c in (("image", 1), ("mask", 2))))
+
+    found = of("abc")
+    assert found.pairs["950Pa/1_a"].mask == "mask/2_a.tif"
+    (doubt,) = found.doubts
+    assert doubt.startswith("names: images and masks are named differently; 3 are paired, e.g. ")
+    assert of("ab").pairs == {}
+
+
+def test_zero_padding_on_one_side():
+    found = read(
+        *(f"image/z{i}.tif" for i in range(8, 12)), *(f"mask/z{i:03d}.tif" for i in range(8, 12))
+    )
+    assert found.pairs["950Pa/z9"].mask == "mask/z009.tif"
+    assert found.doubts == [
+        "numbering: zero padding differs; 4 are paired, e.g. image/z10.tif with mask/z010.tif"
+    ]
+
+
+@pytest.mark.parametrize("start", [0, 2])
+def test_numbers_off_by_one(start):
+    found = read(
+        *(f"image/{c}{i}.tif" for c in "ab" for i in range(1, 12)),
+        *(f"mask/{c}{i:03d}_mask.tif" for c in "ab" for i in range(start, start + 11)),
+    )
+    assert len(found.pairs) == 22
+    assert found.pairs["950Pa/b9"].mask == f"mask/b{9 + start - 1:03d}_mask.tif"
+    (doubt,) = found.doubts
+    assert doubt.startswith("numbering: the numbers of images and masks differ by one; 22 are")
+
+
+def test_a_gap_at_each_end_is_no_other_numbering():
+    """Equal names come first where the sides are not one row of numbers, moved by one."""
+    numbers = [1, 2, 3, 5, 6, 7]
+    found = read(*(f"image/{i}.tif" for i in numbers[1:]), *(f"mask/{i}.tif" for i in numbers[:-1]))
+    assert [(p.image[6:], p.mask[5:]) for p in found.pairs.values()] == [
+        (f"{i}.tif", f"{i}.tif") for i in numbers[1:-1]
+    ]
+
+
+@pytest.mark.parametrize(("left", "many"), [(1, False), (3, True)])
+def test_few_files_without_partner_are_a_note_and_many_a_doubt(left, many):
+    paths = pairs(54)
+    found = read(*paths[: len(paths) - left])
+    lines = found.doubts if many else found.notes
+    text = f"{left} images without a mask left out, e.g. 950 Pa/image/{54 - left}.tif"
+    assert [line for line in lines if text in line]
+    assert len(found.doubts) == many
+
+
+def test_old_and_corrected_masks():
+    found = read("image/a.tif", "mask/a.tif", "mask_corrected/a.tif")
+    assert found.pairs["950Pa/a"].mask == "mask/a.tif"
+    assert found.doubts == ["masks: read from mask, not from mask_corrected"]
+    (damage,) = read("image/a.tif", "mask_old/a.tif", "mask_corrected/a.tif").damage
+    assert damage.startswith("files with one name: mask_corrected/a.tif, mask_old/a.tif")
+
+
+@pytest.mark.parametrize("at", ["1200 Pa/{}/a.tif", "1200pa/{}/a.tif", "950 Pa/{}/a_1200 Pa.tif"])
+def test_paths_that_name_another_stiffness(at):
+    found = read(at.format("image"), at.format("mask"))
+    assert len(found.pairs) == 1
+    assert found.doubts == [
+        "stiffness: 2 images and masks are read as 950Pa, but their paths name another one, e.g. "
+        + at.format("image")
+    ]
+
+
+def test_two_stiffnesses_are_read_as_their_folders_say():
+    found = read(*pairs(2), *(path.replace("950", "1200") for path in pairs(3)))
+    assert list(found.pairs) == ["950Pa/00", "950Pa/01"]
+    assert found.doubts == []
+    assert "6 images in the folders of 1200Pa left out" in found.notes
+    others = [path.replace("950", pa) for pa in ("250", "1200") for path in pairs(2)]
+    assert read(*others).damage[0].startswith("folders of 1200Pa and 250Pa, none of 950Pa; put")
+
+
+def test_folders_of_upstreams_own_split_are_told():
+    found = read(
+        *(
+            f"950 Pa/{s}/{r}/{i}.tif"
+            for r in ("image", "mask")
+            for s in ("train", "test")
+            for i in range(3 if s == "train" else 2)
+        )
+    )
+    assert next(iter(found.pairs)) == "950Pa/test/0"
+    assert found.doubts == []
+    assert "the folders are split already (3 train, 2 test); the names keep that" in found.notes
+
+
+def test_without_pairs_examples_are_shown():
+    (damage,) = read("950 Pa/image/a.tif", "950 Pa/mask/b.zip", "950 Pa/mask/c.zip").damage
+    assert "found 950 Pa/image (1 files, e.g. a.tif), 950 Pa/mask (2 files, e.g. b.zip)" in damage
+    assert damage.endswith("Files that end in .zip are not read as images.")
 
 
 def test_equal_names_that_differ_in_the_suffix_only_by_a_dot_are_two():

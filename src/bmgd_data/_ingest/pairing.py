@@ -1,64 +1,44 @@
 """Which file is an image, which is its mask: read from the paths alone.
 
 Upstream lays a condition out as ``250 Pa/image/*.tif`` and ``250 Pa/mask/*.tif``, paired by equal
-file names. As its archives have not been seen by this package, every plausible variation is read,
-and what was unusual is said.
+file names. As its archives have not been seen by this package, one rule reads every plausible
+variation: names are equal after removing one constant affix on each side, whatever it is.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bmgd_data import facts
+from bmgd_data._ingest import roles
+from bmgd_data._ingest.roles import File, some
 from bmgd_data.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from bmgd_data import facts
+IMAGE, MASK, LABELS = roles.IMAGE, roles.MASK, roles.LABELS
 
-IMAGE, MASK, LABELS = "image", "mask", "labels"
-
-_FOLDER_WORDS: Final = {
-    # The first role with a word in the folder's name wins: "labelled masks" holds labels.
-    "overlay": {"overlay", "overlays", "preview", "previews"},
-    LABELS: {
-        *("label", "labels", "labeled", "labelled", "instance", "instances"),
-        *("segmentation", "segmentations", "segmented"),
-    },
-    MASK: {"mask", "masks", "groundtruth", "truth", "gt", "binary", "annotation", "annotations"},
-    IMAGE: {"image", "images", "img", "imgs", "raw", "original", "originals"},
-}
-_PLAIN_FOLDERS: Final = {IMAGE: {"image", "images"}, MASK: {"mask", "masks"}}
-_NUMBERED: Final = re.compile(r"[a-z]+[ ._-]*\d+", re.IGNORECASE)
 _SUFFIXES: Final = {".tif", ".tiff", ".png", ".bmp", ".jpg", ".jpeg", ".lsm"}
-_SHOWN: Final = 10
 _JUNK: Final = {"thumbs.db", "desktop.ini", ".ds_store", "__macosx", "@eadir", ".git"}
-_TAIL: Final = {
-    # Possessive (++, *+): long runs of separators would otherwise take time cubic in their length.
-    IMAGE: re.compile(r"[ ._-]++(image|images|img|raw)$", re.IGNORECASE),
-    MASK: re.compile(r"[ ._-]++(binary)?[ ._-]*+(mask|masks|gt|seg|binary)$", re.IGNORECASE),
-    LABELS: re.compile(
-        r"[ ._-]++(mask|masks|label|labels|labelled|labeled|inst|instance|instances|seg)$",
-        re.IGNORECASE,
-    ),
-}
-_OF_FILE: Final = r"[ ._-]++(of[ ._-]++)?(?=[^/]*$)"
-_HEAD: Final = {
-    role: re.compile(rf"(?<![^/])({words}){_OF_FILE}", re.IGNORECASE)
-    for role, words in {
-        IMAGE: "image|images|img",
-        MASK: "mask|masks|gt",
-        LABELS: "label|labels|labelled|labeled|instance|instances",
-    }.items()
-}
-"""Before the name, as in ImageJ's "Mask of 1"; the folders of a key are left alone."""
-_OF_IMAGES: Final = [_TAIL[IMAGE], _HEAD[IMAGE]]
+_STIFFNESS: Final = re.compile(
+    rf"(?<!\d)({'|'.join(str(c.pa) for c in facts.CONDITIONS)})[ ._-]?pa(scal)?(?![a-z])",
+    re.IGNORECASE,
+)
+_WORD: Final = re.compile(r"\d+|[A-Z]?[a-z]+|[A-Z]+|.", re.DOTALL)
+_SEPARATORS: Final = re.compile(r"[\s_-]+")
+_LAST_NUMBER: Final = re.compile(r"\d{1,9}(?=\D*$)")
+_ENDINGS: Final = {*_SUFFIXES, ".ome"}
+_ROUNDS: Final = 3  # in which names left over are paired by a rule of their own
+_LONGEST: Final = 32  # words of an affix
+_MOST_TRIES: Final = 300_000  # names that rules are tried on; fifteen rules on ten thousand pairs
+_ENOUGH: Final = 3  # pairs that are needed where little else speaks for a rule
+_FEW: Final = 0.05  # share of files without a partner that is no doubt
 
 
 class Pair(NamedTuple):
@@ -82,7 +62,7 @@ class Layout:
     doubts: list[str] = field(default_factory=list)
     """The samples may be wrong. Each begins with a short code and a colon, as in "numbering: "."""
     damage: list[str] = field(default_factory=list)
-    """Makes the condition unusable until mended."""
+    """Makes the condition unusable until fixed."""
 
 
 def read(paths: Iterable[str], condition: facts.Condition) -> Layout:
@@ -91,43 +71,45 @@ def read(paths: Iterable[str], condition: facts.Condition) -> Layout:
     A name is ``<pa>Pa/<path below the image folder, without the last suffix, Unicode NFC>``.
 
     Args:
-        paths: Relative paths of all files, parted by ``/``.
+        paths: Relative paths of all files, separated by ``/``.
         condition: Which condition they are of.
 
     Returns:
-        The pairs, notes, doubts, and what is damage (two files with one name; no pairs at all).
+        The pairs, notes, doubts, and damage (two files with one name; no pairs at all).
     """
     layout = Layout()
-    files, junk = _images_and_junk(paths)
-    found = _by_role(files)
-    if junk:
-        layout.notes.append(f"{len(junk)} other files left out, e.g. {junk[0]}")
-
-    images = _keyed(found[IMAGE], layout.damage)
-    layout.images = len(images)
-    keys = sorted({file.key for file in found[IMAGE]})  # of twins too: masks may have them as well
-    masks = _partners(found[MASK], MASK, keys, layout)
-    labels = _partners(found[LABELS], LABELS, keys, layout)
+    everything = sorted(paths)
+    files = [path for path in map(PurePosixPath, everything) if _is_image(path)]
+    if others := sorted(set(everything) - {str(path) for path in files}):
+        layout.notes.append(f"{len(others)} other files left out, e.g. {others[0]}")
+    found = roles.sort(_of_condition(files, condition, layout), layout.notes, layout.doubts)
     if extra := found["overlay"] + found[""]:
         folders = sorted({str(PurePosixPath(file.path).parent) for file in extra})
-        layout.notes.append(f"{len(extra)} images in other folders left out: {_some(folders)}")
+        layout.notes.append(f"{len(extra)} images in other folders left out: {some(folders)}")
 
-    lonely = sorted(key for key in images if key not in masks)
-    if lonely:
-        layout.notes.append(f"{len(lonely)} images without a mask left out, e.g. {lonely[0]}")
-    for key in sorted(images.keys() & masks.keys()):
-        label = labels[key].path if key in labels else None
-        layout.pairs[f"{condition.name}/{key}"] = Pair(images[key].path, masks[key].path, label)
+    images = _without_twins(found[IMAGE], layout.damage)
+    layout.images = len(images)
+    masks = _partners(MASK, images, _without_twins(found[MASK], layout.damage), layout)
+    labels = _partners(LABELS, images, _without_twins(found[LABELS], layout.notes), layout)
+    for image in sorted(images, key=lambda image: image.key):
+        if image.key in masks:
+            label = labels.get(image.key)
+            layout.pairs[f"{condition.name}/{image.key}"] = Pair(
+                image.path, masks[image.key].path, label.path if label else None
+            )
 
     if not layout.pairs and not layout.damage:
-        layout.damage.append(_nothing_found(files))
+        layout.damage.append(_nothing_found(everything))
     elif len(layout.pairs) != condition.images and not layout.damage:
         layout.notes.append(
             f"{len(layout.pairs)} image/mask pairs, where the paper counts {condition.images}"
         )
-    layout.notes = [printable(line) for line in layout.notes]
-    layout.doubts = [printable(line) for line in layout.doubts]
-    layout.damage = [printable(line) for line in layout.damage]
+    own = Counter(word for name in layout.pairs for word in _splits_of(name))
+    if len(own) > 1:
+        counts = ", ".join(f"{count} {word}" for word, count in own.most_common())
+        layout.notes.append(f"the folders are split already ({counts}); the names keep that")
+    for lines in (layout.notes, layout.doubts, layout.damage):
+        lines[:] = map(printable, lines)
     return layout
 
 
@@ -136,148 +118,215 @@ def is_junk(path: PurePosixPath) -> bool:
     return any(part.lower() in _JUNK or part.startswith("._") for part in path.parts)
 
 
-class _File(NamedTuple):
-    path: str
-    """As it is stored."""
-    key: str
-    """Path below the role's folder without the last suffix: what pairs are matched by."""
+def _is_image(path: PurePosixPath) -> bool:
+    return not is_junk(path) and path.suffix.strip().lower() in _SUFFIXES
 
 
-def _images_and_junk(paths: Iterable[str]) -> tuple[list[PurePosixPath], list[str]]:
-    files, junk = [], []
-    for text in sorted(paths):
-        path = PurePosixPath(text)
-        if is_junk(path) or path.suffix.lower() not in _SUFFIXES:
-            junk.append(text)
-        else:
-            files.append(path)
-    return files, junk
-
-
-def _by_role(files: list[PurePosixPath]) -> dict[str, list[_File]]:
-    """Sort files by what the nearest telling folder above them says they are."""
-    placed: dict[str, list[tuple[PurePosixPath, int]]] = defaultdict(list)
+def _of_condition(
+    files: list[PurePosixPath], condition: facts.Condition, layout: Layout
+) -> list[PurePosixPath]:
+    """The files without those in the folders of another stiffness, if any are in the right one."""
+    named: dict[str, list[PurePosixPath]] = defaultdict(list)
     for path in files:
-        role, depth = _role_of_folders(path)
-        placed[role].append((path, depth))
-    if not placed[IMAGE]:
-        # No image folder: images may lie beside their masks, which then end in "_mask", or above.
-        loose = placed.pop("", [])
-        marks = [_TAIL] if placed[MASK] else [_TAIL, _HEAD]
-        for path, depth in loose:
-            placed[_role_of_stem(path, marks)].append((path, depth))
-
-    if not placed[MASK]:
-        placed[MASK] = placed.pop(LABELS, [])  # label images show the foreground too
-
-    for role, names in _PLAIN_FOLDERS.items():  # where "image" is there, "raw" is not meant
-        plain = {path for path, depth in placed[role] if path.parts[depth].lower() in names}
-        if plain:
-            entries = placed.pop(role)
-            for path, depth in entries:
-                placed[role if path in plain else ""].append((path, depth))
-
-    # Folders above the image folder that all images share ("250 Pa", an added level) say nothing;
-    # those that differ (a folder per colony) are part of the name. Masks beside images follow them;
-    # elsewhere ("250 Pa/image", but "250 Pa labels") they lose what they share among themselves.
-    above_images = {path.parts[:depth] for path, depth in placed[IMAGE]}
-    found: dict[str, list[_File]] = defaultdict(list)
-    for role, entries in placed.items():
-        above = {path.parts[:depth] for path, depth in entries}
-        common, own = len(_common(above_images)), len(_common(above))
-        for path, depth in entries:
-            shared = common if path.parts[:depth] in above_images else own
-            below = path.parts[depth + 1 :] if role and depth < len(path.parts) - 1 else ()
-            parts = (*path.parts[shared:depth], *(below or path.parts[-1:]))
-            key = "/".join((*parts[:-1], path.stem))
-            found[role].append(_File(str(path), unicodedata.normalize("NFC", key)))
-    return found
+        named[_stiffness_in(path.parent)].append(path)
+    strange = sorted(named.keys() - {"", condition.name})
+    if condition.name in named and strange:
+        count = sum(len(named.pop(name)) for name in strange)
+        layout.notes.append(f"{count} images in the folders of {', '.join(strange)} left out")
+    elif len(strange) > 1:
+        layout.damage.append(
+            f"folders of {' and '.join(strange)}, none of {condition.name}; put what belongs to "
+            f"{condition.name} into a folder {condition.archive[:-3]!r}"
+        )
+    files = sorted(itertools.chain(*named.values()))
+    if wrong := [path for path in files if _stiffness_in(path) not in ("", condition.name)]:
+        layout.doubts.append(
+            f"stiffness: {len(wrong)} images and masks are read as {condition.name}, but their "
+            f"paths name another one, e.g. {wrong[0]}"
+        )
+    return files
 
 
-def _role_of_folders(path: PurePosixPath) -> tuple[str, int]:
-    """The role, and where in the path's parts the folder that says so stands.
-
-    "mask/Image 2" holds masks: a number makes a series, which tells only if nothing above does.
-    """
-    parents = path.parts[:-1]
-    series = "", len(parents)
-    for depth in range(len(parents) - 1, -1, -1):
-        words = set(re.split(r"[^a-z]+", parents[depth].lower().replace("ground truth", "gt")))
-        for role, telling in _FOLDER_WORDS.items():
-            if words & telling:
-                if not _NUMBERED.fullmatch(parents[depth]):
-                    return role, depth
-                series = series if series[0] else (role, depth)
-                break
-    return series
+def _stiffness_in(path: PurePosixPath) -> str:
+    """The name of the stiffness that a path names last, if any."""
+    found = list(_STIFFNESS.finditer(str(path)))
+    return f"{found[-1][1]}Pa" if found else ""
 
 
-def _role_of_stem(path: PurePosixPath, marks: list[dict[str, re.Pattern[str]]]) -> str:
-    told = (role for role in (MASK, LABELS) for mark in marks if mark[role].search(path.stem))
-    return next(told, IMAGE)
+_Words = tuple[str, ...]
+_Affix = tuple[_Words, _Words]  # of the images' names and of the others'
+_Found = list[tuple[File, File]]
 
 
-def _common(paths: set[tuple[str, ...]]) -> tuple[str, ...]:
-    """The leading folders that all share."""
-    first, last = min(paths, default=()), max(paths, default=())
-    alike = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    return tuple(here for here, _ in alike)
-
-
-def _keyed(files: list[_File], damage: list[str]) -> dict[str, _File]:
-    """By key, without keys that several files share: nobody can tell which of them is meant."""
-    keyed: dict[str, list[_File]] = defaultdict(list)
+def _without_twins(files: list[File], faults: list[str]) -> list[File]:
+    """Those whose name is theirs alone: which of several is meant, nothing tells."""
+    named: dict[str, list[File]] = defaultdict(list)
     for file in files:
-        keyed[file.key].append(file)
-    for _, twins in sorted(item for item in keyed.items() if len(item[1]) > 1):
-        damage.append(f"files with one name: {_some(file.path for file in twins)}")
-    return {key: only for key, (only, *twins) in keyed.items() if not twins}
+        named[file.key].append(file)
+    twins = [alike for alike in named.values() if len(alike) > 1]
+    if twins:
+        example = some(file.path for file in twins[0])
+        more = f" (and {len(twins) - 1} names more)" if len(twins) > 1 else ""
+        faults.append(f"files with one name: {example}{more}; keep one of each")
+    return [only for only, *more in named.values() if not more]
 
 
-def _partners(files: list[_File], role: str, images: list[str], layout: Layout) -> dict[str, _File]:
-    """Masks (or labels) by the key of the image they belong to.
+def _partners(role: str, images: list[File], files: list[File], layout: Layout) -> dict[str, File]:
+    """Masks (or labels) by the key of the image they belong to."""
+    partners: dict[str, File] = {}
+    lonely, orphans = images, files
+    for _ in range(_ROUNDS):
+        found, doubt = _best_rule(lonely, orphans)
+        if not found or (partners and len(found) < _ENOUGH):
+            break
+        if doubt:
+            example = f"{found[0][0].path} with {found[0][1].path}"
+            layout.doubts.append(f"{doubt}; {len(found)} are paired, e.g. {example}")
+        partners |= {image.key: partner for image, partner in found}
+        used = {file for pair in found for file in pair}
+        lonely, orphans = ([f for f in side if f not in used] for side in (lonely, orphans))
+    for left, whole, what in (
+        (lonely if role == MASK else [], images, "images without a mask"),
+        (orphans, files, f"{role} files without an image"),
+    ):
+        if left and partners:
+            many = len(left) > _FEW * len(whole)
+            text = f"{len(left)} {what} left out, e.g. {min(left).path}"
+            (layout.doubts if many else layout.notes).append(f"partners: {text}" * many or text)
+    return partners
 
-    Equal keys come first; then those equal once words like "mask" are taken off one end after the
-    other; then those equal to an image's key that is without its "image".
+
+def _best_rule(images: list[File], files: list[File]) -> tuple[_Found, str]:
+    """The pairs by the rule that finds most, of these by the one that removes least; its doubt."""
+    best: tuple[_Found, str] = [], ""
+    for found, doubt in _by_rules(images, files):
+        if len(found) > len(best[0]):
+            best = found, doubt
+        if len(best[0]) == min(len(images), len(files)):
+            break
+    return best
+
+
+def _by_rules(images: list[File], files: list[File]) -> Iterator[tuple[_Found, str]]:
+    named = {file.key: file for file in files}
+    yield [(image, named[image.key]) for image in images if image.key in named], ""
+    for padded in (True, False):
+        ours, theirs = ([_Name.of(f, padded=padded) for f in side] for side in (images, files))
+        for head, tail in _rules([name.words for name in ours], [name.words for name in theirs]):
+            left, right = _cores(ours, head[0], tail[0]), _cores(theirs, head[1], tail[1])
+            found = [(file, right[core]) for core, file in left.items() if core in right]
+            strange = _is_strange(*head) or _is_strange(*tail)
+            if strange and len(found) < _ENOUGH:
+                continue
+            why = ["names: images and masks are named differently"] if strange else []
+            why += [] if padded else ["numbering: zero padding differs"]
+            yield found, " and ".join(why)
+            for step in () if padded else (1, -1):
+                moved = {_stepped(core, step): file for core, file in left.items()}
+                if len(images) == len(moved) >= _ENOUGH and moved.keys() == right.keys():
+                    yield (
+                        [(file, right[core]) for core, file in moved.items()],
+                        "numbering: the numbers of images and masks differ by one",
+                    )
+
+
+class _Name(NamedTuple):
+    """A file's name without what people and programs change in it."""
+
+    file: File
+    series: tuple[str, ...]
+    words: _Words
+
+    @classmethod
+    def of(cls, file: File, *, padded: bool) -> _Name:
+        stem = file.stem.strip()
+        while PurePosixPath(stem).suffix.strip().lower() in _ENDINGS:  # "1.ome.tif", "1.tif.tif"
+            stem = stem.rpartition(".")[0].strip()
+        *series, words = (_words(text, padded=padded) for text in (*file.series, stem))
+        return cls(file, tuple(map("".join, series)), words)
+
+
+def _words(text: str, *, padded: bool) -> _Words:
+    words = _WORD.findall(_SEPARATORS.sub(" ", text).strip())
+    return tuple(w.casefold() if padded else w.casefold().lstrip("0") or "0" for w in words)
+
+
+def _rules(ours: list[_Words], theirs: list[_Words]) -> list[tuple[_Affix, _Affix]]:
+    """What may be removed ahead and behind from the images' names and the others', least first.
+
+    What is left begins and ends alike on both sides, and no more than that needs is removed.
     """
-    faults = layout.damage if role == MASK else layout.notes
-    exact = {key: [key] for key in images}
-    bare: dict[str, list[str]] = defaultdict(list)
-    for key in images:
-        bare[_without(key, _OF_IMAGES)[-1]].append(key)
-    marks = [_TAIL[role], _TAIL[LABELS], _HEAD[role], _HEAD[LABELS], *_OF_IMAGES]
-    matched: list[_File] = []
-    orphans: list[_File] = []
-    for file in files:
-        forms = _without(file.key, marks)
-        owners = next((known[f] for known in (exact, bare) for f in forms if f in known), [])
-        if len(owners) > 1:
-            faults.append(f"{file.path} may belong to any of {_some(owners)}")
-        elif owners:
-            matched.append(file._replace(key=owners[0]))
-        else:
-            orphans.append(file)
-    if orphans:
-        layout.notes.append(f"{len(orphans)} {role} files without an image, e.g. {orphans[0].path}")
-    return _keyed(matched, faults)
+    ends: list[list[_Affix]] = []
+    for back in (1, -1):
+        a, b = (_shared([words[::back] for words in side]) for side in (ours, theirs))
+        affixes: list[_Affix] = [((), ())]
+        for i, j in itertools.product(range(len(a) + 1), range(len(b) + 1)):
+            rest = min(len(a) - i, len(b) - j)
+            if i + j and a[i : i + rest] == b[j : j + rest] and a[i - 1 : i] != b[j - 1 : j]:
+                affixes.append((a[:i], b[:j]))
+        ends.append(affixes)
+    rules = [(head, tail) for head in ends[0] for tail in ends[1]]
+    return sorted(rules, key=_removed)[: 1 + _MOST_TRIES // (len(ours) + len(theirs) + 1)]
 
 
-def _without(key: str, marks: list[re.Pattern[str]]) -> list[str]:
-    """The key, then without the first mark, then without the second too, and so on."""
-    return list(itertools.accumulate(marks, lambda form, mark: mark.sub("", form), initial=key))
+def _removed(rule: tuple[_Affix, _Affix]) -> tuple[int, int]:
+    """How many words a rule removes, and how many of them from images' names."""
+    head, tail = rule
+    return sum(map(len, head + tail)), len(head[0] + tail[0])
 
 
-def _some(names: Iterable[str]) -> str:
-    """The first few of many: a listing is for people, and what is listed may be hostile."""
-    listed = list(names)
-    more = f", and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more
+def _shared(names: list[_Words]) -> _Words:
+    """The words that more than half of the names begin with."""
+    shared: _Words = ()
+    while len(shared) < _LONGEST:
+        longer = Counter(name[: len(shared) + 1] for name in names if len(name) > len(shared))
+        ((begin, count),) = longer.most_common(1) or [((), 0)]
+        if 2 * count <= len(names):
+            break
+        shared = begin
+    return shared
 
 
-def _nothing_found(files: list[PurePosixPath]) -> str:
-    folders = Counter(str(path.parent) for path in files)
-    seen = _some(f"{folder} ({count})" for folder, count in sorted(folders.items()))
+def _cores(names: list[_Name], head: _Words, tail: _Words) -> dict[tuple[str, ...], File]:
+    """Files by what the affixes leave of their names, without names that several then share."""
+    cores: dict[tuple[str, ...], list[File]] = defaultdict(list)
+    for file, series, words in names:
+        end = len(words) - len(tail)
+        if end >= len(head) and words[: len(head)] == head and words[end:][::-1] == tail:
+            core = "".join(words[len(head) : end])
+            if core or series:
+                cores[*series, core].append(file)
+    return {core: only for core, (only, *more) in cores.items() if not more}
+
+
+def _is_strange(ours: _Words, theirs: _Words) -> bool:
+    """Whether both affixes say something, and neither what is an image or a mask.
+
+    As in "colony 1" and "colony 2", which may be different samples.
+    """
+    told = all(any(map(str.isalnum, words)) for words in (ours, theirs))
+    return told and not roles.role_of(ours + theirs)
+
+
+def _stepped(core: tuple[str, ...], step: int) -> tuple[str, ...]:
+    return *core[:-1], _LAST_NUMBER.sub(lambda n: str(int(n[0]) + step), core[-1])
+
+
+def _splits_of(name: str) -> set[str]:
+    return roles.SPLITS.intersection(name.casefold().split("/")[:-1])
+
+
+def _nothing_found(paths: list[str]) -> str:
+    folders: dict[str, list[str]] = defaultdict(list)
+    for path in map(PurePosixPath, paths):
+        if not is_junk(path):
+            folders[str(path.parent)].append(path.name)
+    seen = some(
+        f"{folder} ({len(names)} files, e.g. {names[0]})" for folder, names in folders.items()
+    )
+    other = {PurePosixPath(path).suffix.lower() for path in paths} - _SUFFIXES - {""}
+    unread = f" Files that end in {some(sorted(other))} are not read as images." if other else ""
     return (
-        "no image/mask pairs found; expected an 'image' and a 'mask' folder with equal file "
-        f"names, found {'images in: ' + seen if seen else 'no image files at all'}"
+        "no image/mask pairs found; expected an 'image' and a 'mask' folder with equal file names, "
+        f"found {seen or 'no files at all'}.{unread}"
     )
