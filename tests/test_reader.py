@@ -89,7 +89,7 @@ def test_indices_are_as_of_a_list(reader):
     for outside in (count, -count - 1):
         with pytest.raises(IndexError):
             reader[outside]
-    for wrong in ("0", [0, 1], 1.0, None):
+    for wrong in ([0, 1], 1.0, None):
         with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
             reader[wrong]
 
@@ -101,11 +101,39 @@ def test_samples_are_found_by_name(reader):
     assert name not in reader[4:]
     assert reader.index(sample) == reader.index(name) == reader.index(name, -48, 4) == 3
     assert (reader.count(sample), reader[4:].count(name)) == (1, 0)
-    with pytest.raises(ValueError, match="not in list"):
+    with pytest.raises(ValueError, match=f"'{name}' is not in this Reader, or not in this part"):
         reader.index(name, 4)
-    for wrong in (3, sample["image"], {"image": sample["image"]}):
-        with pytest.raises(TypeError, match="searched by sample or name, not"):
-            assert wrong in reader
+    for wrong in (3, None, sample["image"], {"image": sample["image"]}, {}):
+        assert wrong not in reader
+        assert reader.count(wrong) == 0
+        with pytest.raises(ValueError, match="not in this Reader"):
+            reader.index(wrong)
+
+
+def test_a_name_is_an_index(few):
+    train, test = few("train"), few("test")
+    for part in (train, train[::-2]):
+        for place, name in enumerate(part.names):
+            assert part[name]["name"] == name
+            assert part.index(name) == place
+    np.testing.assert_array_equal(train[train.names[5]]["image"], train[5]["image"])
+    with pytest.raises(KeyError, match=f"No sample '{test.names[0]}'.*has it in split 'test'"):
+        train[test.names[0]]
+    with pytest.raises(KeyError, match=r"No sample '300Pa/1'.*names look like '250Pa/0"):
+        train["300Pa/1"]
+    with pytest.raises(KeyError, match="it holds no sample"):
+        train[:0]["300Pa/1"]
+
+
+def test_names_are_listed_once_for_searching(reader, monkeypatch):
+    whole = pickle.loads(pickle.dumps(reader))  # noqa: S301
+    names = whole.names
+    assert names[3] in whole
+    monkeypatch.setattr(Reader, "names", property(lambda self: pytest.fail("listed again")))
+    assert [whole.index(name) for name in names] == list(range(len(names)))
+    assert len(pickle.dumps(whole)) < 3000, "the list stays here"
+    monkeypatch.undo()
+    assert names[3] not in whole[4:]
 
 
 def test_iteration(reader):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, overload
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict, overload
 
 import numpy as np
 
@@ -62,6 +63,8 @@ class _Part(NamedTuple):
 class Reader(Sequence[Sample]):
     """BMGD as a sequence of samples: numpy only, memory-mapped, nothing copied until used.
 
+    ``reader[3]`` and ``reader["1200Pa/001"]`` give a sample, a slice gives a Reader.
+
     Args:
         split: "train", "val" (also "validation"), "test" or "all".
         stiffness: One or several of "1200Pa", "1200 Pa", "1200", 1200. None: all four.
@@ -111,7 +114,7 @@ class Reader(Sequence[Sample]):
         ]
         self._paths = [store.path for store in stores]
         self._open(stores)
-        self._rows = self._select()
+        self._rows = self._select(self.split)
 
     def _open(self, stores: Iterable[Store]) -> None:
         """Map the arrays. The methods' labels are looked up here, so that indexing is quick."""
@@ -120,13 +123,13 @@ class Reader(Sequence[Sample]):
             labels = derived.labelled(store, self.instance_method, self.root)
             self._parts.append(_Part(store, store.images, store.masks, labels))
 
-    def _select(self) -> NDArray[np.int32]:
-        """(N, 2): the part, and the row in it, of each sample of the split."""
+    def _select(self, wanted: str) -> NDArray[np.int32]:
+        """(N, 2): the part, and the row in it, of each sample of a split."""
         chosen = []
         for number, part in enumerate(self._parts):
             names, condition = part.store.index.names, part.store.condition
             assigned = splits.assign(names, condition, self.scheme)
-            rows = [row for row, split in enumerate(assigned) if self.split in ("all", split)]
+            rows = [row for row, split in enumerate(assigned) if wanted in ("all", split)]
             chosen.append(np.array([np.full(len(rows), number), rows], np.int32).T)
         return np.concatenate(chosen)
 
@@ -136,12 +139,14 @@ class Reader(Sequence[Sample]):
         return len(self._rows)
 
     @overload
-    def __getitem__(self, index: int) -> Sample: ...
+    def __getitem__(self, index: int | str) -> Sample: ...
     @overload
     def __getitem__(self, index: slice) -> Reader: ...
-    def __getitem__(self, index: int | slice) -> Sample | Reader:
+    def __getitem__(self, index: int | str | slice) -> Sample | Reader:
         if isinstance(index, slice):
             return self._subset(self._rows[index])
+        if isinstance(index, str):
+            index = self._place_of(index)
         number, row = self._rows[operator.index(index)].tolist()
         part = self._parts[number]
         return {
@@ -159,28 +164,47 @@ class Reader(Sequence[Sample]):
     # Names tell samples apart; comparing their arrays has no single truth.
 
     def __contains__(self, value: object) -> bool:
-        return _name_of(value) in self.names
+        return _name_of(value) in self._places
 
     def count(self, value: Any) -> int:
         """How often this sample, or the one of this name, is here: 0 or 1."""
-        return self.names.count(_name_of(value))
+        return int(value in self)
 
     def index(self, value: Any, start: int = 0, stop: int = sys.maxsize) -> int:
         """Where this sample, or the one of this name, stands.
 
         Raises:
-            ValueError: It is not here.
-            TypeError: Neither a sample nor a name.
+            ValueError: It is not here, or not between `start` and `stop`.
         """
-        return self.names.index(_name_of(value), start, stop)
+        place = self._places.get(_name_of(value))
+        if place is None or place not in range(len(self))[start:stop]:
+            raise ValueError(f"{_name_of(value)!r} is not in this Reader, or not in this part.")
+        return place
+
+    @cached_property
+    def _places(self) -> dict[str | None, int]:
+        """Where each name stands."""
+        return {name: place for place, name in enumerate(self.names)}
+
+    def _place_of(self, name: str) -> int:
+        """Where the sample of a name stands; a KeyError, as of a mapping, if nowhere."""
+        if (place := self._places.get(name)) is not None:
+            return place
+        whole = self._subset(self._select("all"))
+        if there := dict(zip(whole.names, whole.splits, strict=True)).get(name):
+            where = f"the data has it in split {there!r}"
+        else:
+            where = f"names look like {self.names[0]!r}" if len(self) else "it holds no sample"
+        raise KeyError(f"No sample {name!r} in this Reader of split {self.split!r}; {where}.")
 
     def _subset(self, rows: NDArray[np.int32]) -> Reader:
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, _rows=rows)
+        other.__dict__.pop("_places", None)
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_parts"}
+        return {name: value for name, value in self.__dict__.items() if name not in _DERIVED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -288,8 +312,11 @@ class Reader(Sequence[Sample]):
         return "\n".join(lines)
 
 
-def _name_of(value: object) -> str:
+def _name_of(value: object) -> str | None:
+    """The name of a sample, or a name itself; None of anything else."""
     name = value.get("name") if isinstance(value, Mapping) else value
-    if not isinstance(name, str):
-        raise TypeError(f"A Reader is searched by sample or name, not {type(value).__name__}.")
-    return name
+    return name if isinstance(name, str) else None
+
+
+_DERIVED: Final = ("_parts", "_places")
+"""What a copy in another process makes again."""

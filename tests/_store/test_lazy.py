@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
+from bmgd_data._store import store
 from bmgd_data._store.arrays import LazyArray
 
 PARTS = [np.arange(60, dtype=np.uint16).reshape(3, 4, 5), np.arange(100, 140).reshape(2, 4, 5)]
@@ -137,3 +140,32 @@ def test_parts_of_different_shapes_do_not_stack():
     other = np.zeros((1, 4, 6), np.uint16)
     with pytest.raises(ValueError, match=r"250Pa \(4, 5\), 950Pa \(4, 6\).*stiffness="):
         LazyArray([PARTS[0], other], ROWS, ["250Pa", "950Pa"])
+
+
+def test_operators_and_functions_compute_as_of_an_array(lazy):
+    for ours, theirs in (
+        (lazy == 101, WHOLE == 101),
+        (lazy != 101, WHOLE != 101),
+        (lazy[:, 0] + lazy[:, 1], WHOLE[:, 0] + WHOLE[:, 1]),
+        (lazy[::-1] < lazy, WHOLE[::-1] < WHOLE),
+        (np.sqrt(lazy), np.sqrt(WHOLE)),
+        (np.add.reduce(lazy), WHOLE.sum(0)),
+        (np.mean(lazy, axis=(1, 2)), WHOLE.mean((1, 2))),
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.dtype == theirs.dtype
+    with pytest.raises(TypeError):
+        lazy += 1
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(lazy)
+
+
+def test_a_pickle_holds_paths_where_there_are_files(lazy, tmp_path):
+    large = np.arange(2 * 64 * 64, dtype=np.uint16).reshape(2, 64, 64)
+    np.save(tmp_path / "labels.npy", large)
+    mapped = LazyArray([store.mapped(tmp_path / "labels.npy")], np.array([[0, 1]]), ["250Pa"])
+    pickled = pickle.dumps(mapped)
+    assert len(pickled) < 1000
+    np.testing.assert_array_equal(pickle.loads(pickled), large[1:])  # noqa: S301
+    assert not pickle.loads(pickled)[0].flags.writeable  # noqa: S301
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(lazy)), WHOLE)  # noqa: S301

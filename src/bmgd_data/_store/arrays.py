@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,6 @@ from bmgd_data._store import store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -46,11 +46,12 @@ class ArrayFile:
         self._file.close()
 
 
-class LazyArray:
+class LazyArray(np.lib.mixins.NDArrayOperatorsMixin):
     """(N, H, W) rows chosen from several memory-mapped arrays, as if they were stacked.
 
     Indexing the first axis with an integer gives a read-only view, with a slice, a list or a mask
-    an array of its own; further axes are indexed as in numpy. ``np.asarray`` gives all of it.
+    an array of its own; further axes are indexed as in numpy. ``np.asarray`` gives all of it, and
+    so do operators and numpy's functions, which compute with it. A pickle holds the files' paths.
 
     Args:
         parts: One (n, H, W) array per condition.
@@ -123,8 +124,27 @@ class LazyArray:
         stacked = self._gather(self._rows)
         return stacked if dtype is None else stacked.astype(dtype, copy=False)
 
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if any(isinstance(out, LazyArray) for out in kwargs.get("out", ())):
+            return NotImplemented  # the files are read-only
+        whole = [np.asarray(each) if isinstance(each, LazyArray) else each for each in inputs]
+        return getattr(ufunc, method)(*whole, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_parts": [_file_of(part) or part for part in self._parts]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        parts = [store.mapped(part) if isinstance(part, Path) else part for part in state["_parts"]]
+        self.__dict__.update(state, _parts=parts)
+
     def __repr__(self) -> str:
         return f"LazyArray(shape={self.shape}, dtype={self.dtype})"
+
+
+def _file_of(part: NDArray[Any]) -> Path | None:
+    """The file that all of an array is mapped from, if it is."""
+    whole = isinstance(part.base, np.memmap) and part.base.shape == part.shape
+    return Path(part.base.filename) if whole else None  # type: ignore[union-attr]
 
 
 def _is_basic(key: Any) -> bool:

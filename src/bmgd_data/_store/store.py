@@ -211,18 +211,24 @@ class Store:
 
     def _map(self, path: Path) -> NDArray[Any]:
         with self._readable(path.relative_to(self.path).as_posix()):
-            # Unlike np.load, this takes nothing but .npy for an array, and never a pickle.
-            mapped = np.lib.format.open_memmap(path, mode="r")
-        if mapped.shape != self.index.shape or mapped.dtype != DTYPES[path.name]:
-            raise self._damaged(f"{path.name} holds {mapped.dtype} {mapped.shape}")
-        # A plain view of the same pages: indexing a memmap makes a memmap each time, which is slow.
-        return np.asarray(mapped)
+            array = mapped(path)
+        if array.shape != self.index.shape or array.dtype != DTYPES[path.name]:
+            raise self._damaged(f"{path.name} holds {array.dtype} {array.shape}")
+        return array
 
     def _damaged(self, what: str) -> CorruptArchiveError:
         return CorruptArchiveError(
             f"The store {self.path} is damaged: {what}. Remove that folder and read again; it is "
             "rebuilt from the archive."
         )
+
+
+def mapped(path: Path) -> NDArray[Any]:
+    """A .npy file as a read-only array whose pages are read when they are used."""
+    # Unlike np.load, this takes nothing but .npy for an array, and never a pickle.
+    memmap = np.lib.format.open_memmap(path, mode="r")
+    # A plain view of the same pages: indexing a memmap makes a memmap each time, which is slow.
+    return np.asarray(memmap)
 
 
 def write_index(folder: Path, content: dict[str, Any]) -> None:
