@@ -31,6 +31,7 @@ myst_heading_anchors = 2
 html_theme = "furo"
 html_title = f"bmgd-data {version}"
 html_static_path = ["_static"]
+autodoc_default_options = {"members": True, "no-value": True}
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 napoleon_numpy_docstring = False

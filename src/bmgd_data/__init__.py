@@ -3,13 +3,15 @@
     from bmgd_data import BMGD# a torch Dataset
     from bmgd_data import Reader# the same samples as numpy arrays
 
-Names are imported when they are first used, so that importing the package is quick.
+Names and submodules (``bmgd_data.metrics``, ``bmgd_data.export``, ...) are imported when they are
+first used, so that importing the package is quick.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import pkgutil
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from bmgd_data.errors import BMGDWarning as BMGDWarning
     from bmgd_data.errors import ChecksumError as ChecksumError
     from bmgd_data.errors import CorruptArchiveError as CorruptArchiveError
+    from bmgd_data.errors import DamagedArchiveError as DamagedArchiveError
     from bmgd_data.errors import DatasetNotFoundError as DatasetNotFoundError
     from bmgd_data.errors import DownloadError as DownloadError
     from bmgd_data.errors import MissingDependencyError as MissingDependencyError
@@ -33,6 +36,7 @@ _HOMES: Final = {
     "BMGDWarning": "errors",
     "ChecksumError": "errors",
     "CorruptArchiveError": "errors",
+    "DamagedArchiveError": "errors",
     "DatasetNotFoundError": "errors",
     "DownloadError": "errors",
     "MissingDependencyError": "errors",
@@ -40,21 +44,37 @@ _HOMES: Final = {
     "Sample": "reader",
     "StorageError": "errors",
 }
-_NEEDS: Final = {"BMGD": "torch"}
+_NEEDS: Final = {
+    "BMGD": ("torch",),
+    "augment": ("torchvision",),
+    "hf": ("datasets",),
+    "lightning": ("lightning", "pytorch_lightning"),
+    "tf": ("tensorflow",),
+    "tfds": ("tensorflow_datasets",),
+    "torch": ("torch",),
+}
+"""Names and submodules of optional frameworks, any one of which will do."""
 
-__all__ = [  # noqa: PLE0604 - names whose framework is missing are left out, so `import *` works
-    "__version__",
-    *(name for name in _HOMES if importlib.util.find_spec(_NEEDS.get(name, "bmgd_data"))),
-]
+
+def _is_usable(name: str) -> bool:
+    return name not in _NEEDS or any(map(importlib.util.find_spec, _NEEDS[name]))
+
+
+# Names whose framework is missing are left out, so that `import *` and help() work.
+__all__ = ["__version__", *filter(_is_usable, _HOMES)]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    if not name.startswith("_") and importlib.util.find_spec(f"{__name__}.{name}"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    modules = [module.name for module in pkgutil.iter_modules(__path__)]
+    public = [name for name in modules if not name.startswith("_") and _is_usable(name)]
+    return sorted({*__all__, *public})

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from bmgd_data.reader import Reader
 
+__all__ = ["LIMITS", "dataset_card"]
+
 _SIZES: Final = ((1_000, "n<1K"), (10_000, "1K<n<10K"))
 
 LIMITS: Final = tuple(

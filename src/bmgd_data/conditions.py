@@ -9,6 +9,8 @@ from typing import Final
 
 from bmgd_data import facts
 
+__all__ = ["Stiffness", "parse_stiffness"]
+
 Stiffness = str | int
 """One stiffness as people write it: ``"1200Pa"``, ``"1200 Pa"``, ``"1200"`` or ``1200``."""
 

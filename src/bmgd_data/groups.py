@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Bools = NDArray[np.bool_]
 
+__all__ = ["Groups", "Told", "describe", "find", "likeness", "links", "read_names"]
+
 VERSION: Final = 1
 """Raised whenever the same images and names begin to give other groups."""
 

@@ -53,6 +53,7 @@ FEATURES: Final = datasets.Features(
         "name": datasets.Value("string"),
     }
 )
+"""The columns of a Dataset."""
 _CHUNK: Final = 64
 
 

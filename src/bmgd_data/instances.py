@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+__all__ = ["DERIVED", "METHODS", "components", "parse_method", "renumbered", "watershed"]
+
 SMOOTHING_PX: Final = 1.0
 MIN_DEPTH: Final = 0.1
 
@@ -96,6 +98,7 @@ DERIVED: Final[dict[str, Callable[[NDArray[np.bool_]], NDArray[np.uint16]]]] = {
 """Methods that need no more than the mask."""
 
 METHODS: Final = (*DERIVED, "provided")
+"""The values of ``instances=``; "provided" reads the archive's own label images."""
 
 
 def parse_method(instances: str) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bmgd_data.facts import Condition
     from bmgd_data.torch import Sample
 
+__all__ = ["BMGDDataModule"]
+
 
 def _base() -> Any:
     """The LightningDataModule of whichever package is in use: their trainers tell them apart."""

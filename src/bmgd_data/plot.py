@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Picture = NDArray[np.uint8]
     """(H, W, 3), RGB."""
 
+__all__ = ["montage"]
+
 _GROUND: Final = (13, 15, 20)
 _TEXT: Final = (232, 234, 238)
 _QUIET: Final = (146, 152, 164)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from bmgd_data._store.store import Instances
     from bmgd_data.conditions import Stiffness
 
+__all__ = ["Reader", "Sample", "Stats"]
+
 
 class Sample(TypedDict):
     """One image with its masks; the same keys in every framework."""

@@ -18,7 +18,19 @@ if TYPE_CHECKING:
     Scheme = Callable[[Sequence[str], Sequence[int] | None, facts.Condition], list[str]]
     """Names, groups (None where the scheme asks for none) and condition to a split for each."""
 
+__all__ = [
+    "SCHEMES",
+    "SPLITS",
+    "assign",
+    "parse_fold",
+    "parse_scheme",
+    "parse_split",
+    "random",
+    "refold",
+]
+
 SPLITS: Final = ("train", "val", "test")
+"""The splits, by the names that are used everywhere but in TFDS and Hugging Face's libraries."""
 
 _ALIASES: Final = {"validation": "val", "valid": "val"}
 
@@ -145,3 +157,4 @@ def _rank(name: str) -> bytes:
 
 
 SCHEMES: Final[dict[str, Scheme]] = {"random": random}
+"""Ways of drawing splits, by name: functions of (names, groups, condition)."""

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from bmgd_data.reader import Reader
 
+__all__ = ["to_tf"]
+
 _PICTURES: Final[dict[str, type[np.generic]]] = {
     "image": np.uint16,
     "mask": np.uint8,

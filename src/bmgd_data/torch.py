@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from bmgd_data.conditions import Stiffness
 
+__all__ = ["BMGD", "Sample", "collate"]
+
 _kinds: dict[str, type[torch.Tensor]] = {}
 try:
     from torchvision import tv_tensors

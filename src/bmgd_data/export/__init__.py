@@ -89,6 +89,7 @@ FORMATS: Final = {
         needs=("webdataset",),
     ),
 }
+"""The formats by name."""
 
 
 def export(

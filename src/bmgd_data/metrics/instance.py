@@ -239,7 +239,7 @@ class InstanceScores(NamedTuple):
     image_by_iou: tuple[AtIoU, ...]
     """Means of the images' own scores, at each of `IOU_THRESHOLDS`."""
     count_error: float
-    """Mean over the images of | predicted - true instances |."""
+    """Mean over the images of abs(predicted - true instances)."""
     count_bias: float
     """Mean over the images of predicted - true instances."""
 
