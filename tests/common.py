@@ -16,7 +16,8 @@ TINY = "phantom:size=0.02"
 _NOBODY = """
 import os, sys
 from pathlib import Path
-from bmgd_data._origin import sources, trust
+from bmgd_data._container import folder
+from bmgd_data._origin import trust
 from bmgd_data._system import disk
 os.geteuid() or os.setgroups([]) or os.setgid(65534) or os.setuid(65534)
 """

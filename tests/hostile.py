@@ -40,7 +40,6 @@ METHODS = {
     "LZMA": [{"id": py7zr.FILTER_LZMA, "preset": 1}],
     "BZip2": [{"id": py7zr.FILTER_BZIP2}],
     "Deflate": [{"id": py7zr.FILTER_DEFLATE}],
-    "PPMd": [{"id": py7zr.FILTER_PPMD, "order": 6, "mem": 16}],
     "Zstandard": [{"id": py7zr.FILTER_ZSTD, "level": 1}],
     "Brotli": [{"id": py7zr.FILTER_BROTLI, "level": 1}],
     "Copy": [{"id": py7zr.FILTER_COPY}],

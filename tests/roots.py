@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 def litter(root: Path) -> list[str]:
     """Whatever lies in a root and does not belong there."""
-    belongs = {"archives": ".7z", "sources": ".json", "locks": ".lock"}
+    belongs = {"sources": (".7z", ".json"), "locks": (".lock",)}
     inside = [path for path in root.rglob("*") if path.is_file()]
     strange = [
         path
         for path in inside
         if path.relative_to(root).parts[0] != "stores"
-        and path.suffix != belongs.get(path.relative_to(root).parts[0])
+        and path.suffix not in belongs.get(path.relative_to(root).parts[0], ())
     ]
     hidden = [path for path in root.rglob("*") if path.name.startswith(".")]
     return [str(path.relative_to(root)) for path in strange + hidden]

@@ -124,7 +124,7 @@ def test_killed_while_downloading(answer, packed, expected):
     go_on.set()
     assert process.returncode == -signal.SIGKILL
     assert litter()
-    assert not pipeline.Place(home.root(), sources.resolve(url), C950).archive.exists()
+    assert not pipeline.Wanted(home.root(), sources.resolve(url), C950).archive.exists()
 
     assert read(url) == expected
     assert litter() == []
@@ -180,8 +180,8 @@ while True:
     assert in_a_child(0) == 0, f"after a kill at step {die_at}"
     hidden = [str(path) for path in Path(root).rglob(".*")]
     assert not hidden, f"after a kill at step {die_at}: {hidden}"
-    for kind in ("stores", "archives/*", "sources/*"):
-        assert len(list(Path(root).glob(f"{kind}/*"))) in (0, 1), kind
+    for kind in ("stores/*", "sources/*/*.7z", "sources/*/*.json"):
+        assert len(list(Path(root).glob(kind))) in (0, 1), kind
     die_at += int(stride)
 print(killed)
 """
@@ -355,7 +355,7 @@ from contextlib import ExitStack
 from bmgd_data._system import home
 with ExitStack() as held:
     for name in sys.argv[1:]:
-        held.enter_context(home.lock(home.root(), name))
+        held.enter_context(locks.lock(home.root(), name))
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -498,14 +498,14 @@ def test_a_private_root_of_another_user_says_what_to_do(answer, packed, shared, 
     assert "Set BMGD_HOME" in errors
 
 
-@pytest.mark.parametrize("part", ["archives", "stores"])
+@pytest.mark.parametrize("part", ["sources", "stores"])
 def test_a_private_folder_in_a_shared_root_says_what_to_do(answer, packed, shared, umask, part):
     """As where a colleague's umask was stricter for once."""
     url, _ = answer(send(packed))
     read(url)
     for path in shared.rglob("*"):
         path.chmod(0o777 if path.is_dir() else 0o666)
-    next((shared / "sources").glob("*/*")).unlink()
+    next((shared / "sources").glob("*/*.json")).unlink()
     next((shared / part).iterdir()).parent.chmod(0o600 if SUPERUSER else 0)
     out, errors = ask("components", url)
     assert out == ""

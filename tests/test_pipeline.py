@@ -8,16 +8,19 @@ import shutil
 import socket
 import traceback
 import warnings
+import zipfile
 from base64 import b64encode
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import py7zr
 import pytest
 
 from bmgd_data import facts, pipeline
-from bmgd_data._container import rehearsal
-from bmgd_data._container.sevenzip import Archive
-from bmgd_data._origin import sources, trust
+from bmgd_data._container import folder
+from bmgd_data._container.sevenzip import SevenZip
+from bmgd_data._ingest import build
+from bmgd_data._origin import locate, sources, trust
 from bmgd_data._store import derived
 from bmgd_data._system import disk, home
 from bmgd_data.cli import upkeep
@@ -62,8 +65,8 @@ def broken(tmp_path, write_7z, nuclei) -> bytes:
     data = bytearray(path.read_bytes())
     data[2000] ^= 1
     path.write_bytes(data)
-    Archive(path)
-    return bytes(data)
+    with SevenZip(path):
+        return bytes(data)
 
 
 @pytest.fixture
@@ -86,13 +89,13 @@ def unplugged(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse_it)
 
 
-def place(source: str | Path | None = None, condition: facts.Condition = C950) -> pipeline.Place:
-    return pipeline.Place(home.root(), sources.resolve(source), condition)
+def place(source: str | Path | None = None, condition: facts.Condition = C950) -> pipeline.Wanted:
+    return pipeline.Wanted(home.root(), sources.resolve(source), condition)
 
 
 def read(source: str | Path | None = None, **options: bool) -> str:
     """The key of what was prepared."""
-    return pipeline.prepare(place(source), **options).index.key
+    return pipeline.open_store(place(source), **options).index.key
 
 
 def note(source: str | Path | None = None) -> trust.Seen | None:
@@ -125,7 +128,7 @@ def test_another_archive_later_is_an_error_until_it_is_accepted(answer, make):
     old, new = make(10), make(11)
     url, server = answer(send(old), send(new))
     read(url)
-    shutil.rmtree(place(url).archive.parent)
+    place(url).archive.unlink()
     shutil.rmtree(home.root() / "stores")
     with pytest.raises(ChecksumError, match=rf"{sha256(new)}, not {sha256(old)}.*accept-changed"):
         read(url)
@@ -143,8 +146,8 @@ def test_another_archive_later_is_an_error_until_it_is_accepted(answer, make):
 def test_accepting_keeps_the_old_store(answer, make):
     old, new = make(10), make(11)
     url, _ = answer(send(old), send(new))
-    first = pipeline.prepare(place(url))
-    second = pipeline.prepare(place(url), accept_changed=True)
+    first = pipeline.open_store(place(url))
+    second = pipeline.open_store(place(url), accept_changed=True)
     assert (len(first), len(second)) == (10, 11)
     assert stores() == {first.path.name, second.path.name}
     assert first.verify() == []
@@ -170,23 +173,6 @@ def test_a_digest_is_recorded_only_after_the_whole_archive_decoded(answer, make,
     assert not place(url).archive.exists()
     assert stores() == set()
     assert read(url) == sha256(data)
-    assert len(server.asked) == 2
-
-
-def test_what_nobody_can_tell_to_be_damaged_is_fetched_again_on_request(
-    answer, write_7z, nuclei, tmp_path, monkeypatch
-):
-    """Its decoder died, of damage or for want of memory; the message says what to do."""
-    ppmd = [{"id": py7zr.FILTER_PPMD, "order": 6, "mem": 16}]
-    data = write_7z(tmp_path / "made" / "950 Pa.7z", nuclei(), filters=ppmd).read_bytes()
-    url, server = answer(send(data), send(data))
-    with monkeypatch.context() as patch:
-        patch.setattr(rehearsal, "_CHILD", "import os; os.abort()")
-        for _ in range(2):
-            with pytest.raises(CorruptArchiveError, match="`bmgd download --accept-changed`"):
-                read(url)
-    assert len(server.asked) == 1
-    assert read(url, accept_changed=True) == sha256(data)
     assert len(server.asked) == 2
 
 
@@ -236,7 +222,7 @@ def test_a_store_that_was_deleted_is_rebuilt_from_the_kept_archive(answer, make)
 
 
 def test_user_and_password_are_sent_and_kept_nowhere(answer, make):
-    bare, server = answer(send(make()), refuse(404), refuse(401))
+    bare, server = answer(send(make()), refuse(404), refuse(404), refuse(401))
     url = bare.replace("//", "//me:se%2Fcret@")
     read(url)
     assert server.asked[0][1]["Authorization"] == "Basic " + b64encode(b"me:se/cret").decode()
@@ -256,7 +242,7 @@ def test_a_garbled_note_trusts_nothing_anew(answer, make):
     for accept in (False, True):
         with pytest.raises(StorageError, match=r"950Pa\.json, which says.*Remove it"):
             read(url, accept_changed=accept)
-    assert {item.kind for item in upkeep.items(home.root())} == set(upkeep.KINDS)
+    assert {item.kind for item in upkeep.items(home.root())} == {*home.KINDS} - {"records"}
 
 
 def test_a_note_that_was_lost_is_written_anew_from_the_kept_archive(answer, make):
@@ -289,7 +275,7 @@ def test_a_kept_archive_that_rotted_is_fetched_again(answer, make):
     key = read(url)
     shutil.rmtree(place(url).store(key))
     place(url).archive.write_bytes(data[:-1])
-    with pytest.raises(ChecksumError, match=r"archives.*950 Pa\.7z is not the archive"):
+    with pytest.raises(ChecksumError, match=r"sources.*950 Pa\.7z is not the archive"):
         read(url, download=False)
     assert read(url) == key
     assert place(url).archive.read_bytes() == data
@@ -318,7 +304,7 @@ def test_a_renamed_store_is_not_served_under_another_key(answer, make):
     with pytest.raises(CorruptArchiveError, match=r"was built from .*Remove that folder"):
         read(one)
     shutil.rmtree(paths[0])
-    assert len(pipeline.prepare(place(one))) == 10
+    assert len(pipeline.open_store(place(one))) == 10
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"shape": 3}'])
@@ -395,7 +381,7 @@ def test_the_packages_pins_bind_upstream_and_mirrors_but_no_local_folder(
         for accept in (False, True):
             with pytest.raises(ChecksumError, match="bmgd-data pins"):
                 read(source, accept_changed=accept)
-    assert list(home.root().glob("archives/*/*")) == []
+    assert list(home.root().glob("sources/*/*")) == []
     (tmp_path / "local").mkdir()
     (tmp_path / "local" / "950 Pa.7z").write_bytes(wrong)
     assert read(tmp_path / "local") == sha256(wrong)
@@ -452,7 +438,7 @@ def test_what_cannot_be_fetched_anew_is_not_called_missing(answer, make, monkeyp
     key = read(url)
     if how == "BMGD_OFFLINE":
         monkeypatch.setenv("BMGD_OFFLINE", "1")
-    with pytest.raises(DatasetNotFoundError, match=rf"fetched anew \({how}.*untouched") as caught:
+    with pytest.raises(DatasetNotFoundError, match=rf"fetched again \({how}.*untouched") as caught:
         read(url, accept_changed=True, download=how != "download=False")
     assert "is not in" not in str(caught.value)
     assert read(url, download=False) == key
@@ -471,6 +457,29 @@ def test_a_missing_file_at_the_server(answer):
     url, server = answer(refuse(404))
     with pytest.raises(DatasetNotFoundError, match=r"There is no .*950%20Pa\.7z"):
         read(url)
+    assert [path for path, _ in server.asked] == ["/950%20Pa.7z", "/950.Pa.7z"]
+    assert list(home.root().glob("sources/*")) == []
+
+
+def test_a_release_page_has_dots_in_its_names(tmp_path, make, serve):
+    assets = tmp_path / "owner" / "repo" / "releases" / "download" / "v1"
+    assets.mkdir(parents=True)
+    data = make()
+    (assets / "950.Pa.7z").write_bytes(data)
+    url = serve(tmp_path) + "owner/repo/releases/download/v1/"
+    assert read(url) == sha256(data)
+
+
+def test_an_archive_where_version_0_1_kept_it_is_used(answer, make):
+    url, server = answer(send(make()))
+    key = read(url)
+    old = home.old_archive(home.root(), place(url).source.slug, C950)
+    old.parent.mkdir(parents=True)
+    place(url).archive.rename(old)
+    shutil.rmtree(place(url).store(key))
+    assert read(url, download=False) == key
+    assert place(url).archive.is_file()
+    assert not old.exists()
     assert len(server.asked) == 1
 
 
@@ -497,7 +506,7 @@ def unpacked(tmp_path, nuclei) -> Path:
 
 
 def test_archive_and_unpacked_folder_give_the_same_samples(local, unpacked):
-    one, two = (pipeline.prepare(place(source)) for source in (local, unpacked))
+    one, two = (pipeline.open_store(place(source)) for source in (local, unpacked))
     assert one.index.digest == two.index.digest
     assert one.path != two.path
 
@@ -531,15 +540,14 @@ def test_local_files_are_hashed_once_a_call(kind, request, monkeypatch):
 def test_local_files_that_change_while_they_are_read(kind, request, monkeypatch):
     """Else the new samples would lie under the old files' key."""
     source = request.getfixturevalue(kind)
-    real = sources.digest
+    real = build.build
 
-    def digest_and_edit(origin, files):
-        key = real(origin, files)
-        next(iter(files.values())).touch()
-        return key
+    def build_and_edit(files, *rest, **options):
+        next(path for path in source.rglob("*") if path.is_file()).touch()
+        return real(files, *rest, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(sources, "digest", digest_and_edit)
+        patched.setattr(build, "build", build_and_edit)
         with pytest.raises(CorruptArchiveError, match=r"changed while it was read\. Run it again"):
             read(source)
     assert stores() == set()
@@ -576,10 +584,74 @@ def test_an_archive_beside_a_folder_that_was_read_before_is_no_change_of_an_arch
     read(unpacked)
     data = make()
     (unpacked / "950 Pa.7z").write_bytes(data)
-    assert read(unpacked) == sha256(data)
+    with pytest.warns(BMGDWarning, match=r"950 Pa\.7z is read, and .*950 Pa beside it is not"):
+        assert read(unpacked) == sha256(data)
     (unpacked / "950 Pa.7z").write_bytes(make(11))
-    with pytest.raises(ChecksumError):
+    with pytest.raises(ChecksumError), pytest.warns(BMGDWarning, match="beside it"):
         read(unpacked)
+
+
+@pytest.mark.parametrize("kind", ["local", "unpacked"])
+def test_how_often_a_local_source_is_looked_at(kind, request, monkeypatch):
+    """Before the lock, under it, and once more against change while reading; read once."""
+    source = request.getfixturevalue(kind)
+    calls = Counter()
+
+    def counted(where, name):
+        real = getattr(where, name)
+
+        def count(*args, **options):
+            calls[name] += 1
+            return real(*args, **options)
+
+        monkeypatch.setattr(where, name, count)
+
+    for where, name in (
+        (locate, "find"),
+        (folder, "files_of"),
+        (folder, "fingerprint"),
+        (folder, "digest" if kind == "unpacked" else "sha256"),
+        (SevenZip, "_open"),
+    ):
+        counted(where, name)
+    read(source)
+    looks = dict.fromkeys(("find", "files_of", "fingerprint"), 3)
+    once = {"digest": 1} if kind == "unpacked" else {"sha256": 1, "_open": 1}
+    assert calls == looks | once
+    calls.clear()
+    read(source)
+    assert calls == dict.fromkeys(looks, 1), "a store that is known costs one look"
+
+
+@pytest.mark.parametrize("inside", ["Breast-main/950 Pa.7z", "Breast-main/950 Pa/"])
+def test_a_zip_of_the_repository(tmp_path, make, nuclei, inside):
+    """As GitHub's "Download ZIP" gives it; a .7z within has the digest that upstream's has."""
+    data = make()
+    members = {inside: data} if inside.endswith(".7z") else {}
+    if not members:
+        members = {f"Breast-main/{name}": blob for name, blob in nuclei().items()}
+    path = tmp_path / "download" / "Breast-main.zip"
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") as out:
+        for name, blob in members.items():
+            out.writestr(name, blob)
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    (plain / "950 Pa.7z").write_bytes(data)
+    of_archive = pipeline.open_store(place(plain)).index
+    for named in (path, path.parent):
+        index = pipeline.open_store(place(named)).index
+        assert (index.names, index.digests) == (of_archive.names, of_archive.digests)
+        assert (index.key == of_archive.key) == inside.endswith(".7z")
+    left = {each.suffix for each in home.root().rglob("*") if each.is_file()}
+    assert left <= {".json", ".npy", ".lock"}
+
+
+@pytest.mark.parametrize("name", ["950.Pa.7z", "950%20Pa.7z", "950 Pa (1).7z"])
+def test_one_archive_is_a_source(tmp_path, make, name):
+    data = make()
+    (tmp_path / name).write_bytes(data)
+    assert read(tmp_path / name) == sha256(data)
 
 
 def test_a_damaged_local_archive_stays_where_it_is(local, broken):
@@ -625,18 +697,18 @@ def test_a_generated_store_needs_no_archive(one_image):
 
 
 def test_labels_are_computed_once(local, monkeypatch):
-    opened = pipeline.prepare(place(local))
+    opened = pipeline.open_store(place(local))
     found = derived.labelled(opened, "watershed", home.root())
     assert opened.methods() == ["components", "watershed"]
     assert opened.verify() == []
-    monkeypatch.setattr("bmgd_data._ingest.build.derive", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(derived, "derive", lambda *_: pytest.fail("computed again"))
     again = derived.labelled(opened, "watershed", home.root())
     assert (again.labels == found.labels).all()
     assert again.counts == found.counts
 
 
 def test_provided_labels_that_were_not_provided(local):
-    opened = pipeline.prepare(place(local))
+    opened = pipeline.open_store(place(local))
     with pytest.raises(DatasetNotFoundError, match=r"950Pa brought no.*'components'.*'watershed'"):
         derived.labelled(opened, "provided", home.root())
 

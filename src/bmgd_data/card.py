@@ -73,12 +73,12 @@ def copy_of(readers: Mapping[str, Reader]) -> str:
         for name, reader in readers.items()
     ]
     generated = f"**These images are generated. They are not {facts.NAME}.**\n\n"
-    return f"## This copy\n\n{generated if first.source.kind == 'phantom' else ''}{_listed(lines)}"
+    return f"## This copy\n\n{generated if first.source.generated else ''}{_listed(lines)}"
 
 
 def source_of(reader: Reader) -> str:
     """The reader's source for others to read: a path on this machine is not their business."""
-    return "local folder" if reader.source.kind == "folder" else reader.source.label
+    return reader.source.label_for_others
 
 
 def _head(images: int, configs: str) -> str:

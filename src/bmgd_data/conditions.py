@@ -15,6 +15,11 @@ Stiffness = str | int
 """One stiffness as people write it: ``"1200Pa"``, ``"1200 Pa"``, ``"1200"`` or ``1200``."""
 
 _FORM: Final = re.compile(r"\s*(\d+)\s*(pa)?\s*", re.IGNORECASE)
+_IN_A_NAME: Final = re.compile(
+    r"(\d+)(?:%20|[ ._+-])*pa(?:(?:%20|[ ._+-])*(?:\(\d+\)|copy|kopie))*", re.IGNORECASE
+)
+"""What people and programs make of "250 Pa": release assets "250.Pa", curl "250%20Pa", browsers
+"250 Pa (1)", Windows "250 Pa - Copy"."""
 _BY_PA: Final = {condition.pa: condition for condition in facts.CONDITIONS}
 
 
@@ -52,3 +57,16 @@ def _one(value: object) -> facts.Condition:
     if pa not in _BY_PA:
         raise ValueError(f"Unknown stiffness {value!r}. Valid: {_VALID} (or 1200, '1200 Pa').")
     return _BY_PA[pa]
+
+
+def named_by(name: str) -> facts.Condition | None:
+    """The condition that a folder's name, or an archive's without its ending, stands for.
+
+    Args:
+        name: Such as "250 Pa", "250.Pa" or "250%20Pa (1)".
+
+    Returns:
+        None where the name does not say, or says more.
+    """
+    match = _IN_A_NAME.fullmatch(name.strip())
+    return _BY_PA.get(int(match[1])) if match else None

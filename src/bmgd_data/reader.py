@@ -111,7 +111,9 @@ class Reader(Sequence[Sample]):
         self.root = home.root(root)
         self.source = sources.resolve(source)
         stores = [
-            pipeline.prepare(pipeline.Place(self.root, self.source, condition), download=download)
+            pipeline.open_store(
+                pipeline.Wanted(self.root, self.source, condition), download=download
+            )
             for condition in self.conditions
         ]
         self._paths = [store.path for store in stores]
@@ -309,7 +311,7 @@ class Reader(Sequence[Sample]):
             f"  Source: {self.source.label}",
             f"  Data version: {self.digest[:12]}",
         ]
-        if self.source.kind != "phantom":
+        if not self.source.generated:
             lines += [f"  Licence of BMGD: {facts.DATA_LICENSE}", f"  Cite: {facts.PAPER_URL}"]
         return "\n".join(lines)
 

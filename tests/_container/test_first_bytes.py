@@ -40,7 +40,7 @@ def test_check_whole_of_what_cannot_be_read(tmp_path):
         (b"<!DOCTYPE html><html>busy</html>", "it is a web page"),
         (b"\n  <html>login</html>", "it is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git-LFS pointer"),
-        (b"PK\x03\x04 a zip", "it begins with"),
+        (b"PK\x03\x04 a zip", "a zip archive. Unpack it"),
         (b"7z\xbc\xaf\x27\x1c", "cut off after 6 bytes"),
     ],
 )

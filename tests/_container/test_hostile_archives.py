@@ -5,17 +5,16 @@ Hand-made cases are in test_matrix.py.
 
 from __future__ import annotations
 
-import sys
 from pathlib import PurePosixPath
 
+import py7zr
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hostile
 from bmgd_data import Reader
-from bmgd_data._container import rehearsal
-from bmgd_data._container.sevenzip import Archive
+from bmgd_data._container.sevenzip import SevenZip
 from bmgd_data._ingest import pairing
 from bmgd_data.errors import CorruptArchiveError, DamagedArchiveError
 from bmgd_data.facts import CONDITIONS
@@ -123,52 +122,27 @@ def test_layouts(paths):
 # --------------------------------------------------------------------------------------------- PPMd
 
 
-def test_damaged_ppmd():
-    """Its decoder aborts the process that decodes such, at the latest at the hundredth."""
-    packed, header = hostile.unsealed(hostile.archives()["PPMd solid"])
-    for at in (0, len(packed) // 2):
-        blob = packed[:at] + bytes([packed[at] ^ 0x55]) + packed[at + 1 :]
-        assert isinstance(hostile.tried(hostile.sealed(blob, header)), DamagedArchiveError)
+def test_ppmd_is_refused_with_advice(tmp_path, write_7z):
+    """Its decoder aborts the process where the data is damaged."""
+    ppmd = [{"id": py7zr.FILTER_PPMD, "order": 6, "mem": 16}]
+    path = write_7z(tmp_path / "950 Pa.7z", {"a": b"x" * 99}, filters=ppmd)
+    with pytest.raises(
+        CorruptArchiveError, match=r"packed with PPMd.*Unpack it with 7-Zip"
+    ) as told:
+        SevenZip(path)
+    assert not isinstance(told.value, DamagedArchiveError)
 
 
-def test_what_a_rehearsal_meets_is_told(tmp_path, monkeypatch):
-    path = tmp_path / "a.7z"
-    packed, header = hostile.unsealed(hostile.archives()["PPMd solid"])
-    path.write_bytes(hostile.sealed(packed[:-300] + bytes(300), header))
-    archive = Archive(path)
-    with pytest.raises(DamagedArchiveError, match=r"after \d good files of 5"):
-        archive.stream(lambda name, data: pytest.fail("decoded here"))
-    # From here on nobody can tell damage from a lack of memory, so that nothing is to be deleted.
-    for code, says in (
-        ("import os; os.abort()", "failed with status"),
-        ("raise MemoryError('a lot')", "failed with status 1: MemoryError: a lot"),
-    ):
-        monkeypatch.setattr(rehearsal, "_CHILD", code)
-        with pytest.raises(CorruptArchiveError, match=says) as told:
-            archive.stream(lambda name, data: pytest.fail("decoded here"))
-        assert not isinstance(told.value, DamagedArchiveError)
-    monkeypatch.setattr(rehearsal, "_CHILD", "import time; time.sleep(99)")
-    with pytest.raises(CorruptArchiveError, match="did not end"):
-        rehearsal.rehearse(path, int(-59.9e6))
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
-    with pytest.raises(CorruptArchiveError, match="could not be started"):
-        rehearsal.rehearse(path, 0)
-
-
-def test_a_rehearsal_leaves_refusals_to_the_archive(monkeypatch, tmp_path):
-    """They are no damage; so it passes over them, and decoding tells."""
-    path = tmp_path / "a.7z"
-    path.write_bytes(hostile.archives()["PPMd solid"])
-    refuse = "raise CorruptArchiveError('refused')"
-    code = rehearsal._CHILD.replace("    Archive(", f"    {refuse}\n    Archive(")
-    assert refuse in code
-    monkeypatch.setattr(rehearsal, "_CHILD", code)
-    names = []
-    Archive(path).stream(lambda name, data: names.append(name))
-    assert names
+def test_bcj2_is_refused_with_advice_and_not_called_hostile():
+    """7-Zip chooses it for programs that lie beside the images."""
+    bcj2 = hostile.coder(b"\x03\x03\x01\x1b", b"")
+    outcome = hostile.tried(hostile.sealed(bytes(9), b"\x17" + hostile.streams(9, [bcj2], [9])))
+    assert "packed with BCJ2" in str(outcome)
+    assert "Unpack it with 7-Zip" in str(outcome)
+    assert "refused" not in str(outcome)
 
 
 def test_a_listing_packed_with_ppmd_is_refused():
     ppmd = hostile.coder(b"\x03\x04\x01", b"\x06" + (1 << 16).to_bytes(4, "little"))
     outcome = hostile.tried(hostile.sealed(bytes(9), b"\x17" + hostile.streams(9, [ppmd], [9])))
-    assert "its listing is packed with PPMd" in str(outcome)
+    assert "packed with PPMd" in str(outcome)

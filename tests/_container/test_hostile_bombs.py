@@ -19,7 +19,7 @@ import pytest
 
 import hostile
 from bmgd_data._container import sevenzip
-from bmgd_data._container.sevenzip import Archive
+from bmgd_data._container.sevenzip import SevenZip
 from bmgd_data._ingest import build, checks
 from bmgd_data.errors import CorruptArchiveError, StorageError
 
@@ -212,7 +212,8 @@ def test_twins_are_told_in_linear_time(tmp_path):
     from bmgd_data.facts import CONDITIONS
 
     start = os.times().user
-    plan = pairing.read((member.path for member in Archive(path).members), CONDITIONS[1])
+    with SevenZip(path) as archive:
+        plan = pairing.read((member.path for member in archive.members), CONDITIONS[1])
     assert "and 19999 names more" in plan.damage[0]
     assert os.times().user - start < 8
 
@@ -233,5 +234,5 @@ def test_a_refusal_is_no_damage(tmp_path):
     path = tmp_path / "950 Pa.7z"
     path.write_bytes(several_times(listing=False))
     with pytest.raises(CorruptArchiveError) as caught:
-        Archive(path)
+        SevenZip(path)
     assert type(caught.value) is CorruptArchiveError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bmgd_data import facts, instances
-from bmgd_data._container.sevenzip import Member
+from bmgd_data._container.members import Member
 from bmgd_data._ingest import build
 from bmgd_data._store import store
 from bmgd_data._system import disk
@@ -144,25 +144,6 @@ def test_an_interrupt_leaves_nothing(make, nuclei, final):
     with pytest.raises(KeyboardInterrupt):
         make(nuclei(count=3), progress=interrupt)
     assert list(final.parent.iterdir()) == []
-
-
-def test_derived_instances_are_kept_beside_the_others(make, nuclei):
-    opened = make(nuclei(count=3))
-    steps = []
-    found = build.derive(opened, "watershed", steps.append)
-    assert steps == [1] * 3
-    np.testing.assert_array_equal(build.derive(opened, "watershed").labels, found.labels)
-    assert not found.labels.flags.writeable, "on a read-only root they are what users get"
-    assert not opened.has("watershed")
-    build.keep(opened, "watershed", found)
-    again = store.Store(opened.path)
-    assert again.methods() == ["components", "watershed"]
-    np.testing.assert_array_equal(again.instances("watershed").labels, found.labels)
-    assert again.instances("watershed").counts == found.counts
-    expected = [instances.watershed(mask) for mask in again.masks]
-    np.testing.assert_array_equal(found.labels, expected)
-    assert again.verify() == []
-    assert again.index == opened.index, "the digest of the data stays"
 
 
 @pytest.mark.parametrize(

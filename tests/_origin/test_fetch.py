@@ -126,7 +126,7 @@ def lfs_pointer(data: bytes) -> bytes:
         (lambda _: b"", "it is empty"),
         (lambda data: data[:-40], "cut off: [0-9]+ of [0-9]+ bytes"),
         (lambda data: data[:20], "cut off after 20 bytes"),
-        (lambda data: b"PK\x03\x04" + data, "begins with b'PK"),
+        (lambda data: b"PK\x03\x04" + data, "a zip archive"),
     ],
     ids=["page", "short page", "pointer", "empty", "cut", "cut header", "zip"],
 )

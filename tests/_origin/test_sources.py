@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from bmgd_data import facts
 from bmgd_data._origin import sources
-from bmgd_data.errors import CorruptArchiveError, DatasetNotFoundError
-from common import as_nobody
+from bmgd_data.errors import DatasetNotFoundError
 
 C250, C950 = facts.CONDITIONS[:2]
 
@@ -19,7 +15,7 @@ C250, C950 = facts.CONDITIONS[:2]
 def test_upstream(text):
     source = sources.resolve(text)
     assert (source.kind, source.label, source.remote) == ("upstream", "upstream", True)
-    assert source.url(C250) == f"{facts.REPOSITORY}/raw/main/250%20Pa.7z"
+    assert source.urls(C250) == [f"{facts.REPOSITORY}/raw/main/250%20Pa.7z"]
 
 
 def test_an_argument_beats_the_environment(monkeypatch, tmp_path):
@@ -43,7 +39,8 @@ def test_phantom():
 def test_a_mirror_is_a_base_address(text):
     source = sources.resolve(text)
     assert (source.kind, source.remote) == ("mirror", True)
-    assert source.url(C950) == text.rstrip("/") + "/950%20Pa.7z"
+    base = text.rstrip("/")
+    assert source.urls(C950) == [f"{base}/950%20Pa.7z", f"{base}/950.Pa.7z"]
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
@@ -56,7 +53,11 @@ def test_user_and_password_of_a_mirror_are_for_fetching_alone():
     assert source.auth == ("me", "se/cret")
     bare = sources.resolve("http://host:8/data")
     assert bare.auth is None
-    assert (source.label, source.slug, source.url(C950)) == (bare.label, bare.slug, bare.url(C950))
+    assert (source.label, source.slug, source.urls(C950)) == (
+        bare.label,
+        bare.slug,
+        bare.urls(C950),
+    )
     assert repr(source) == repr(bare)
     assert sources.resolve("http://token@host/").auth == ("token", "")
 
@@ -90,7 +91,7 @@ def test_a_folder_by_every_way_to_name_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ways = [str(folder), folder, f"{folder}/", "my data", "~/my data", Path("~/my data")]
     found = {sources.resolve(way) for way in [*ways, folder.as_uri(), "my data/../my data"]}
-    assert found == {sources.Source("folder", str(folder.resolve()))}
+    assert found == {sources.Local(str(folder.resolve()))}
 
 
 def test_a_folder_called_phantom_is_named_by_a_path(tmp_path, monkeypatch):
@@ -112,14 +113,20 @@ def test_a_phantom_that_is_not_understood():
         sources.resolve("phantom:colour=red")
 
 
-def test_nothing_there_lists_what_may_be_named(tmp_path):
-    with pytest.raises(
-        DatasetNotFoundError, match=r"'/nowhere' does not exist.*base URL.*unpacked"
-    ):
-        sources.resolve("/nowhere")
+@pytest.mark.parametrize("path", ["/nowhere", "~nosuchuser/data"])
+def test_nothing_there_lists_what_may_be_named(path):
+    with pytest.raises(DatasetNotFoundError, match=rf"'{path}' does not exist.*base URL.*unpacked"):
+        sources.resolve(path)
+
+
+def test_an_archive_is_a_source(tmp_path):
     (tmp_path / "250 Pa.7z").touch()
-    with pytest.raises(DatasetNotFoundError, match="is a file, not a folder"):
-        sources.resolve(tmp_path / "250 Pa.7z")
+    assert sources.resolve(tmp_path / "250 Pa.7z").kind == "folder"
+
+
+def test_what_others_are_told_holds_no_path(tmp_path):
+    assert str(tmp_path) not in sources.resolve(tmp_path).label_for_others
+    assert sources.resolve("phantom").label_for_others == "phantom (generated)"
 
 
 def test_different_sources_have_different_safe_slugs():
@@ -135,134 +142,3 @@ def test_different_sources_have_different_safe_slugs():
     slugs = {sources.resolve(text).slug for text in texts}
     assert len(slugs) == len(texts)
     assert all(slug.replace("-", "").isalnum() and len(slug) < 60 for slug in slugs)
-
-
-@pytest.mark.parametrize("name", ["950 Pa.7z", "950Pa.7z", "950_pa.7Z", "950-PA.7z"])
-def test_an_archive_by_any_spelling_of_its_name(tmp_path, name):
-    (tmp_path / name).touch()
-    assert sources.local_files(sources.resolve(tmp_path), C950) == tmp_path / name
-
-
-def test_the_archive_goes_before_the_unpacked_folder(tmp_path):
-    (tmp_path / "950 Pa").mkdir()
-    source = sources.resolve(tmp_path)
-    assert sources.local_files(source, C950) == tmp_path / "950 Pa"
-    (tmp_path / "950 Pa.7z").touch()
-    assert sources.local_files(source, C950) == tmp_path / "950 Pa.7z"
-
-
-def test_a_missing_condition_lists_what_is_there(tmp_path):
-    source = sources.resolve(tmp_path)
-    with pytest.raises(DatasetNotFoundError, match="found: nothing"):
-        sources.local_files(source, C250)
-    (tmp_path / "950 Pa.7z").touch()
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(DatasetNotFoundError, match=r"'250 Pa.7z'.*found: 950 Pa.7z, notes.txt"):
-        sources.local_files(source, C250)
-
-
-def test_a_folder_hands_over_its_files_as_an_archive_does(tmp_path):
-    folder = tmp_path / "950 Pa"
-    (folder / "image").mkdir(parents=True)
-    (folder / "image" / "b.tif").write_bytes(b"bb")
-    (folder / "image" / "a.tif").write_bytes(b"a")
-    files = sources.Folder(folder)
-    got: list[tuple[str, bytes]] = []
-    files.stream(lambda path, data: got.append((path, data)))
-    assert got == [("950 Pa/image/a.tif", b"a"), ("950 Pa/image/b.tif", b"bb")]
-    assert files.members == [("950 Pa/image/a.tif", 1), ("950 Pa/image/b.tif", 2)]
-    (folder / "image" / "a.tif").unlink()
-    with pytest.raises(CorruptArchiveError, match=r"a\.tif cannot be read"):
-        files.stream(lambda *_: None)
-
-
-@pytest.fixture
-def unpacked(tmp_path) -> Path:
-    folder = tmp_path / "950 Pa"
-    for role in ("image", "mask"):
-        (folder / role).mkdir(parents=True)
-        (folder / role / "a.tif").write_bytes(role.encode())
-    return folder
-
-
-@pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
-def test_a_subfolder_that_may_not_be_read_is_not_passed_over():
-    code = "print(sources.files_of(Path(sys.argv[1])))"
-    with tempfile.TemporaryDirectory() as place:
-        Path(place).chmod(0o755)
-        (Path(place) / "950 Pa" / "image").mkdir(parents=True)
-        closed = Path(place) / "950 Pa" / "image"
-        closed.chmod(0)
-        errors = as_nobody(code, closed.parent).stderr
-        closed.chmod(0o700)
-    assert f"CorruptArchiveError: {closed} cannot be read (Permission denied)" in errors
-
-
-@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
-def test_links_are_followed_but_not_in_circles(unpacked, tmp_path):
-    (unpacked / "mask").rename(tmp_path / "elsewhere")
-    (unpacked / "mask").symlink_to("../elsewhere")
-    (unpacked / "image" / "up").symlink_to("..")
-    (tmp_path / "elsewhere" / "across").symlink_to(unpacked / "image")
-    assert list(sources.files_of(unpacked)) == [
-        "950 Pa/image/a.tif",
-        "950 Pa/mask/a.tif",
-        "950 Pa/mask/across/a.tif",
-    ]
-    (unpacked / "image" / "b.tif").symlink_to("nowhere")
-    with pytest.raises(CorruptArchiveError, match=r"b\.tif cannot be read \(No such file"):
-        sources.files_of(unpacked)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
-def test_a_name_that_is_no_unicode(unpacked):
-    path = os.fsencode(unpacked / "image") + b"/\xb5m.tif"
-    Path(os.fsdecode(path)).touch()
-    with pytest.raises(CorruptArchiveError, match=r"image/\\udcb5m\.tif' in .*Rename that file"):
-        sources.files_of(unpacked)
-
-
-@pytest.mark.parametrize(
-    "litter",
-    [".DS_Store", "image/Thumbs.db", "mask/._a.tif", "desktop.ini", "__MACOSX/950 Pa/b.tif"],
-)
-def test_litter_does_not_change_a_folder(unpacked, litter):
-    before = sources.files_of(unpacked)
-    (unpacked / litter).parent.mkdir(parents=True, exist_ok=True)
-    (unpacked / litter).touch()
-    assert sources.files_of(unpacked) == before
-    (unpacked / "notes.txt").touch()
-    assert sources.files_of(unpacked) != before
-
-
-def test_what_a_folder_is_known_by(tmp_path):
-    """Names and contents count, the time of change and the place do not."""
-    digests = []
-    for place, name, data in (
-        ("one", "a.tif", b"a"),
-        ("two", "a.tif", b"a"),
-        ("three", "b.tif", b"a"),
-        ("four", "a.tif", b"b"),
-    ):
-        folder = tmp_path / place / "950 Pa"
-        folder.mkdir(parents=True)
-        (folder / name).write_bytes(data)
-        digests.append(sources.digest(folder, sources.files_of(folder)))
-    assert digests[0] == digests[1]
-    assert len(set(digests)) == 3
-
-
-def test_the_fingerprint_sees_a_change_of_content_size_or_name(tmp_path):
-    file = tmp_path / "950 Pa.7z"
-    file.write_bytes(b"one")
-    os.utime(file, ns=(0, 1))
-    prints = [sources.fingerprint(sources.files_of(file))]
-    assert sources.fingerprint(sources.files_of(file)) == prints[0]
-    os.utime(file, ns=(0, 2))
-    prints.append(sources.fingerprint(sources.files_of(file)))
-    file.write_bytes(b"four")
-    os.utime(file, ns=(0, 2))
-    prints.append(sources.fingerprint(sources.files_of(file)))
-    other = file.rename(tmp_path / "950Pa.7z")
-    prints.append(sources.fingerprint(sources.files_of(other)))
-    assert len(set(prints)) == 4

@@ -19,9 +19,9 @@ C250, C950 = facts.CONDITIONS[:2]
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 SEEN = Seen("upstream", A, "2026-01-02", 7, "print", [B])
 
-UPSTREAM = sources.Source("upstream", facts.UPSTREAM)
-MIRROR = sources.Source("mirror", "http://host/")
-PHANTOM = sources.Source("phantom", "phantom")
+UPSTREAM = sources.Upstream(facts.UPSTREAM)
+MIRROR = sources.Mirror("http://host/")
+PHANTOM = sources.Generated("phantom")
 
 
 @pytest.fixture
@@ -123,8 +123,8 @@ def test_the_first_is_trusted_and_another_is_not():
     assert "`bmgd download --stiffness 950Pa --accept-changed`" in str(raised.value)
     for source, named in (
         (MIRROR, "http://host/"),
-        (sources.Source("mirror", "http://me:secret@host/"), "http://host/"),
-        (sources.Source("folder", "/it's here"), """'/it'"'"'s here'"""),
+        (sources.Mirror("http://me:secret@host/"), "http://host/"),
+        (sources.Local("/it's here"), """'/it'"'"'s here'"""),
     ):
         told = re.escape(f"--source {named} --stiffness 950Pa --accept-changed")
         with pytest.raises(ChecksumError, match=told):
@@ -201,16 +201,17 @@ def test_what_a_newer_version_notes_besides_is_passed_over(tmp_path):
     assert trust.recall(note) == SEEN
 
 
-def test_how_far_a_digest_is_trusted(monkeypatch, folder, tmp_path):
+def test_how_far_a_digest_is_trusted(monkeypatch, folder):
     def words():
-        return [trust.status(source, C950, A) for source in (UPSTREAM, MIRROR, folder, PHANTOM)]
+        return [
+            trust.status(source, C950, A, unpacked=False)
+            for source in (UPSTREAM, MIRROR, folder, PHANTOM)
+        ]
 
     assert words() == ["first-seen", "first-seen", "not compared", "generated"]
     monkeypatch.setattr(facts, "SHA256", {C950.archive: A})
     assert words() == ["pinned", "pinned", "pinned", "generated"]
+    # The key of an unpacked folder cannot be compared with that of an archive.
+    assert trust.status(folder, C950, A, unpacked=True) == "not compared"
     monkeypatch.setattr(facts, "SHA256", {C950.archive: B})
     assert words() == ["not the pinned one"] * 3 + ["generated"]
-    # The key of an unpacked folder cannot be compared with that of an archive.
-    (tmp_path / "data" / C950.archive).unlink()
-    (tmp_path / "data" / "950 Pa").mkdir()
-    assert words()[2] == "not compared"

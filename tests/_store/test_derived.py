@@ -1,4 +1,4 @@
-"""Groups in a store: computed once, kept, sealed. (Instance masks: tests/test_pipeline.py.)"""
+"""Groups and instance masks in a store: computed once, kept, sealed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bmgd_data import groups, pipeline
+from bmgd_data import groups, instances, pipeline
 from bmgd_data._origin import sources
 from bmgd_data._store import derived
 from bmgd_data._store.store import Store
-from bmgd_data._system import home
+from bmgd_data._system import locks
 from bmgd_data.conditions import parse_stiffness
 from bmgd_data.errors import BMGDWarning, CorruptArchiveError, StorageError
 
@@ -27,11 +27,29 @@ TRUTH = [0] * 5 + [1] * 5 + [2] * 2
 @pytest.fixture
 def opened(tiny_root, tmp_path):
     """A store of its own, without groups."""
-    place = pipeline.Place(tiny_root, sources.resolve("phantom:size=0.02"), CONDITION)
-    path = pipeline.prepare(place).path
+    place = pipeline.Wanted(tiny_root, sources.resolve("phantom:size=0.02"), CONDITION)
+    path = pipeline.open_store(place).path
     folder = tmp_path / "stores" / path.name
-    shutil.copytree(path, folder, ignore=shutil.ignore_patterns("groups-*"))
+    shutil.copytree(path, folder, ignore=shutil.ignore_patterns("groups-*", "watershed*"))
     return Store(folder)
+
+
+def test_instances_are_kept_beside_the_others(opened):
+    steps: list[int] = []
+    before, found = opened.index, derived.derive(opened, "watershed", steps.append)
+    assert steps == [1] * 12
+    np.testing.assert_array_equal(derived.derive(opened, "watershed").labels, found.labels)
+    assert not found.labels.flags.writeable, "on a read-only root they are what users get"
+    assert not opened.has("watershed")
+    derived.keep_instances(opened, "watershed", found)
+    again = Store(opened.path)
+    assert again.methods() == ["components", "watershed"]
+    np.testing.assert_array_equal(again.instances("watershed").labels, found.labels)
+    assert again.instances("watershed").counts == found.counts
+    expected = [instances.watershed(mask) for mask in again.masks]
+    np.testing.assert_array_equal(found.labels, expected)
+    assert again.verify() == []
+    assert again.index == before, "the digest of the data stays"
 
 
 def test_groups_are_computed_once_and_kept(opened, tmp_path, monkeypatch):
@@ -61,7 +79,7 @@ def test_on_a_read_only_root_they_are_computed_in_memory_with_one_warning(
     def refused(root: Path, name: str) -> None:
         raise StorageError(f"Cannot write to {root}")
 
-    monkeypatch.setattr(home, "lock", refused)
+    monkeypatch.setattr(locks, "lock", refused)
     with pytest.warns(BMGDWarning, match=r"groups are computed in memory") as caught:
         assert derived.grouped(opened, tmp_path).numbers.tolist() == TRUTH
     assert len(caught) == 1

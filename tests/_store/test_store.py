@@ -26,7 +26,7 @@ def path(tmp_path, nuclei, write_7z):
     write_7z(tmp_path / "source" / "950 Pa.7z", nuclei(count=4, side=16))
     source = sources.resolve(tmp_path / "source")
     with pytest.warns(match="with notes"):
-        return pipeline.prepare(pipeline.Place(tmp_path / "home", source, CONDITION)).path
+        return pipeline.open_store(pipeline.Wanted(tmp_path / "home", source, CONDITION)).path
 
 
 def test_opening_maps_read_only_arrays(path):

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from bmgd_data import facts
+from bmgd_data._store.store import FORMAT
 from bmgd_data._system import home
 from bmgd_data.errors import StorageError
 
 
-def test_an_argument_beats_the_environment_and_both_the_default(tmp_path, monkeypatch):
+def test_an_argument_overrides_the_environment_and_both_the_default(tmp_path, monkeypatch):
     monkeypatch.setenv("BMGD_HOME", str(tmp_path / "environment"))
     assert home.root(tmp_path / "argument") == tmp_path / "argument"
     assert home.root() == tmp_path / "environment"
@@ -47,63 +47,40 @@ def test_offline_is_off_by_default():
     assert home.offline() is False
 
 
-HOLD = """
-import sys
-from bmgd_data._system import home
-from pathlib import Path
-with home.lock(Path(sys.argv[1]), "work"):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
+def test_no_home_folder_is_explained(monkeypatch):
+    def no_home(*_: object, **__: object) -> None:
+        raise RuntimeError("Could not determine home directory.")
+
+    with pytest.raises(StorageError, match="Set BMGD_HOME, or root=, to the full path"):
+        home.root("~nosuchuser/data")
+    monkeypatch.delenv("BMGD_HOME")
+    monkeypatch.setattr("platformdirs.user_cache_path", no_home)
+    with pytest.raises(StorageError, match="Set BMGD_HOME"):
+        home.root()
 
 
-def test_one_process_at_a_time_and_a_killed_one_lets_go(tmp_path, caplog):
-    from filelock import FileLock, Timeout
-
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with holder:
-        assert holder.stdout.readline() == "held\n"
-        with home.lock(tmp_path, "other work"):
-            pass
-        with pytest.raises(Timeout):
-            FileLock(tmp_path / "locks" / "work.lock").acquire(timeout=0)
-        holder.kill()
-    with home.lock(tmp_path, "work"):
-        pass
-
-
-def test_locks_are_as_open_to_colleagues_as_their_folder(tmp_path):
-    (tmp_path / "locks").mkdir()
-    (tmp_path / "locks").chmod(0o2775)
-    before = os.umask(0)
-    try:
-        with home.lock(tmp_path, "work"):
-            assert (tmp_path / "locks" / "work.lock").stat().st_mode & 0o777 == 0o664
-    finally:
-        os.umask(before)
-
-
-def test_a_file_system_without_locks_is_explained(tmp_path, monkeypatch):
-    def acquire(*_: object, **__: object) -> None:
-        raise NotImplementedError("FileSystem does not appear to support flock")
-
-    monkeypatch.setattr("filelock.FileLock.acquire", acquire)
-    with (
-        pytest.raises(StorageError, match=r"support flock\)\. Set BMGD_HOME"),
-        home.lock(tmp_path, "work"),
-    ):
-        pass
-
-
-def test_a_root_that_cannot_be_written_is_explained(tmp_path):
-    (tmp_path / "file").write_text("")
-    with (
-        pytest.raises(StorageError, match=r"Cannot write to .*BMGD_HOME.*`bmgd download`"),
-        home.lock(tmp_path / "file", "work"),
-    ):
-        pass
+def test_every_path_that_is_made_is_found_again(tmp_path):
+    """Otherwise `bmgd clean --all` would leave something behind."""
+    condition, slug = facts.CONDITIONS[1], "mirror-host-0123abcd"
+    made = {
+        "archives": [
+            home.archive(tmp_path, slug, condition),
+            home.old_archive(tmp_path, slug, condition),
+        ],
+        "notes": [home.note(tmp_path, slug, condition)],
+        "stores": [home.store(tmp_path, condition, "0" * 64, FORMAT) / "index.json"],
+        "records": [home.records(tmp_path, f"{slug}-watershed-tfrecord") / "bmgd" / "x"],
+        "locks": [home.lock_file(tmp_path, "work")],
+    }
+    strange = [tmp_path / "sources" / slug / "notes.txt", tmp_path / "mine" / "a"]
+    for path in [path for paths in made.values() for path in paths] + strange:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    found = list(home.kept(tmp_path))
+    assert {kept.kind for kept in found} == made.keys() == home.KINDS.keys()
+    covered = [file for kept in found for file in kept.files]
+    for paths in made.values():
+        for path in paths:
+            assert any(path.is_relative_to(file) for file in covered), path
+    assert not any(path.is_relative_to(file) for path in strange for file in covered)
+    assert home.stores(tmp_path, FORMAT) == [home.store(tmp_path, condition, "0" * 64, FORMAT)]

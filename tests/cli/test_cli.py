@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import bmgd_data
 from bmgd_data import facts
 from bmgd_data._origin import trust
+from bmgd_data._system import locks
 from bmgd_data.cli import app
 from common import TINY
 
@@ -260,7 +261,7 @@ def test_verify_reads_a_damaged_index_as_damage(local):
 
 def test_verify_finds_a_changed_archive(mirror):
     bmgd("download", *mirror)
-    spoil(next(Path(os.environ["BMGD_HOME"]).glob("archives/*/950 Pa.7z")))
+    spoil(next(Path(os.environ["BMGD_HOME"]).glob("sources/*/950 Pa.7z")))
     assert "950 Pa.7z has changed since it was read" in bmgd("verify", *mirror, code=1).stderr
     bmgd("clean", "--archives", "--yes")
     assert "as they were" in bmgd("verify", *mirror).output
@@ -353,7 +354,7 @@ def kept(mirror) -> Path:
     """A root with one archive and its store, and a stranger's files beside them."""
     bmgd("download", *mirror)
     home = Path(os.environ["BMGD_HOME"])
-    for stranger in ("mine.txt", "archives/mine.7z", "stores/mine/a.npy", "archives/holiday/b.jpg"):
+    for stranger in ("mine.txt", "sources/mine.7z", "stores/mine/a.npy", "sources/holiday/b.jpg"):
         (home / stranger).parent.mkdir(exist_ok=True)
         (home / stranger).write_text("mine")
     return home
@@ -394,17 +395,22 @@ def test_clean_asks(kept):
     [
         ("--archives", {"archives"}),
         ("--stores", {"stores"}),
-        ("--all", {"archives", "stores", "sources"}),
+        ("--all", {"archives", "stores", "notes"}),
     ],
 )
 def test_clean_removes_what_is_ours_and_was_named(option, gone, kept):
     before = files(kept)
     bmgd("clean", option, "--yes")
     after = files(kept)
-    ours = {name for name in before if "mine" not in name and "holiday" not in name}
+    ours = {
+        "archives": {name for name in before if name.endswith("/950 Pa.7z")},
+        "stores": {name for name in before if name.startswith("stores/950Pa")},
+        "notes": {name for name in before if name.endswith("/950Pa.json")},
+    }
+    assert all(ours.values())
     assert {name for name in before if "/mine" in name or "holiday" in name} <= after
-    assert {name.split("/")[0] for name in ours & after} & gone == set()
-    assert {"archives", "stores", "sources"} - gone <= {name.split("/")[0] for name in ours & after}
+    for kind, names in ours.items():
+        assert names & after == (set() if kind in gone else names), kind
     assert "nothing to remove" in bmgd("clean", option, "--yes").output
     assert (kept / "locks").exists() is (option != "--all")
 
@@ -414,12 +420,24 @@ def test_clean_follows_no_links(kept, tmp_path):
     store = next(kept.glob("stores/950Pa-*"))
     store.rename(elsewhere)
     store.symlink_to(elsewhere)
-    archive = next(kept.glob("archives/mirror*"))
-    (archive / "link").symlink_to(elsewhere)
+    source = next(kept.glob("sources/mirror*"))
+    (source / "1200 Pa.7z").symlink_to(elsewhere)
     before = files(elsewhere)
     bmgd("clean", "--all", "--yes")
     assert files(elsewhere) == before
-    assert not archive.exists()
+    assert not (source / "950 Pa.7z").exists()
+
+
+def test_clean_all_leaves_nothing_of_ours(kept):
+    """Not where version 0.1 kept archives, and not the records of TensorFlow Datasets."""
+    slug = next(kept.glob("sources/mirror*")).name
+    for made in (f"archives/{slug}/950 Pa.7z", f"tfds/{slug}-components-tfrecord/bmgd/x"):
+        (kept / made).parent.mkdir(parents=True)
+        (kept / made).write_text("x")
+        assert Path(made).parts[1] in bmgd("where", "--long", COLUMNS="200").output
+    bmgd("clean", "--all", "--yes")
+    assert {name for name in files(kept) if "mine" not in name and "holiday" not in name} == set()
+    assert not (kept / "tfds").exists()
 
 
 def test_clean_removes_what_killed_processes_left(kept):
@@ -438,12 +456,13 @@ def test_clean_needs_to_know_what(kept):
     assert "--archives" in bmgd("clean", code=2).stderr
 
 
-def test_clean_waits_for_who_is_building(kept):
+def test_clean_waits_for_who_is_building(kept, monkeypatch):
     """The lock that a builder holds is held by a process of its own, which then lets go."""
+    monkeypatch.setattr(locks, "SAY_AFTER_S", 0.1)
     store = next(kept.glob("stores/950Pa-*"))
     hold = (
-        "import sys, time, pathlib; from bmgd_data._system import home\n"
-        f"with home.lock(pathlib.Path({str(kept)!r}), {store.name!r}):\n"
+        "import sys, time, pathlib; from bmgd_data._system import locks\n"
+        f"with locks.lock(pathlib.Path({str(kept)!r}), {store.name!r}):\n"
         "    print('held', flush=True); time.sleep(1); print(pathlib.Path("
         f"{str(store)!r}).is_dir())"
     )
@@ -451,7 +470,7 @@ def test_clean_waits_for_who_is_building(kept):
         assert other.stdout.readline() == "held\n"
         result = bmgd("clean", "--stores", "--yes")
         assert other.stdout.readline() == "True\n"
-    assert "waiting for another process" in result.stderr
+    assert "Waiting for another process" in result.stderr
     assert not store.exists()
 
 

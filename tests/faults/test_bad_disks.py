@@ -13,6 +13,7 @@ import pytest
 
 from host import NOBODY
 from roots import tmpfs
+from trials import PARTS
 
 pytestmark = [
     pytest.mark.faults,
@@ -21,7 +22,6 @@ pytestmark = [
 superuser = pytest.mark.skipif(
     os.name == "posix" and os.geteuid() != 0, reason="only the superuser can become somebody else"
 )
-PARTS = {"archives", "locks", "sources", "stores"}
 
 
 def some_parts(trial, of) -> None:

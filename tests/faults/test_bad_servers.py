@@ -10,6 +10,7 @@ import pytest
 
 from bmgd_data._origin import fetch
 from serving import cut, in_chunks, redirect, refuse, send, stall
+from trials import PARTS
 
 if TYPE_CHECKING:
     import random
@@ -107,7 +108,7 @@ def test_another_archive_than_before(trial, server, archives, undisturbed):
     for _ in trial.rounds("server sends another archive"):
         right, task = trial.choose(undisturbed, ["url"])
         lost = trial.rng.choice([set(), {"archives"}, {"stores"}, {"archives", "stores"}])
-        trial.copy_root(right.root, {"archives", "locks", "sources", "stores"} - lost)
+        trial.copy_root(right.root, PARTS.keys() - lost)
         server.answers[:] = [send(archives["other"])]
         refused = trial.tally.refused
         trial.judge(right.host.read(task), right)

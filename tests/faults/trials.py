@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+PARTS = {
+    "archives": "sources/*/*.7z",
+    "notes": "sources/*/*.json",
+    "stores": "stores/*",
+    "locks": "locks/*",
+}
+"""What a root holds, by kind."""
+
 KINDS: Final = ("url", "archive", "unpacked", "phantom")
 """Of sources; the first three have the same samples."""
 NEXT_STEP: Final = re.compile(
@@ -116,11 +124,11 @@ class Trial:
                 self.root.rmdir()
 
     def copy_root(self, of: Path, parts: set[str] | None = None) -> None:
-        """Begin with a root as it was undisturbed, or with some of its folders."""
+        """Begin with a root as it was undisturbed, or with some of its `PARTS`."""
         shutil.copytree(of, self.root, dirs_exist_ok=True)
-        for path in self.root.iterdir():
-            if parts is not None and path.name not in parts:
-                shutil.rmtree(path)
+        for part in PARTS.keys() - (PARTS if parts is None else parts):
+            for path in self.root.glob(PARTS[part]):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def choose(
         self, undisturbed: Callable[[str], Undisturbed], kinds: Sequence[str] = KINDS

@@ -6,15 +6,16 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from bmgd_data.errors import CorruptArchiveError, DamagedArchiveError
+from bmgd_data._container import folder
+from bmgd_data.errors import DamagedArchiveError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FETCH_AGAIN: Final = "Fetch it again: `bmgd download`, or copy it anew if it is your own file."
 
-
-_MAGIC: Final = b"7z\xbc\xaf\x27\x1c"
+SEVEN_ZIP: Final = b"7z\xbc\xaf\x27\x1c"
+ZIP: Final = b"PK\x03\x04"
 START_HEADER: Final = struct.Struct("<6sBBIQQI")
 
 
@@ -34,16 +35,11 @@ def check_whole(path: Path, name: str = "") -> None:
             that is no .7z; the message says which.
     """
     name = name or str(path)
-    try:
+    head = magic(path)
+    with folder.readable(path):
         size = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(512)
-    except OSError as error:
-        raise CorruptArchiveError(
-            f"{name} cannot be read ({error.strerror}). Check the disk and the rights."
-        ) from error
-    if not head.startswith(_MAGIC):
-        raise DamagedArchiveError(f"{name} is not a 7z archive: {_what_it_is(head)}")
+    if not head.startswith(SEVEN_ZIP):
+        raise DamagedArchiveError(f"{name} is not a 7z archive: {what_it_is(head)}")
     if len(head) < START_HEADER.size:
         raise DamagedArchiveError(f"{name} is cut off after {size} bytes. {FETCH_AGAIN}")
     _, _, _, crc, offset, length, _ = START_HEADER.unpack_from(head)
@@ -54,18 +50,54 @@ def check_whole(path: Path, name: str = "") -> None:
         raise DamagedArchiveError(f"{name} is cut off: {size} of {whole} bytes. {FETCH_AGAIN}")
 
 
-def _what_it_is(head: bytes) -> str:
+def magic(path: Path) -> bytes:
+    """The first bytes of a file, enough to tell what it is.
+
+    Raises:
+        CorruptArchiveError: It cannot be read.
+    """
+    with folder.readable(path), path.open("rb") as file:
+        return file.read(512)
+
+
+def what_it_is(head: bytes) -> str:
+    """Say what a file is that is no archive, and what to do.
+
+    Args:
+        head: Its first bytes, as `magic` gives them.
+    """
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not head:
         return f"it is empty. {FETCH_AGAIN}"
-    if text.startswith(b"version https://git-lfs"):
-        return (
+    for beginnings, what in _OTHERS:
+        if head.startswith(beginnings) or text.startswith(beginnings):
+            return what
+    if head[257:262] == b"ustar":
+        return _unpack("a tar archive")
+    return f"it begins with {head[:8]!r}. {FETCH_AGAIN}"
+
+
+def _unpack(what: str) -> str:
+    return f"it is {what}. Unpack it and give the unpacked folder as source=."
+
+
+_OTHERS: Final[tuple[tuple[tuple[bytes, ...], str], ...]] = (
+    (
+        (b"version https://git-lfs",),
+        (
             "it is a git-LFS pointer, a note in place of the file. Take the file itself, through "
             "`git lfs pull` or a download from the web page, and give its folder as source=."
-        )
-    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return (
+        ),
+    ),
+    (
+        (b"<!doctype", b"<html", b"<?xml"),
+        (
             "it is a web page, which servers send in place of a file when they are busy, or ask "
             "for a login. Try again later, or download by hand and give the folder as source=."
-        )
-    return f"it begins with {head[:8]!r}. {FETCH_AGAIN}"
+        ),
+    ),
+    ((b"PK",), _unpack("a zip archive")),
+    ((b"Rar!",), _unpack("a RAR archive")),
+    ((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"), _unpack("a tar.gz or alike")),
+)
+"""First bytes of what comes in place of an archive, and what to say of it."""

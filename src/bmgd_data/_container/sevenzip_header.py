@@ -9,6 +9,7 @@ import io
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from bmgd_data._container.first_bytes import START_HEADER
+from bmgd_data._container.members import refuse_many
 from bmgd_data.errors import CorruptArchiveError
 
 if TYPE_CHECKING:
@@ -23,18 +24,22 @@ _ENCODED: Final = b"\x17"
 _AES: Final = b"\x06\xf1\x07\x01"
 _LZMA2: Final = b"\x21"
 _PPMD: Final = b"\x03\x04\x01"
-_LZMA_AND_PPMD: Final = (b"\x03\x01\x01", _PPMD)
+_LZMA: Final = b"\x03\x01\x01"
+_NOT_READ: Final = {
+    _PPMD: "PPMd, whose decoder can crash on damaged data",
+    b"\x03\x03\x01\x1b": "BCJ2, a filter that 7-Zip chooses for programs (.exe) among the files; "
+    "it is harmless, but not read here",
+}
 _OTHER_PACKERS: Final = (b"\x04\x01", b"\x04\x02", b"\x04\xf7")
 """Beginnings of the method ids of Deflate, BZip2, Zstandard, Brotli and their kin."""
 
 
-def check(file: BinaryIO, path: Path, max_members: int) -> None:
+def check(file: BinaryIO, path: Path) -> None:
     """Refuse an archive whose header alone would take gigabytes; leaves the file at its start.
 
     Args:
         file: The archive, whose start header is known to be whole.
         path: What to call it in errors.
-        max_members: The most it may list.
 
     Raises:
         CorruptArchiveError: Encrypted, or with absurd numbers, sizes or dictionaries.
@@ -51,16 +56,10 @@ def check(file: BinaryIO, path: Path, max_members: int) -> None:
             if kind == PROPERTY.MAIN_STREAMS_INFO:
                 streams = StreamsInfo.retrieve(fp)
                 memory_of(streams, path)
-                self._count(streams.unpackinfo.numfolders, "packed streams")
+                refuse_many(streams.unpackinfo.numfolders, "packed streams", path)
                 kind = fp.read(1)
-            self._count(read_uint64(fp) if kind == PROPERTY.FILES_INFO else 0, "members")
-
-        def _count(self, number: int, what: str) -> None:
-            if number > max_members:
-                raise CorruptArchiveError(
-                    f"{path} is refused: {number} {what}, where at most {max_members} are read. "
-                    "Unpack it and give the folder as source= if you trust it."
-                )
+            number = read_uint64(fp) if kind == PROPERTY.FILES_INFO else 0
+            refuse_many(number, "members", path)
 
     start = START_HEADER.unpack(file.read(START_HEADER.size))
     offset, length = start[4:6]
@@ -70,11 +69,6 @@ def check(file: BinaryIO, path: Path, max_members: int) -> None:
     if raw.startswith(_ENCODED):
         streams = HeaderStreamsInfo.retrieve(io.BytesIO(raw[1:]))
         memory_of(streams, path)
-        if has_ppmd(streams):
-            raise CorruptArchiveError(
-                f"{path} is refused: its listing is packed with PPMd, as no 7z program does. Check "
-                "where the archive comes from."
-            )
         _refuse_large(sum(max(folder.unpacksizes) for folder in streams.unpackinfo.folders), path)
     Glance.retrieve(file, io.BytesIO(raw), START_HEADER.size)
     file.seek(0)
@@ -93,7 +87,14 @@ def memory_of(streams: Any, path: Path) -> int:
     folders = streams.unpackinfo.folders if streams else []
     if any(coder["method"] == _AES for folder in folders for coder in folder.coders):
         raise encrypted(path)
-    # Each packing may multiply what comes out by a thousand: nobody gains by several but a bomb.
+    for method, why in _NOT_READ.items():
+        if any(coder["method"] == method for folder in folders for coder in folder.coders):
+            raise CorruptArchiveError(
+                f"{path} is packed with {why}. Unpack it with 7-Zip and give the unpacked folder "
+                "as source=."
+            )
+    # Each compressor may multiply what comes out by a thousand: chained ones serve only
+    # decompression bombs.
     if any(sum(map(_packs, folder.coders)) > 1 for folder in folders):
         raise CorruptArchiveError(
             f"{path} is refused: it is packed several times over. No data set needs that; check "
@@ -106,12 +107,6 @@ def memory_of(streams: Any, path: Path) -> int:
             f"{MAX_DICTIONARY_BYTES >> 20} MB are given. Pack it anew with a smaller dictionary."
         )
     return declared
-
-
-def has_ppmd(streams: Any) -> bool:
-    """Whether anything is packed with PPMd, whose decoder does not survive damaged data."""
-    folders = streams.unpackinfo.folders if streams else []
-    return any(coder["method"] == _PPMD for folder in folders for coder in folder.coders)
 
 
 def encrypted(path: Path) -> CorruptArchiveError:
@@ -134,7 +129,7 @@ def _refuse_large(size: int, path: Path) -> None:
 def _packs(coder: dict[str, Any]) -> bool:
     """Whether a coder makes more bytes of fewer, as filters (BCJ, delta) and copying do not."""
     method = coder["method"]
-    return method in (_LZMA2, *_LZMA_AND_PPMD) or method.startswith(_OTHER_PACKERS)
+    return method in (_LZMA2, _LZMA) or method.startswith(_OTHER_PACKERS)
 
 
 def _dictionary(coder: dict[str, Any]) -> int:
@@ -143,6 +138,6 @@ def _dictionary(coder: dict[str, Any]) -> int:
     if method == _LZMA2 and properties:  # mantissa and exponent in one byte
         bits = properties[0]
         return 0xFFFFFFFF if bits >= 40 else (2 | bits & 1) << (bits // 2 + 11)  # noqa: PLR2004
-    if method in _LZMA_AND_PPMD and len(properties) >= 5:  # noqa: PLR2004
+    if method == _LZMA and len(properties) >= 5:  # noqa: PLR2004
         return int.from_bytes(properties[1:5], "little")  # one byte of other things, then the size
     return 0

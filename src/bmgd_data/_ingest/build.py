@@ -14,15 +14,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from bmgd_data import __version__, instances
+from bmgd_data import __version__
 from bmgd_data._ingest import pairing
 from bmgd_data._ingest.checks import Intake
 from bmgd_data._store import store
-from bmgd_data._store.arrays import ArrayFile
 from bmgd_data._system import disk
 from bmgd_data.errors import CorruptArchiveError
 
@@ -31,23 +28,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bmgd_data import facts
-    from bmgd_data._container.sevenzip import Member
+    from bmgd_data._container.members import Files
 
 Progress = Callable[[int], object]
 """Called with the number of steps taken since the last call."""
 
 _QUEUED: Final = 32
 _BUILT_WITH: Final = ("imagecodecs", "numpy", "py7zr", "scikit-image", "tifffile")
-
-
-class Files(Protocol):
-    """Where a condition's files come from: an archive or a folder."""
-
-    path: Path
-    members: list[Member]
-
-    def stream(self, sink: Callable[[str, bytes], None]) -> None:
-        """Hand every member's path and bytes to `sink`."""
 
 
 def build(
@@ -96,7 +83,7 @@ def build(
                 zip(arrays, pool.map(lambda name: disk.sha256(folder / name), arrays), strict=True)
             )
         for method, per_image in counts.items():
-            _write_side(folder / method, per_image, digests.pop(f"{method}/{store.LABELS}"))
+            store.write_side(folder / method, per_image, digests.pop(f"{method}/{store.LABELS}"))
         index = store.Index(
             format=store.FORMAT,
             condition=condition.name,
@@ -106,35 +93,6 @@ def build(
             **intake.summary(),
         )
         store.write_index(folder, asdict(index))
-
-
-def derive(opened: store.Store, method: str, progress: Progress | None = None) -> store.Instances:
-    """Compute instance masks in memory: (N, H, W) uint16, read-only, and the nuclei per image."""
-    labels = np.empty(opened.index.shape, np.uint16)
-    for row, mask in enumerate(opened.masks):
-        labels[row] = instances.DERIVED[method](mask)
-        if progress is not None:
-            progress(1)
-    labels.flags.writeable = False  # as those that lie in a store are
-    return store.Instances(labels, [int(image.max()) for image in labels])
-
-
-def keep(opened: store.Store, method: str, found: store.Instances) -> None:
-    """Put computed instance masks into the store, whole or not at all.
-
-    Raises:
-        StorageError: The disk is full or not writable.
-    """
-    with disk.staged(opened.path / method) as folder:
-        # Not np.save, which hides "no space left" behind an error without its number.
-        with contextlib.closing(ArrayFile(folder / store.LABELS, found.labels.shape)) as array:
-            for row, labels in enumerate(found.labels):
-                array.put(row, labels)
-        _write_side(folder, found.counts, disk.sha256(folder / store.LABELS))
-
-
-def _write_side(folder: Path, counts: list[int], digest: str) -> None:
-    store.write_index(folder, {"counts": counts, "digest": digest})
 
 
 def _damage(path: Path, damage: Sequence[str]) -> CorruptArchiveError:

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bmgd_data import facts
+from bmgd_data._container.folder import is_junk
 from bmgd_data._ingest import roles
 from bmgd_data._ingest.roles import File, some
 from bmgd_data.errors import printable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 IMAGE, MASK, LABELS = roles.IMAGE, roles.MASK, roles.LABELS
 
 _SUFFIXES: Final = {".tif", ".tiff", ".png", ".bmp", ".jpg", ".jpeg", ".lsm"}
-_JUNK: Final = {"thumbs.db", "desktop.ini", ".ds_store", "__macosx", "@eadir", ".git"}
 _STIFFNESS: Final = re.compile(
     rf"(?<!\d)({'|'.join(str(c.pa) for c in facts.CONDITIONS)})[ ._-]?pa(scal)?(?![a-z])",
     re.IGNORECASE,
@@ -111,11 +111,6 @@ def read(paths: Iterable[str], condition: facts.Condition) -> Layout:
     for lines in (layout.notes, layout.doubts, layout.damage):
         lines[:] = map(printable, lines)
     return layout
-
-
-def is_junk(path: PurePosixPath) -> bool:
-    """Whether a file or folder is what operating systems and git leave behind, or lies in it."""
-    return any(part.lower() in _JUNK or part.startswith("._") for part in path.parts)
 
 
 def _is_image(path: PurePosixPath) -> bool:

@@ -47,7 +47,7 @@ def download(
     Args:
         url: Its address.
         final: Where it shall lie.
-        check: Called with the sha256 of what came; what it raises keeps that from its place.
+        check: Called with the sha256 of what came; what it raises refuses the archive.
         bar: Told how much has come.
         auth: User and password; they do not belong in `url`, which messages show.
 
@@ -73,7 +73,8 @@ def download(
         )
         try:
             client.fetch(final.name, downloader=_Downloader(_Transfer(bar, folder), auth))
-        # A ValueError is a header that requests cannot read.
+        # A ValueError is a header that requests cannot read; a bare OSError is its complaint that
+        # REQUESTS_CA_BUNDLE names no file.
         except (requests.exceptions.RequestException, ValueError) as error:
             raise DownloadError(_why_not(url, error)) from error
         came = folder / final.name

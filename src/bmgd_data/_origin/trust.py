@@ -15,8 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bmgd_data import facts
-from bmgd_data._origin import sources
+from bmgd_data import conditions, facts
 from bmgd_data._system import disk
 from bmgd_data.errors import ChecksumError, DatasetNotFoundError, StorageError
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from bmgd_data._origin.sources import Source
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_ARCHIVES: Final = {sources.plain(c.archive): c.archive for c in facts.CONDITIONS}
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def binding(source: Source, condition: facts.Condition) -> str | None:
     The package's own pins bind what comes over the network; those of a BMGD_CHECKSUMS file, which
     a user named on purpose, bind local archives too.
     """
-    if source.kind == "phantom":
+    if source.generated:
         return None
     return pinned(condition) if source.remote else _named().get(condition.archive)
 
@@ -140,14 +138,20 @@ def read_checksums(path: Path) -> dict[str, str]:
     valid = all(
         isinstance(digest, str) and _SHA256.fullmatch(digest.lower()) for _, digest in pairs
     )
-    found = {_ARCHIVES.get(sources.plain(Path(name).name)): digest for name, digest in pairs}
-    if not valid or not found.keys() & set(_ARCHIVES.values()):
+    found = {_archive_of(name): digest for name, digest in pairs}
+    if not valid or not any(found):
         raise ValueError(
             f"{path} (BMGD_CHECKSUMS) does not hold sha256 digests of the archives. It should read "
             'as `bmgd checksums` or `sha256sum *.7z` print: {"250 Pa.7z": "<64 hex digits>"} or '
             "<64 hex digits>  250 Pa.7z."
         )
     return {name: digest.lower() for name, digest in found.items() if name}
+
+
+def _archive_of(name: str) -> str | None:
+    path = Path(name)
+    condition = conditions.named_by(path.stem) if path.suffix.lower() == ".7z" else None
+    return condition.archive if condition else None
 
 
 def _named() -> dict[str, str]:
@@ -187,11 +191,17 @@ def remember(note: Path, seen: Seen) -> None:
     disk.write_json(note, asdict(seen))
 
 
-def status(source: Source, condition: facts.Condition, key: str) -> str:
-    """How far a digest can be trusted, in a word or two."""
-    if source.kind == "phantom":
+def status(source: Source, condition: facts.Condition, key: str, *, unpacked: bool) -> str:
+    """How far a digest can be trusted, in a word or two.
+
+    Args:
+        source: Where the data comes from.
+        condition: Which condition it is.
+        key: Its digest.
+        unpacked: Whether that is of a folder, which no archive's digest can be compared with.
+    """
+    if source.generated:
         return "generated"
-    unpacked = source.kind == "folder" and sources.local_files(source, condition).is_dir()
     if not unpacked and (pin := pinned(condition)):
         return "pinned" if pin == key else "not the pinned one"
     return "first-seen" if source.remote else "not compared"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from typing import TYPE_CHECKING, TypeVar
 
-from bmgd_data import groups
-from bmgd_data._ingest import build
+import numpy as np
+
+from bmgd_data import groups, instances
 from bmgd_data._store import store
-from bmgd_data._system import disk, home
+from bmgd_data._store.arrays import ArrayFile
+from bmgd_data._store.store import LABELS, Instances, write_side
+from bmgd_data._system import disk, locks
 from bmgd_data._system.progress import bar
 from bmgd_data.errors import BMGDWarning, DatasetNotFoundError, StorageError
 
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bmgd_data._store.store import Instances, Store
+    from bmgd_data._store.store import Store
     from bmgd_data.groups import Groups
 
 T = TypeVar("T")
@@ -33,7 +37,7 @@ def labelled(opened: Store, method: str, root: Path) -> Instances:
 
     def compute() -> Instances:
         with bar(f"{method} of {opened.condition.name}", len(opened)) as progress:
-            return build.derive(opened, method, progress)
+            return derive(opened, method, progress)
 
     if method == "provided" and not opened.has(method):
         raise DatasetNotFoundError(
@@ -47,7 +51,7 @@ def labelled(opened: Store, method: str, root: Path) -> Instances:
         root,
         read=lambda: opened.instances(method),
         compute=compute,
-        keep=lambda found: build.keep(opened, method, found),
+        keep=lambda found: keep_instances(opened, method, found),
     )
 
 
@@ -89,9 +93,10 @@ def _kept(
     if opened.has(name):
         return read()
     try:
-        with home.lock(root, f"{opened.path.name}-{name}"):
+        with locks.lock(root, f"{opened.path.name}-{name}") as alone:
             if not opened.has(name):
-                disk.sweep(opened.path / name)
+                if alone:
+                    disk.sweep(opened.path / name)
                 keep(compute())
             return read()
     except StorageError:
@@ -104,3 +109,30 @@ def _kept(
             stacklevel=3,
         )
         return compute()
+
+
+def derive(
+    opened: Store, method: str, progress: Callable[[int], object] | None = None
+) -> Instances:
+    """Compute instance masks in memory: (N, H, W) uint16, read-only, and the nuclei per image."""
+    labels = np.empty(opened.index.shape, np.uint16)
+    for row, mask in enumerate(opened.masks):
+        labels[row] = instances.DERIVED[method](mask)
+        if progress is not None:
+            progress(1)
+    labels.flags.writeable = False  # as those that lie in a store are
+    return Instances(labels, [int(image.max()) for image in labels])
+
+
+def keep_instances(opened: Store, method: str, found: Instances) -> None:
+    """Put computed instance masks into the store, whole or not at all.
+
+    Raises:
+        StorageError: The disk is full or not writable.
+    """
+    with disk.staged(opened.path / method) as folder:
+        # Not np.save, which hides "no space left" behind an error without its number.
+        with contextlib.closing(ArrayFile(folder / LABELS, found.labels.shape)) as array:
+            for row, labels in enumerate(found.labels):
+                array.put(row, labels)
+        write_side(folder, found.counts, disk.sha256(folder / LABELS))

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from bmgd_data import facts
-from bmgd_data._system import disk
+from bmgd_data._system import disk, home
 from bmgd_data.errors import CorruptArchiveError
 from bmgd_data.instances import METHODS
 
@@ -236,13 +236,13 @@ def write_index(folder: Path, content: dict[str, Any]) -> None:
     disk.write_json(folder / INDEX, content | {"seal": disk.sha256_of(content)})
 
 
-def location(root: Path, condition: facts.Condition, key: str) -> Path:
-    """Where the store of a condition with this key lies, or would lie."""
-    return root / "stores" / f"{condition.name}-{key[:16]}-v{FORMAT}"
+def write_side(folder: Path, counts: list[int], digest: str) -> None:
+    """Write the index of instance masks that lie in a store."""
+    write_index(folder, {"counts": counts, "digest": digest})
 
 
 def stores(root: Path) -> Iterator[Store]:
     """Every readable store below a root."""
-    for path in sorted((root / "stores").glob(f"[!.]*-v{FORMAT}")):
+    for path in home.stores(root, FORMAT):
         with contextlib.suppress(CorruptArchiveError):
             yield Store(path)

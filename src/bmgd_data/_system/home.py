@@ -1,52 +1,67 @@
-"""Where data lives, whether the network may be used, and who may build.
+"""Where data is kept, and whether the network may be used.
+
+Every path below the root is named here, and nowhere else::
 
     <root>/
-      sources/<source>/<condition>.json   what was seen of a source's archive, and is trusted
-      archives/<source>/250 Pa.7z ...     what was downloaded or generated
-      stores/<condition>-<key>-v<n>/      what samples are read from
-      locks/                              empty files that processes wait at
+      sources/<source>/250 Pa.7z, ...      archives that were downloaded or generated
+      sources/<source>/250Pa.json, ...     what was seen of a source's archive, and is trusted
+      stores/<condition>-<key>-v<n>/       the arrays that samples are read from
+      tfds/<records>/                      records of TensorFlow Datasets (not upstream's default)
+      locks/                               empty files that processes wait at
+      archives/<source>/                   where version 0.1 kept archives
 
-An argument beats the environment, but for BMGD_OFFLINE, which always holds: BMGD_HOME (root),
-BMGD_SOURCE, BMGD_CHECKSUMS, BMGD_QUIET.
+Arguments override environment variables, except BMGD_OFFLINE: BMGD_HOME (root), BMGD_SOURCE,
+BMGD_CHECKSUMS, BMGD_QUIET.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bmgd_data import facts
 from bmgd_data.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-log = logging.getLogger("bmgd_data")
-
-_NO = {"", "0", "false", "no", "off"}
+_NO: Final = {"", "0", "false", "no", "off"}
+_CONDITIONS: Final = "|".join(condition.name for condition in facts.CONDITIONS)
+_ARCHIVES: Final = "|".join(re.escape(condition.archive) for condition in facts.CONDITIONS)
+_LEFTOVER: Final = r"(-[0-9a-f]{8}\.partial)?"  # of a process that was killed
+_SLUG: Final = r"(upstream|mirror|folder|phantom)-([A-Za-z0-9-]+-)?[0-9a-f]{8}"
 
 
 def root(path: str | os.PathLike[str] | None = None) -> Path:
-    """The folder that everything is kept in; not created by asking.
+    """The folder that everything is kept in. It is not created here.
 
     Args:
         path: The folder, or None for BMGD_HOME, or else the user's cache folder.
 
     Returns:
         An absolute path.
+
+    Raises:
+        StorageError: The path begins with "~", or none is given, and there is no home folder.
     """
     chosen = path or os.environ.get("BMGD_HOME")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    import platformdirs
+    try:
+        if chosen:
+            return Path(chosen).expanduser().absolute()
+        import platformdirs
 
-    return platformdirs.user_cache_path("bmgd", appauthor=False)
+        return platformdirs.user_cache_path("bmgd", appauthor=False)
+    except RuntimeError as error:  # of pathlib, where no home folder is known
+        raise StorageError(
+            f"There is no home folder to keep data in ({error}). Set BMGD_HOME, or root=, to the "
+            "full path of a folder."
+        ) from error
 
 
 def switched_on(variable: str) -> bool:
-    """Whether an environment variable says yes: set, and not 0, false, no or off."""
+    """Whether an environment variable is set, and not to 0, false, no or off."""
     return os.environ.get(variable, "").strip().lower() not in _NO
 
 
@@ -55,34 +70,101 @@ def offline() -> bool:
     return switched_on("BMGD_OFFLINE")
 
 
-@contextlib.contextmanager
-def lock(root: Path, name: str) -> Iterator[None]:
-    """Let one process at a time do the work called `name`; the others wait.
+# ------------------------------------------------------------------------------------------- paths
 
-    It only saves work: what makes a store whole or absent is the rename in ``disk.staged``.
 
-    Raises:
-        StorageError: The root cannot be written, or its file system knows no locks.
-    """
-    from filelock import FileLock, Timeout
+def archive(root: Path, slug: str, condition: facts.Condition) -> Path:
+    """Where a downloaded or generated archive of a source is kept."""
+    return root / "sources" / slug / condition.archive
 
-    path = root / "locks" / f"{name}.lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # As open to colleagues as the folder is, so that whoever may write there may also wait.
-        guard = FileLock(path, mode=0o600 | path.parent.stat().st_mode & 0o666)
-        try:
-            guard.acquire(timeout=0)
-        except Timeout:
-            log.info("waiting for another process to prepare %s", name)
-            guard.acquire()
-    except (OSError, NotImplementedError) as error:  # the latter of a file system without flock
-        why = getattr(error, "strerror", None) or error
-        raise StorageError(
-            f"Cannot write to {root} ({why}). Set BMGD_HOME, or root=, to a folder you can write "
-            "to, or ask its owner to run `bmgd download` there."
-        ) from error
-    try:
-        yield
-    finally:
-        guard.release()
+
+def old_archive(root: Path, slug: str, condition: facts.Condition) -> Path:
+    """Where version 0.1 kept it."""
+    return root / "archives" / slug / condition.archive
+
+
+def note(root: Path, slug: str, condition: facts.Condition) -> Path:
+    """Where it is written down what was seen of a source's archive."""
+    return root / "sources" / slug / f"{condition.name}.json"
+
+
+def store(root: Path, condition: facts.Condition, key: str, version: int) -> Path:
+    """Where the store with this key lies, or would lie, in this version of the format."""
+    return root / "stores" / f"{condition.name}-{key[:16]}-v{version}"
+
+
+def stores(root: Path, version: int) -> list[Path]:
+    """All stores below a root, in this version of the format."""
+    return sorted((root / "stores").glob(f"[!.]*-v{version}"))
+
+
+def records(root: Path, name: str) -> Path:
+    """Where records for TensorFlow Datasets of this name are kept."""
+    return root / "tfds" / name
+
+
+def lock_file(root: Path, name: str) -> Path:
+    """The file that processes wait at before they do the work of this name."""
+    return root / "locks" / f"{name}.lock"
+
+
+# ------------------------------------------------------------------------------ what lies in a root
+
+
+class Kept(NamedTuple):
+    """A folder or file below a root that this package has made."""
+
+    kind: str
+    """One of `KINDS`."""
+    path: Path
+    """The store, the records, the lock file, or the folder of one source."""
+    files: tuple[Path, ...]
+    """What is meant of that: the path itself, or some of the files in a source's folder."""
+
+
+class _Place(NamedTuple):
+    folder: str
+    """Below the root."""
+    entry: re.Pattern[str]
+    """What entries of that folder are called."""
+    inside: re.Pattern[str] | None = None
+    """Which files of an entry are meant; None means the whole entry."""
+
+
+_IN_SOURCES: Final = re.compile(rf"{_SLUG}{_LEFTOVER}")
+KINDS: Final = {
+    "archives": (
+        _Place("sources", _IN_SOURCES, re.compile(rf"\.?({_ARCHIVES}){_LEFTOVER}")),
+        _Place("archives", re.compile(rf"\.?{_SLUG}{_LEFTOVER}")),
+    ),
+    "stores": (
+        _Place("stores", re.compile(rf"\.?({_CONDITIONS})-[0-9a-f]{{16}}-v\d+{_LEFTOVER}")),
+    ),
+    "records": (_Place("tfds", re.compile(rf"{_SLUG}-.+")),),
+    "notes": (_Place("sources", _IN_SOURCES, re.compile(rf"\.?({_CONDITIONS})\.json{_LEFTOVER}")),),
+    "locks": (_Place("locks", re.compile(r".+\.lock")),),
+}
+"""What this package keeps below a root, by kind. Other files are never counted or removed."""
+
+
+def kept(root: Path) -> Iterator[Kept]:
+    """All that this package keeps below a root, by kind and path; links are not followed."""
+    for kind, places in KINDS.items():
+        for folder, entry, inside in places:
+            for path in _entries(root / folder, entry):
+                files = _entries(path, inside) if inside else [path]
+                if files:
+                    yield Kept(kind, path, tuple(files))
+
+
+def folders(root: Path) -> list[Path]:
+    """The folders below a root that may be left empty, the deepest first."""
+    tops = sorted({root / place.folder for places in KINDS.values() for place in places})
+    return [*(path for path in _entries(root / "sources", _IN_SOURCES)), *tops]
+
+
+def _entries(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    found = (path for path in folder.iterdir() if pattern.fullmatch(path.name))
+    return sorted(path for path in found if not path.is_symlink())

@@ -13,9 +13,9 @@ import typer
 from typer.core import TyperGroup
 
 from bmgd_data import __version__, conditions, facts
-from bmgd_data._origin import sources, trust
+from bmgd_data._origin import sources
 from bmgd_data._system import home
-from bmgd_data.cli import console, outputs, report, upkeep
+from bmgd_data.cli import console, findings, outputs, upkeep
 from bmgd_data.cli.about import about
 from bmgd_data.cli.console import say
 from bmgd_data.cli.options import (
@@ -30,7 +30,7 @@ from bmgd_data.cli.options import (
     valid_source,
 )
 from bmgd_data.errors import BMGDError
-from bmgd_data.pipeline import Place, prepare
+from bmgd_data.pipeline import Wanted, open_store, origin_of
 
 _OUTPUT_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -156,14 +156,20 @@ def download(
     """Fetch what is missing, check it, and make it ready to be read."""
     rows: list[list[str]] = []
     try:
-        for place in _places(root, source, stiffness):
-            index = prepare(place, accept_changed=accept_changed).index
-            status = trust.status(place.source, place.condition, index.key)
-            rows.append([place.condition.name, str(len(index.names)), index.key[:16], status])
+        for wanted in _wanted(root, source, stiffness):
+            index = open_store(wanted, accept_changed=accept_changed).index
+            rows.append(
+                [
+                    wanted.condition.name,
+                    str(len(index.names)),
+                    index.key[:16],
+                    findings.status(origin_of(wanted), index.key),
+                ]
+            )
     finally:
         if rows:  # also of what came before an error
             console.show(("stiffness", ">images", "sha256", "trust"), rows)
-    for line in report.meanings(row[-1] for row in rows):
+    for line in findings.meanings(row[-1] for row in rows):
         say(line)
     say(f"\nReady to be read in {home.root(root)}.")
 
@@ -176,18 +182,18 @@ def verify(
 
     Ends with exit code 1 if anything has changed, is damaged, or is not here.
     """
-    places = _places(root, source, stiffness)
-    findings = [report.examine(place) for place in places]
-    if present := [finding for finding in findings if finding.row]:
-        say(f"{places[0].source.label}, kept in {places[0].root}")
-        console.show(report.COLUMNS, [finding.row for finding in present])
-        for line in report.remarks(present):
+    wanted = _wanted(root, source, stiffness)
+    found = [findings.examine(each) for each in wanted]
+    if present := [finding for finding in found if finding.row]:
+        say(f"{wanted[0].source.label}, kept in {wanted[0].root}")
+        console.show(findings.COLUMNS, [finding.row for finding in present])
+        for line in findings.remarks(present):
             say(line)
-    if wrong := report.complaints(findings):
+    if wrong := findings.complaints(found):
         for text in wrong:
             console.remark(text, "error")
         raise typer.Exit(1)
-    say(f"\n{report.verdict(findings)}")
+    say(f"\n{findings.verdict(found)}")
 
 
 @app.command()
@@ -249,10 +255,10 @@ def checksums(root: Root = None, source: Source = None) -> None:
 
     What they are worth is told on the standard error stream.
     """
-    places = _places(root, source, None)
-    found = report.seen_archives(places)
+    wanted = _wanted(root, source, None)
+    found = findings.seen_archives(wanted)
     say(json.dumps({name: seen.key for name, seen in found.items()}, indent=4))
-    for line in report.worth(places, found):
+    for line in findings.worth(wanted, found):
         console.remark(line)
 
 
@@ -277,19 +283,23 @@ def clean(
         bool, typer.Option("--archives", help="Downloaded or generated archives.")
     ] = False,
     stores: Annotated[
-        bool, typer.Option("--stores", help="What samples are read from; built anew when needed.")
+        bool, typer.Option("--stores", help="What samples are read from; built again when needed.")
+    ] = False,
+    records: Annotated[
+        bool, typer.Option("--records", help="Records for TensorFlow Datasets kept here.")
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Both, and the notes of what was seen and is trusted.")
+        bool,
+        typer.Option("--all", help="All of these, and the notes of what was seen."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
 ) -> None:
     """Remove data from the folder it is kept in; sources elsewhere are never touched."""
-    chosen = {"archives": archives, "stores": stores, "sources": False}
+    chosen = {"archives": archives, "stores": stores, "records": records, "notes": False}
     kinds = {kind for kind, wanted in chosen.items() if wanted or everything}
     if not kinds:
-        raise typer.BadParameter("Say what to remove: --archives, --stores or --all.")
+        raise typer.BadParameter("Say what to remove: --archives, --stores, --records or --all.")
     where = home.root(root)
     found = [item for item in upkeep.items(where) if item.kind in kinds]
     if not found:
@@ -309,10 +319,10 @@ def clean(
     say(f"Removed {console.size(sum(item.size for item in found))}.")
 
 
-def _places(root: Path | None, source: str | None, stiffness: list[str] | None) -> list[Place]:
-    origin = sources.resolve(source)
+def _wanted(root: Path | None, source: str | None, stiffness: list[str] | None) -> list[Wanted]:
+    named = sources.resolve(source)
     chosen = conditions.parse_stiffness(stiffness)
-    return [Place(home.root(root), origin, condition) for condition in chosen]
+    return [Wanted(home.root(root), named, condition) for condition in chosen]
 
 
 def _list(found: list[upkeep.Item]) -> None:

@@ -1,44 +1,32 @@
 """What lies in a root, how large it is, and removing it: `bmgd where --long` and `bmgd clean`.
 
-Only what this package names as it does is seen here. Other files in these folders, should somebody
-keep some there, are neither counted nor removed; nor are links followed.
+``home`` says what this package keeps there. Other files are neither counted nor removed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bmgd_data import facts, instances
 from bmgd_data._origin import trust
-from bmgd_data._system import disk, home
+from bmgd_data._system import disk, home, locks
 from bmgd_data.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_CONDITIONS: Final = "|".join(condition.name for condition in facts.CONDITIONS)
-_LEFTOVER: Final = r"(-[0-9a-f]{8}\.partial)?"  # of killed processes
-_SOURCE: Final = rf"\.?(upstream|mirror|folder|phantom)-([A-Za-z0-9-]+-)?[0-9a-f]{{8}}{_LEFTOVER}"
-_STORE: Final = rf"\.?({_CONDITIONS})-[0-9a-f]{{16}}-v\d+{_LEFTOVER}"
-
-KINDS: Final = {
-    "archives": re.compile(_SOURCE),
-    "stores": re.compile(_STORE),
-    "sources": re.compile(_SOURCE),
-    "locks": re.compile(r".+\.lock"),
-}
-"""The root's folders, and what the entries in them are called."""
-
 
 class Item(NamedTuple):
     """Something that this package has put into the root."""
 
     kind: str
-    """One of `KINDS`."""
+    """One of ``home.KINDS``."""
     path: Path
+    """The store, the records, the lock file, or the folder of one source."""
+    files: tuple[Path, ...]
+    """What is counted and removed of it."""
     origin: str
     """The source it came from, where that is known."""
     size: int
@@ -47,31 +35,28 @@ class Item(NamedTuple):
 
 def items(root: Path) -> list[Item]:
     """All that this package keeps below a root, sorted by kind and path."""
-    notes = {note: _recalled(note) for note in sorted(root.glob("sources/*/*.json"))}
-    by_slug = {note.parent.name: seen.source for note, seen in notes.items() if seen}
-    by_key = {seen.key[:16]: seen.source for seen in notes.values() if seen}
-    by_key |= {
-        key[:16]: f"{seen.source}, replaced"
-        for seen in notes.values()
-        if seen
-        for key in seen.before
-        if key[:16] not in by_key
-    }
+    kept = list(home.kept(root))
+    notes = [note for each in kept if each.kind == "notes" for note in each.files]
+    seen = {note.parent.name: now for note in notes if (now := _recalled(note))}
+    by_key = {now.key[:16]: now.source for now in seen.values()}
+    for now in map(_recalled, notes):
+        for key in now.before if now else ():
+            by_key.setdefault(key[:16], f"{now.source}, replaced" if now else "")
+        if now:
+            by_key[now.key[:16]] = now.source
     found = []
-    for kind, pattern in KINDS.items():
-        folder = root / kind
-        if not folder.is_dir() or folder.is_symlink():
-            continue
-        for path in sorted(folder.iterdir()):
-            if pattern.fullmatch(path.name) and not path.is_symlink():
-                parts = path.name.lstrip(".").split("-")
-                known = by_key.get(parts[1]) if kind == "stores" else by_slug.get(path.name)
-                found.append(Item(kind, path, known or "", _size(path)))
+    for kind, path, files in kept:
+        name = path.name.lstrip(".")
+        if kind == "stores":
+            known = by_key.get(name.split("-")[1], "")
+        else:
+            known = next((now.source for slug, now in seen.items() if name.startswith(slug)), "")
+        found.append(Item(kind, path, files, known, sum(map(_size, files))))
     return found
 
 
 def _recalled(note: Path) -> trust.Seen | None:
-    """What a note says; one that cannot be read must not keep anybody from removing it."""
+    """What a note says; one that cannot be read must not keep anything from being removed."""
     with contextlib.suppress(StorageError):
         return trust.recall(note)
     return None
@@ -83,15 +68,16 @@ def remove(root: Path, item: Item) -> None:
     A store disappears in one step, so that being killed halfway leaves no half of it.
 
     Raises:
-        StorageError: No right to.
+        StorageError: No permission to.
     """
-    with contextlib.ExitStack() as locks, disk.explained(item.path.parent):
+    with contextlib.ExitStack() as held, disk.explained(item.path.parent):
         for name in _makers(item):
-            locks.enter_context(home.lock(root, name))
-        if item.path.is_dir():
-            disk.discard(item.path)
-        else:
-            item.path.unlink(missing_ok=True)
+            held.enter_context(locks.lock(root, name))
+        for path in item.files:
+            if path.is_dir():
+                disk.discard(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def leave(root: Path) -> None:
@@ -99,14 +85,14 @@ def leave(root: Path) -> None:
     for item in items(root):
         if item.kind == "locks":
             item.path.unlink(missing_ok=True)
-    for kind in KINDS:
+    for folder in home.folders(root):
         with contextlib.suppress(OSError):  # not empty, or not there
-            (root / kind).rmdir()
+            folder.rmdir()
 
 
 def _makers(item: Item) -> Iterator[str]:
     """The locks that processes hold while they make the item."""
-    if item.kind in ("archives", "sources"):
+    if item.kind in ("archives", "notes"):
         yield from (f"{item.path.name}-{condition.name}" for condition in facts.CONDITIONS)
     elif item.kind == "stores" and not item.path.name.startswith("."):
         yield item.path.name

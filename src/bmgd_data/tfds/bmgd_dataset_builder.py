@@ -190,7 +190,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         if chosen == ("upstream", "random", "components", "tfrecord"):
             return None
         scheme = "" if self.scheme == "random" else f"-{self.scheme}"
-        return self.root / "tfds" / f"{self.source.slug}{scheme}-{self.instance_method}-{form}"
+        name = f"{self.source.slug}{scheme}-{self.instance_method}-{form}"
+        return home.records(self.root, name)
 
 
 def _config_name(config: str | int) -> str:

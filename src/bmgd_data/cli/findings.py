@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bmgd_data import pipeline
-from bmgd_data._origin import sources, trust
+from bmgd_data._origin import trust
 from bmgd_data._system import disk
 from bmgd_data._system.progress import bar
 from bmgd_data.cli import console
@@ -16,9 +16,10 @@ from bmgd_data.errors import BMGDError, DatasetNotFoundError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from bmgd_data._origin.origin import Origin
     from bmgd_data._origin.trust import Seen
     from bmgd_data._store.store import Store
-    from bmgd_data.pipeline import Place
+    from bmgd_data.pipeline import Wanted
 
 MEANING: Final = {
     "pinned": "the archive's sha256 is the one that is pinned",
@@ -41,7 +42,7 @@ COLUMNS: Final = (
 class Finding:
     """What was found of one condition."""
 
-    place: Place
+    wanted: Wanted
     row: list[str] = field(default_factory=list)
     """For `COLUMNS`; empty where it is missing or cannot be opened."""
     notes: list[str] = field(default_factory=list)
@@ -58,22 +59,24 @@ class Finding:
     """Whole messages on what else is wrong."""
 
 
-def examine(place: Place) -> Finding:
+def examine(wanted: Wanted) -> Finding:
     """Read all that is kept of a condition again, without the network.
 
     The arrays are compared with the digests taken when they were built, and the archive, where it
     is still there, with the sha256 it had then. Local sources that were never read are read now.
     """
-    finding = Finding(place)
+    finding = Finding(wanted)
     try:
-        opened = pipeline.prepare(place, download=False)
+        opened = pipeline.open_store(wanted, download=False)
         finding.size = disk.size_of(opened.path)
         finding.notes = opened.index.notes
-        with bar(f"checking {place.condition.name}", in_bytes=True) as progress:
+        with bar(f"checking {wanted.condition.name}", in_bytes=True) as progress:
             progress.start_over(finding.size)
             finding.changed = opened.verify(progress)
-        _examine_origin(finding, opened.index.key)
-        known = trust.status(place.source, place.condition, opened.index.key)
+        origin = pipeline.origin_of(wanted)
+        if origin.changed_since(opened.index.key):
+            _say_changed(finding, origin)
+        known = status(origin, opened.index.key)
         finding.status = "changed" if finding.changed or finding.faults else known
         finding.row = _row(opened, finding.status)
     except DatasetNotFoundError as error:
@@ -83,23 +86,22 @@ def examine(place: Place) -> Finding:
     return finding
 
 
-def _examine_origin(finding: Finding, key: str) -> None:
-    place = finding.place
-    if place.source.kind == "phantom":
-        return  # known by its parameters: two archives of the same samples differ in bytes
-    local = place.source.kind == "folder"
-    origin = sources.local_files(place.source, place.condition) if local else place.archive
-    if not origin.exists() or sources.digest(origin, sources.files_of(origin)) == key:
-        return
-    what = f"{origin} has changed since it was read"
-    if local:
+def status(origin: Origin, key: str) -> str:
+    """How far a digest can be trusted: a word of `MEANING`."""
+    wanted = origin.wanted
+    return trust.status(wanted.source, wanted.condition, key, unpacked=origin.unpacked)
+
+
+def _say_changed(finding: Finding, origin: Origin) -> None:
+    what, wanted = f"{origin.shown} has changed since it was read", finding.wanted
+    if wanted.source.remote:
+        finding.changed.append(what)
+    else:
         finding.faults.append(
             f"{what}, though its size and date have not. Get the right one, or take this one with "
-            f"`bmgd download --source {shlex.quote(place.source.label)} --stiffness "
-            f"{place.condition.name} --accept-changed`."
+            f"`bmgd download --source {shlex.quote(wanted.source.label)} --stiffness "
+            f"{wanted.condition.name} --accept-changed`."
         )
-    else:
-        finding.changed.append(what)
 
 
 def _row(opened: Store, status: str) -> list[str]:
@@ -127,7 +129,7 @@ def remarks(findings: Sequence[Finding]) -> list[str]:
         *meanings(finding.status for finding in findings),
     ]
     notes = [
-        f"  {finding.place.condition.name}: {what}"
+        f"  {finding.wanted.condition.name}: {what}"
         for finding in findings
         for what in finding.notes
     ]
@@ -148,12 +150,12 @@ def complaints(findings: Sequence[Finding]) -> list[str]:
             "arrays, and `bmgd download` makes them anew; it fetches changed archives again."
         )
     missing = [finding for finding in findings if finding.missing]
-    if len(missing) > 1 and missing[0].place.source.remote:
-        names = ", ".join(finding.place.condition.name for finding in missing)
-        place = missing[0].place
+    if len(missing) > 1 and missing[0].wanted.source.remote:
+        names = ", ".join(finding.wanted.condition.name for finding in missing)
+        wanted = missing[0].wanted
         messages.append(
-            f"Not here: {names} of {place.source.label}, in {place.root}. Run `bmgd download`, or "
-            "say what to verify with --stiffness, --source or --root."
+            f"Not here: {names} of {wanted.source.label}, in {wanted.root}. Run `bmgd download`, "
+            "or say what to verify with --stiffness, --source or --root."
         )
     else:
         messages += [finding.missing for finding in missing]
@@ -166,7 +168,7 @@ def verdict(findings: Sequence[Finding]) -> str:
     return f"{size} read again, and as they were when they were built."
 
 
-def seen_archives(places: Iterable[Place]) -> dict[str, Seen]:
+def seen_archives(all_wanted: Iterable[Wanted]) -> dict[str, Seen]:
     """What was seen of a source's archives, by archive name.
 
     Raises:
@@ -174,32 +176,32 @@ def seen_archives(places: Iterable[Place]) -> dict[str, Seen]:
         ValueError: The source is generated.
     """
     found = {}
-    for place in places:
-        if place.source.kind == "phantom":
+    for wanted in all_wanted:
+        if wanted.source.generated:
             raise ValueError(
                 "Generated data has no checksums: it is known by its parameters. Name another "
                 "--source, or leave it out for upstream."
             )
-        seen = trust.recall(place.note)
-        if seen is not None and not _is_unpacked(place):
-            found[place.condition.archive] = seen
+        seen = trust.recall(wanted.note)
+        if seen is not None and not seen.unpacked:
+            found[wanted.condition.archive] = seen
     if not found:
         raise DatasetNotFoundError(
-            f"No archive of {place.source.label} was seen by {place.root}. Run `bmgd download` "
+            f"No archive of {wanted.source.label} was seen by {wanted.root}. Run `bmgd download` "
             "first, with the same --source and --root; an unpacked folder has no archives."
         )
     return found
 
 
-def worth(places: Iterable[Place], found: dict[str, Seen]) -> list[str]:
+def worth(all_wanted: Iterable[Wanted], found: dict[str, Seen]) -> list[str]:
     """How far each of these digests can be trusted, in a line."""
     lines = []
-    for place in places:
-        if seen := found.get(place.condition.archive):
-            status = trust.status(place.source, place.condition, seen.key)
+    for wanted in all_wanted:
+        if seen := found.get(wanted.condition.archive):
+            word = trust.status(wanted.source, wanted.condition, seen.key, unpacked=False)
             lines.append(
-                f"{place.condition.archive}: seen on {seen.first_seen} from {seen.source}; "
-                f"{_WORTH[status]}"
+                f"{wanted.condition.archive}: seen on {seen.first_seen} from {seen.source}; "
+                f"{_WORTH[word]}"
             )
     return lines
 
@@ -210,8 +212,3 @@ _WORTH: Final = {
     "first-seen": "not compared with anything yet",
     "not compared": "not compared with anything yet",
 }
-
-
-def _is_unpacked(place: Place) -> bool:
-    local = place.source.kind == "folder"
-    return local and sources.local_files(place.source, place.condition).is_dir()

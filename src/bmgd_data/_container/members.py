@@ -1,0 +1,121 @@
+"""What every container gives: a listing that was found harmless, and a stream of (path, bytes)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
+
+from bmgd_data.errors import STEERING, CorruptArchiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    Sink = Callable[[str, bytes], None]
+    """Called with a member's path and bytes."""
+
+MAX_MEMBERS: Final = 100_000
+MAX_MEMBER_BYTES: Final = 256 * 2**20
+MAX_BYTES: Final = 16 * 2**30
+"""Of all members together; BMGD's are about 0.2 GB."""
+
+LONGEST: Final = 200  # characters of a name or message that may be hostile
+
+_HOSTILE: Final = (
+    (re.compile(r"^[/\\]|^[a-zA-Z]:"), "has an absolute path"),
+    (re.compile(r"(^|[/\\])\.\.([/\\]|$)"), "leads upwards"),
+    (STEERING, "has control characters in its name"),
+    (re.compile(r"^[./\\]*$"), "has no name"),
+    (re.compile(r".{1025}"), "has a name of more than 1024 letters"),
+)
+
+
+class Member(NamedTuple):
+    """A file as an archive or folder lists it."""
+
+    path: str
+    """Relative, separated by ``/``."""
+    size: int
+    """Bytes, uncompressed."""
+
+
+class Files(Protocol):
+    """An archive or a folder that was opened."""
+
+    path: Path
+    members: list[Member]
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def stream(self, sink: Sink) -> None:
+        """Hand every member's path and bytes to `sink`, which may raise."""
+
+
+class Entry(NamedTuple):
+    """A line of an archive's listing, as the archive writes it."""
+
+    name: str
+    size: int
+    is_folder: bool
+    is_link: bool
+
+
+def normalised(name: str) -> str:
+    """A member's name as a path that is separated by ``/``."""
+    return PurePosixPath(name.replace("\\", "/")).as_posix()
+
+
+def harmless(entries: Iterable[Entry], path: Path) -> list[Member]:
+    """The files of an archive's listing.
+
+    Args:
+        entries: The listing.
+        path: What to call the archive in errors.
+
+    Raises:
+        CorruptArchiveError: A member that no data set has: an absolute or upward path, a link, a
+            name that appears twice, or more bytes than are read.
+    """
+    members: dict[str, Member] = {}
+    for entry in entries:
+        name = normalised(entry.name)
+        reason = next((why for pattern, why in _HOSTILE if pattern.search(entry.name)), None)
+        if entry.is_link:
+            reason = "is a link or a socket"
+        elif not 0 <= entry.size <= MAX_MEMBER_BYTES:
+            reason = (
+                f"declares a size of {entry.size} bytes, where 0 to {MAX_MEMBER_BYTES} are read"
+            )
+        elif name in members and not entry.is_folder:
+            reason = "appears twice"
+        if reason:
+            raise CorruptArchiveError(
+                f"{path} is refused: its member {entry.name[:LONGEST]!r} {reason}. No data set "
+                "needs that; check where the archive comes from."
+            )
+        if not entry.is_folder:
+            members[name] = Member(name, entry.size)
+    refuse_many(len(members), "members", path)
+    if (whole := sum(member.size for member in members.values())) > MAX_BYTES:
+        raise CorruptArchiveError(
+            f"{path} is refused: it declares {whole / 2**30:.1f} GB of files, where at most "
+            f"{MAX_BYTES >> 30} GB are read. Check where the archive comes from; if you trust it, "
+            "unpack it and give the folder as source=."
+        )
+    return list(members.values())
+
+
+def refuse_many(number: int, what: str, path: Path) -> None:
+    """Refuse an archive that declares more members, or packed streams, than are read.
+
+    Raises:
+        CorruptArchiveError: There are more than `MAX_MEMBERS`.
+    """
+    if number > MAX_MEMBERS:
+        raise CorruptArchiveError(
+            f"{path} is refused: {number} {what}, where at most {MAX_MEMBERS} are read. Unpack it "
+            "and give the folder as source= if you trust it."
+        )

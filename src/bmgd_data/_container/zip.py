@@ -1,0 +1,169 @@
+"""Members of a .zip, as a stream; under the limits of a .7z. The only module that knows zipfile."""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+import struct
+import zlib
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+from bmgd_data._container import folder, members
+from bmgd_data._container.first_bytes import FETCH_AGAIN
+from bmgd_data._container.members import Entry, Member
+from bmgd_data.errors import CorruptArchiveError, DamagedArchiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from bmgd_data._container.members import Sink
+
+MAX_LISTING_BYTES: Final = 16 * 2**20
+
+_ENCRYPTED: Final = 0x1
+_END: Final = struct.Struct("<4s4H2LH")
+_END_64: Final = struct.Struct("<4sQ2H2L4Q")
+_LONGEST_COMMENT: Final = 2**16
+_CHUNK_BYTES: Final = 2**20
+_METHODS: Final = (ZIP_STORED, ZIP_DEFLATED)
+"""Those that zipfile unpacks in steps of bounded size."""
+
+
+class Zip:
+    """A .zip file whose listing was checked and found harmless.
+
+    Args:
+        path: The file.
+        below: Only members below this folder, with the path from that folder's own name on; "" for
+            all.
+
+    Raises:
+        CorruptArchiveError: Encrypted, or hostile: see ``members.harmless``.
+        DamagedArchiveError: Not a whole .zip.
+    """
+
+    def __init__(self, path: Path, below: str = "") -> None:
+        self.path = path
+        above = below.rpartition("/")[0]
+        self._cut = len(above) + 1 if above else 0
+        with _opened(path) as archive:
+            listed = members.harmless(map(_entry, archive.infolist()), path)
+        self.members = [
+            Member(member.path[self._cut :], member.size)
+            for member in listed
+            if not below or member.path.startswith(f"{below}/")
+        ]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left open."""
+
+    def stream(self, sink: Sink) -> None:
+        """Decode every member, in the archive's order, and check it against its CRC.
+
+        Raises:
+            CorruptArchiveError: Packed in a way that zipfile does not read.
+            DamagedArchiveError: The data of a member is damaged.
+        """
+        wanted = {member.path for member in self.members}
+        with _opened(self.path) as archive:
+            for info in archive.infolist():
+                path = members.normalised(info.filename)[self._cut :]
+                if path in wanted and not info.is_dir():
+                    with _told(self.path, info.filename):
+                        data = b"".join(_chunks(archive, info))
+                    sink(path, data)
+
+
+def listing(path: Path) -> list[PurePosixPath]:
+    """The paths of all members; see `Zip` for what is raised."""
+    return [PurePosixPath(member.path) for member in Zip(path).members]
+
+
+def unpack(path: Path, member: str, write: Callable[[bytes], object]) -> None:
+    """Hand the bytes of one member over in pieces.
+
+    Raises:
+        CorruptArchiveError: It cannot be read; see `Zip.stream`.
+    """
+    with _opened(path) as archive:
+        info = next(i for i in archive.infolist() if members.normalised(i.filename) == member)
+        with _told(path, member):
+            for chunk in _chunks(archive, info):
+                write(chunk)
+
+
+def _chunks(archive: ZipFile, info: ZipInfo) -> Iterator[bytes]:
+    """A member's bytes. Read whole, zipfile would unpack more than the member declares."""
+    if info.compress_type not in _METHODS:
+        raise NotImplementedError(f"compression method {info.compress_type}")
+    with archive.open(info) as source:
+        while chunk := source.read(_CHUNK_BYTES):
+            yield chunk
+
+
+def _entry(info: ZipInfo) -> Entry:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    is_link = kind not in (0, stat.S_IFREG, stat.S_IFDIR)
+    return Entry(info.filename, info.file_size, info.is_dir(), is_link)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[ZipFile]:
+    with contextlib.ExitStack() as stack:
+        with _told(path, ""):
+            file = stack.enter_context(path.open("rb"))
+            _refuse_long_listing(file, path)
+            archive = stack.enter_context(ZipFile(file))
+        if any(info.flag_bits & _ENCRYPTED for info in archive.infolist()):
+            raise CorruptArchiveError(
+                f"{path} is encrypted. Ask for an open one, or unpack it and give the unpacked "
+                "folder as source=."
+            )
+        yield archive
+
+
+@contextlib.contextmanager
+def _told(path: Path, member: str) -> Iterator[None]:
+    where = f" at {member[: members.LONGEST]!r}" if member else ""
+    try:
+        with folder.readable(path):
+            yield
+    except NotImplementedError as error:
+        raise CorruptArchiveError(
+            f"{path} is packed in a way that Python does not read ({error}). Unpack it and give "
+            "the unpacked folder as source=."
+        ) from error
+    except (BadZipFile, EOFError, zlib.error, ValueError, LookupError, struct.error) as error:
+        raise DamagedArchiveError(
+            f"{path} is damaged{where} ({type(error).__name__}: {error}). {FETCH_AGAIN}"
+        ) from error
+
+
+def _refuse_long_listing(file: BinaryIO, path: Path) -> None:
+    """Look at the end record before zipfile reads the listing into memory (APPNOTE.TXT, 4.3)."""
+    size = file.seek(0, 2)
+    start = max(0, size - _LONGEST_COMMENT - _END.size)
+    file.seek(start)
+    tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) < at + _END.size:
+        file.seek(0)
+        return  # zipfile says that it is no whole zip
+    _, _, _, _, number, length, _, _ = _END.unpack_from(tail, at)
+    at_64 = tail.rfind(b"PK\x06\x06")
+    if at_64 >= 0 and len(tail) >= at_64 + _END_64.size:
+        number, length = _END_64.unpack_from(tail, at_64)[7:9]
+    members.refuse_many(number, "members", path)
+    if length > MAX_LISTING_BYTES:
+        raise CorruptArchiveError(
+            f"{path} is refused: its listing takes {length >> 20} MB, where at most "
+            f"{MAX_LISTING_BYTES >> 20} MB are read. Unpack it and give the folder as source= if "
+            "you trust it."
+        )
+    file.seek(0)

@@ -1,0 +1,126 @@
+"""Files on this machine: archives and unpacked folders, wherever they lie and whatever the name."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bmgd_data import _container
+from bmgd_data._container import folder
+from bmgd_data._container import zip as zips
+from bmgd_data._origin import locate, trust
+from bmgd_data._origin.origin import Origin
+from bmgd_data._system import disk
+from bmgd_data.errors import CorruptArchiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bmgd_data._container.members import Files
+    from bmgd_data._origin.origin import Wanted
+    from bmgd_data._origin.trust import Seen
+
+
+class Local(Origin):
+    """One condition's archive or unpacked folder, listed once; what looks unchanged is not read."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        super().__init__(wanted)
+        self.found = locate.find(Path(wanted.source.location), wanted.condition)
+        self.files = folder.files_of(self.found.path)
+        self.fingerprint = disk.sha256_of([self.found.inside, folder.fingerprint(self.files)])
+
+    def key(self, *, noted: bool = True) -> str | None:
+        """The digest, where the files look as they did when it was noted."""
+        # Whoever holds the lock computes digests, once.
+        return None if noted and not self._looks_unchanged else self._looked_at.key
+
+    def obtain(self, *, online: bool, again: bool) -> Seen:  # noqa: ARG002 - no network is needed
+        """What the files are now."""
+        if again:
+            self.seen = None
+        return self._looked_at
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Files]:
+        """The archive or folder; a .7z within a .zip is unpacked beside the stores first."""
+        path, inside, _ = self.found
+        with contextlib.ExitStack() as stack:
+            if path.is_dir():
+                files: Files = folder.Folder(path, self.files)
+            elif inside.endswith(".7z"):
+                unpacked = stack.enter_context(_unpacked(path, inside, self.wanted.archive))
+                files = stack.enter_context(_container.open_archive(unpacked))
+            elif inside:
+                files = zips.Zip(path, inside)
+            else:
+                files = stack.enter_context(_container.open_archive(path))
+            yield files
+
+    def require_unchanged(self) -> None:
+        """Look again: a file may be copied there while it is read."""
+        if type(self)(self.wanted).fingerprint != self.fingerprint:
+            raise CorruptArchiveError(f"{self.shown} changed while it was read. Run it again.")
+
+    def drop_damaged(self, key: str) -> None:
+        """Nothing: the files are the user's."""
+
+    @property
+    def told(self) -> str:
+        """What lies beside the files that are read, and is not."""
+        return self.found.told
+
+    @property
+    def shown(self) -> Path:
+        """The archive or folder that is read."""
+        return self.found.path / self.found.inside if self.found.inside else self.found.path
+
+    @property
+    def unpacked(self) -> bool:
+        """Whether it is a folder, or a .zip of one."""
+        return self.found.unpacked
+
+    def changed_since(self, key: str) -> bool:
+        """Read everything again, even what looks unchanged."""
+        return self._digest() != key
+
+    @property
+    def _looks_unchanged(self) -> bool:
+        return self.seen is not None and self.seen.fingerprint == self.fingerprint
+
+    @functools.cached_property
+    def _looked_at(self) -> Seen:
+        seen = self.seen
+        key = seen.key if seen and self._looks_unchanged else self._digest()
+        # An archive is a release: a different one is an error. People edit folders.
+        if not self.unpacked:
+            before = None if seen is None or seen.unpacked else seen
+            source, condition = self.wanted.source, self.wanted.condition
+            trust.compare(source, condition, before, key, str(self.shown))
+        size = sum(path.stat().st_size for path in self.files.values())
+        known = self._is_now(key, size)
+        return replace(known, fingerprint=self.fingerprint, unpacked=self.unpacked)
+
+    def _digest(self) -> str:
+        path, inside, _ = self.found
+        if path.is_dir():
+            return folder.digest(self.files)
+        if inside.endswith(".7z"):  # the digest that upstream's own archive has
+            content = hashlib.sha256()
+            zips.unpack(path, inside, content.update)
+            return content.hexdigest()
+        key = folder.sha256(path)
+        return disk.sha256_of([key, inside]) if inside else key
+
+
+@contextlib.contextmanager
+def _unpacked(path: Path, member: str, beside: Path) -> Iterator[Path]:
+    with disk.scratch(beside) as place:
+        unpacked = place / Path(member).name
+        with unpacked.open("wb") as file:
+            zips.unpack(path, member, file.write)
+        yield unpacked

@@ -1,0 +1,84 @@
+"""Locks between processes. They only save work: a store is whole or absent with or without them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import warnings
+from typing import TYPE_CHECKING, Final
+
+from bmgd_data._system import home
+from bmgd_data.errors import BMGDWarning, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SAY_AFTER_S: Final = 5.0
+"""A wait is mentioned after this many seconds."""
+GIVE_UP_AFTER_S: Final = 1800.0
+"""Whoever holds a lock this long is stopped, or died on another host: the work is done without."""
+
+log = logging.getLogger("bmgd_data")
+
+_NO_LOCKS: Final = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
+"""What file systems that have no locks answer to flock."""
+
+
+@contextlib.contextmanager
+def lock(root: Path, name: str) -> Iterator[bool]:
+    """Let one process at a time do the work called `name`; the others wait.
+
+    Yields:
+        Whether the lock is held. It is not where the file system has no locks, or where another
+        process holds it for half an hour; a warning says so.
+
+    Raises:
+        StorageError: The root cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    path = home.lock_file(root, name)
+    guard: FileLock | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # As open to colleagues as the folder is: all who may write there may also wait.
+        guard = FileLock(path, mode=0o600 | path.parent.stat().st_mode & 0o666)
+        try:
+            guard.acquire(timeout=SAY_AFTER_S)
+        except Timeout:
+            log.warning(
+                "Waiting for another process to prepare %s, at %s. If none is running, remove "
+                "that file.",
+                name,
+                path,
+            )
+            guard.acquire(timeout=GIVE_UP_AFTER_S)
+    except Timeout:
+        guard = None
+        _warn(f"{path} has been held by another process for {GIVE_UP_AFTER_S:.0f} s")
+    except (OSError, NotImplementedError) as error:  # the latter from filelock, for ENOSYS
+        number = getattr(error, "errno", None)
+        if not isinstance(error, NotImplementedError) and number not in _NO_LOCKS:
+            why = getattr(error, "strerror", None) or error
+            raise StorageError(
+                f"Cannot write to {root} ({why}). Set BMGD_HOME, or root=, to a folder you can "
+                "write to, or ask its owner to run `bmgd download` there."
+            ) from error
+        guard = None
+        _warn(f"The file system of {root} has no locks")
+    try:
+        yield guard is not None
+    finally:
+        if guard is not None:
+            guard.release()
+
+
+def _warn(why: str) -> None:
+    warnings.warn(
+        f"{why}, so the work is done without a lock. The result is the same; if several processes "
+        "start at once, each does the work.",
+        BMGDWarning,
+        stacklevel=4,
+    )
