@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bmgd_data import __version__, facts
 
@@ -15,27 +15,42 @@ __all__ = ["LIMITS", "dataset_card"]
 
 _SIZES: Final = ((1_000, "n<1K"), (10_000, "1K<n<10K"))
 
-LIMITS: Final = tuple(
-    """\
+UNITS: Final = (
+    "image: raw grey values, 0 to full_scale; pixel_size_um: micrometres; stiffness_pa: pascal"
+)
+
+PREPARATION: Final = (
+    "Before annotation, images were thresholded, filtered and blurred. Whether the released ones "
+    "carry that is not known."
+)
+INTENDED_USE: Final = (
+    "Training and comparing methods that segment nuclei in fluorescence images, by pixel or by "
+    "nucleus, as the paper does."
+)
+LIMITS: Final = (
+    *"""\
 The paper does not publish which image is in which split. The splits here have its sizes and are \
 this package's own.
 Slices of one colony look alike, and a random split lets them straddle train and test: scores on \
 it are likely too good.
 Whether touching nuclei are separated in the masks is not known. Instance masks from connected \
 components count nuclei that touch as one.
-Images hold 12 bits in 16, so a viewer that does not stretch the contrast shows them nearly black.
-Before annotation, images were thresholded, filtered and blurred. Whether the released ones carry \
-that is not known.""".splitlines()
+Images hold 12 bits in 16, so a viewer that does not stretch the contrast shows them nearly black.\
+""".splitlines(),
+    PREPARATION,
 )
 """What whoever uses the data should know."""
 
 
-def dataset_card(readers: Mapping[str, Reader] | None = None, configs: str = "") -> str:
+def dataset_card(
+    readers: Mapping[str, Reader] | None = None, configs: str = "", files: str = ""
+) -> str:
     """Write a data set card as Hugging Face reads it: a YAML head and Markdown.
 
     Args:
         readers: What was exported, by split; adds a section about that copy.
         configs: More lines for the head, such as which files are which split.
+        files: What lies where in that copy, and how it is read.
 
     Returns:
         The text of a README.md.
@@ -46,9 +61,11 @@ def dataset_card(readers: Mapping[str, Reader] | None = None, configs: str = "")
         _head(images, configs),
         f"# {facts.NAME}, the {facts.LONG_NAME}\n\n{_INTRODUCTION}",
         copy_of(readers) if readers else "",
+        f"## Files\n\n{files}" if files else "",
         f"## Images and nuclei\n\nAs the paper counts them.\n\n{_conditions()}",
         f"## Splits\n\n{_splits()}",
         f"## Acquisition\n\n{_acquisition()}",
+        f"## Intended use\n\n{INTENDED_USE}",
         f"## Licence\n\nOf the data: {facts.DATA_LICENSE}.",
         f"## Known limits\n\n{_listed(LIMITS)}",
         f"## Not verified\n\n{_unverified()}",
@@ -62,9 +79,11 @@ def copy_of(readers: Mapping[str, Reader]) -> str:
     """Say, as a section, what the samples of these readers are: source, version, counts."""
     first = next(iter(readers.values()))
     lines = [
-        f"Source: {source_of(first)}",
+        f"Source: {first.source.label_for_others}",
         f"Data version: {first.digest[:12]}",
         f"Instance masks: {first.instance_method}",
+        f"Splits: scheme {first.scheme!r}",
+        f"Grey values: 0 to {provenance(first)['full_scale']}",
         f"Pixel size: {facts.PIXEL_SIZE_UM} um, as the paper says",
         f"Written by: bmgd-data {__version__}",
     ]
@@ -76,9 +95,30 @@ def copy_of(readers: Mapping[str, Reader]) -> str:
     return f"## This copy\n\n{generated if first.source.generated else ''}{_listed(lines)}"
 
 
-def source_of(reader: Reader) -> str:
-    """The reader's source for others to read: a path on this machine is not their business."""
-    return reader.source.label_for_others
+def description(reader: Reader) -> str:
+    """What the samples are, in a few lines of text."""
+    told = "\n".join(f"{key}: {value}" for key, value in provenance(reader).items())
+    return f"{facts.NAME}, the {facts.LONG_NAME}.\n{told}"
+
+
+def provenance(reader: Reader) -> dict[str, Any]:
+    """What the samples of a reader are: the same keys in every output, values as JSON has them.
+
+    ``full_scale`` is the grey value that the bit depth ends at, or one by stiffness where they
+    differ.
+    """
+    scales = {f"{pa}Pa": scale for pa, scale in reader.full_scales.items()}
+    same = len(set(scales.values())) == 1
+    return {
+        "full_scale": next(iter(scales.values())) if same else scales,
+        "pixel_size_um": facts.PIXEL_SIZE_UM,
+        "units": UNITS,
+        "instance_method": reader.instance_method,
+        "scheme": reader.scheme,
+        "source": reader.source.label_for_others,
+        "licence": facts.DATA_LICENSE,
+        "digest": reader.digest,
+    }
 
 
 def _head(images: int, configs: str) -> str:

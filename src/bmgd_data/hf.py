@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bmgd_data import facts
 from bmgd_data._system import image_files
-from bmgd_data.card import dataset_card, source_of
+from bmgd_data.card import dataset_card, description
 from bmgd_data.errors import MissingDependencyError
 from bmgd_data.reader import Reader
 
@@ -70,8 +70,7 @@ def to_hf(reader: Reader) -> datasets.Dataset:
         A Dataset with `FEATURES`.
     """
     info = datasets.DatasetInfo(
-        description=f"{facts.NAME}, the {facts.LONG_NAME}. Source: {source_of(reader)}; data "
-        f"version: {reader.digest[:12]}; instances: {reader.instance_method}.",
+        description=description(reader),
         citation=facts.BIBTEX,
         homepage=facts.REPOSITORY,
         license=facts.DATA_LICENSE,

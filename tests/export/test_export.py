@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import gc
 import importlib.util
+import json
 import subprocess
 import sys
 import tarfile
 import warnings
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
 
 from bmgd_data import Reader, facts
 from bmgd_data._system import disk
+from bmgd_data.card import provenance
 from bmgd_data.errors import MissingDependencyError, StorageError
 from bmgd_data.export import FORMATS, export, file_names, safe_file_name
 from common import TINY
@@ -130,12 +133,17 @@ def read_folders(folder, reader):
         same(tifffile.imread(mask) == 255, sample["mask"])
 
 
+def in_8_bits(sample):
+    return np.rint(sample["image"] / facts.FULL_SCALE * 255).astype(np.uint8)
+
+
 def read_coco(folder, reader, outline="rle"):
     from PIL import Image
     from pycocotools.coco import COCO
 
     coco = COCO(folder / f"annotations_{outline}.json")
     assert coco.dataset["info"]["citation"] == facts.CITATION
+    assert provenance(reader).items() <= coco.dataset["info"].items()
     assert coco.dataset["licenses"][0]["name"] == facts.DATA_LICENSE
     assert [category["name"] for category in coco.loadCats(coco.getCatIds())] == ["nucleus"]
     assert len(coco.getImgIds()) == len(reader)
@@ -145,6 +153,8 @@ def read_coco(folder, reader, outline="rle"):
         assert image["stiffness_pa"] == sample["stiffness_pa"]
         assert image["pixel_size_um"] == facts.PIXEL_SIZE_UM
         with Image.open(folder / "images" / image["file_name"]) as picture:
+            same(np.asarray(picture), in_8_bits(sample))
+        with Image.open(folder / "images_16bit" / image["file_name"]) as picture:
             same(np.asarray(picture), sample["image"])
         nuclei = coco.loadAnns(coco.getAnnIds(number))
         assert len(nuclei) == sample["n_nuclei"]
@@ -166,20 +176,20 @@ def read_imagefolder(folder, reader):
     import datasets
 
     cache = folder.parent / "cache"
-    split = (
-        "train" if reader.split == "all" else {"val": "validation"}.get(reader.split, reader.split)
-    )
+    split = {"all": "train", "val": "validation"}.get(reader.split, reader.split)
     found = datasets.load_dataset("imagefolder", data_dir=str(folder), cache_dir=str(cache))
     check_imagefolder(found[split], reader)
     own = datasets.load_dataset(str(folder), cache_dir=str(cache))
-    assert list(own) == ["train" if reader.split == "all" else reader.split]
-    check_imagefolder(next(iter(own.values())), reader)
+    assert list(own) == [split]
+    check_imagefolder(own[split], reader)
 
 
 def check_imagefolder(dataset, reader):
     assert len(dataset) == len(reader)
     for row, sample in zip(dataset.with_format("numpy"), reader, strict=True):
-        for key in ("image", "mask", "instances"):
+        same(row["image"], in_8_bits(sample))
+        same(row["image_16bit"], sample["image"])
+        for key in ("mask", "instances"):
             same(row[key], sample[key])
         assert row["name"] == sample["name"]
         assert row["stiffness_pa"] == sample["stiffness_pa"]
@@ -202,9 +212,36 @@ def read_webdataset(folder, reader):
             same(row[f"{key}.npy.gz"], sample[key])
         for key in ("name", "stiffness_pa", "n_nuclei"):
             assert row["json"][key] == sample[key]
-        assert row["json"]["pixel_size_um"] == facts.PIXEL_SIZE_UM
+        assert provenance(reader).items() <= row["json"].items()
 
 
+def read_parquet(folder, reader):
+    """By Hugging Face from the folder, and by polars and pyarrow from the file."""
+    import datasets
+    import polars as pl
+    import pyarrow.parquet
+
+    split = {"all": "train", "val": "validation"}.get(reader.split, reader.split)
+    loaded = datasets.load_dataset(str(folder), cache_dir=str(folder.parent / "cache"))
+    assert list(loaded) == [split]
+    assert loaded[split].info.citation == facts.BIBTEX
+    assert loaded[split].info.license == facts.DATA_LICENSE
+    assert reader.digest in loaded[split].info.description
+    for row, sample in zip(loaded[split].with_format("numpy"), reader, strict=True):
+        assert row.keys() == sample.keys()
+        for key in ("image", "mask", "instances"):
+            same(row[key], sample[key])
+    file = folder / split / "samples.parquet"
+    table = pyarrow.parquet.read_table(file)
+    assert json.loads(table.schema.metadata[b"bmgd"])["citation"] == facts.BIBTEX
+    for rows in (pl.read_parquet(file).iter_rows(named=True), table.to_pylist()):
+        for row, sample in zip(rows, reader, strict=True):
+            for key in ("image", "mask", "instances"):
+                same(iio.imread(row[key]["bytes"]).astype(sample[key].dtype), sample[key])
+            assert {key: row[key] for key in SCALARS} == {key: sample[key] for key in SCALARS}
+
+
+SCALARS = ("name", "stiffness_pa", "n_nuclei")
 READ = {
     "tiff": read_tiff,
     "cellpose": read_cellpose,
@@ -212,13 +249,16 @@ READ = {
     "coco": read_coco,
     "imagefolder": read_imagefolder,
     "webdataset": read_webdataset,
+    "parquet": read_parquet,
 }
 # pycocotools and webdataset are behind numpy and Python here; that is theirs to mend.
 OLD_LIBRARIES = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+READERS = {"imagefolder": ("datasets",), "parquet": ("polars",)}
+"""What reads a format, beyond what writes it."""
 EACH = [
     pytest.param(
         name,
-        marks=[need(module) for module in (*form.needs, *["datasets"] * (name == "imagefolder"))],
+        marks=[need(module) for module in (*form.needs, *READERS.get(name, ()))],
     )
     for name, form in FORMATS.items()
 ]
@@ -271,8 +311,12 @@ def test_index_and_readme(form, exported, reader):
     assert [int(row["stiffness_pa"]) for row in rows] == reader.stiffness_pa.tolist()
     assert [int(row["n_nuclei"]) for row in rows] == reader.n_nuclei.tolist()
     assert {float(row["pixel_size_um"]) for row in rows} == {facts.PIXEL_SIZE_UM}
-    assert {row["source"] for row in rows} == {f"{TINY} (generated)"}
-    assert {row["data_version"] for row in rows} == {reader.digest[:12]}
+    for key, value in provenance(reader).items():
+        assert {row[key] for row in rows} == {str(value)}, key
+    assert set(provenance(reader)) == {
+        *("full_scale", "pixel_size_um", "units", "instance_method", "scheme", "source", "licence"),
+        "digest",
+    }
     for row in rows:
         assert (folder / row["file"].partition("#")[0]).is_file()
     text = (folder / "README.md").read_text(encoding="utf-8")
@@ -285,7 +329,9 @@ def test_several_readers(form, splits, tmp_path):
     short = {name: reader[:3] for name, reader in splits.items()}
     folder = export(short, form, tmp_path / "new" / "all")
     rows = index(folder)
-    assert {row["file"].split("/")[0] for row in rows} == {"train", "val", "test"}
+    val = FORMATS[form].splits.get("val", "val")
+    assert {row["file"].split("/")[0] for row in rows} == {"train", val, "test"}
+    assert (val in (folder / "README.md").read_text(encoding="utf-8")) or val == "val"
     assert [row["split"] for row in rows] == ["train"] * 3 + ["val"] * 3 + ["test"] * 3
     assert [row["name"] for row in rows] == [n for reader in short.values() for n in reader.names]
 
@@ -472,15 +518,21 @@ def test_nothing_to_export(reader, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("form", "module"), [("coco", "pycocotools"), ("webdataset", "webdataset")]
+    ("form", "module"),
+    [
+        ("coco", "pycocotools"),
+        ("webdataset", "webdataset"),
+        ("parquet", "datasets"),
+    ],
 )
 def test_missing_library(form, module, reader, tmp_path, monkeypatch):
+    extra = {"datasets": "hf"}.get(module, "export")
     find = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == module else find(name)
     )
     with pytest.raises(
-        MissingDependencyError, match=rf'needs {module}.*pip install "bmgd-data\[export\]"'
+        MissingDependencyError, match=rf'needs {module}.*pip install "bmgd-data\[{extra}\]"'
     ):
         export(reader, form, tmp_path / "out")
     assert not list(tmp_path.iterdir())

@@ -321,7 +321,7 @@ def test_all_that_is_wrong_with_a_folder_is_one_error(tiny, masks, tmp_path):
     assert f"1 of 4 predictions are missing: {lost}." in message
     assert str(tmp_path / f"{lost}.tif") in message
     assert "1 files are of no sample that is scored: 250Pa/nobody." in message
-    assert f"1 samples have two files: {twice}." in message
+    assert f"1 samples have several files: {twice} ({twice}.png, {twice}.tif)." in message
     assert "2 do not fit their samples:" in message
     assert f"{small}: truth has shape (256, 256), but prediction (100, 256)" in message
     assert f"{tmp_path / broken}.tif: not decodable" in message

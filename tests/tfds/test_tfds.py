@@ -24,10 +24,12 @@ from bmgd_data import (
     CorruptArchiveError,
     DatasetNotFoundError,
     Reader,
+    StorageError,
     facts,
     splits,
 )
 from common import TINY
+from roots import tmpfs
 
 # torch's Triton and TensorFlow both bring LLVM; Triton loaded second ends the process.
 with contextlib.suppress(ImportError):
@@ -189,7 +191,7 @@ def test_metadata_say_what_it_is(prepared, tiny):
     info = tfds.builder("bmgd", data_dir=prepared).info
     kept = json.loads((Path(info.data_dir) / "metadata.json").read_text())
     assert kept["digest"] == info.metadata["digest"] == Reader("all").digest
-    assert (kept["source"], kept["instances"]) == (f"{TINY} (generated)", "components")
+    assert (kept["source"], kept["instance_method"]) == (f"{TINY} (generated)", "components")
     assert info.description.startswith(f"Read from {TINY} (generated), not from upstream")
     assert info.supervised_keys == ("image", "mask")
     assert info.citation.split() == facts.BIBTEX.split()
@@ -250,9 +252,20 @@ def test_configs_are_read_like_stiffnesses(tiny):
     assert list(dialect.Builder.builder_configs) == CONFIGS
 
 
+def test_val_is_validation(prepared, tiny):
+    def names(split):
+        loaded = tfds.load("bmgd", split=split, data_dir=prepared)
+        parts = loaded if isinstance(loaded, list) else [loaded]
+        return [sorted(by_name(tfds.as_numpy(part))) for part in parts]
+
+    assert names("val") == [sorted(Reader("val").names)]
+    assert names(["val[:2]", "test"]) == names(["validation[:2]", "test"])
+    assert names("train+val") == [sorted(Reader("train").names + Reader("val").names)]
+
+
 def test_unknown_split_lists_the_valid_ones(prepared, tiny):
     with pytest.raises(ValueError) as caught:
-        tfds.load("bmgd", split="val", data_dir=prepared)
+        tfds.load("bmgd", split="vall", data_dir=prepared)
     assert all(split in str(caught.value) for split in SPLITS)
 
 
@@ -327,6 +340,164 @@ def test_offline_without_data_says_what_to_do(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("bmgd/all/*"))
 
 
+# ------------------------------------------------------------------ records that stand on their own
+
+
+STRANGER = """
+import io, sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "bmgd_data":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Blocker())
+import tensorflow_datasets as tfds
+base = sys.argv[1]
+for folder in sys.argv[2:]:
+    for split in ("train", "test"):
+        load = tfds.data_source if folder.startswith("array") else tfds.load
+        data = load("bmgd/950Pa", split=split, data_dir=f"{base}/{folder}")
+        samples = list(tfds.as_numpy(data) if load is tfds.load else data)
+        total = sum(int(s["image"].sum()) + int(s["instances"].sum()) for s in samples)
+        print(folder, split, len(samples), total)
+data, info = tfds.load("bmgd/950Pa", split="test", data_dir=f"{base}/{folder}", with_info=True)
+assert tfds.as_dataframe(data, info).current_style.to_html().count("base64") == 3 * len(data)
+tfds.show_examples(data, info, image_key="image", rows=1, cols=1)
+print(sorted(info.metadata))
+assert "bmgd_data" not in sys.modules
+"""
+
+
+# It holds fewer images than the paper counts.
+OWN_FOLDER = pytest.mark.filterwarnings("ignore::bmgd_data.BMGDWarning")
+
+
+@pytest.fixture(scope="module")
+def own_folder(tiny_root, tmp_path_factory):
+    """Unpacked folders as a source, with labels of their own."""
+    from bmgd_data.export import export
+
+    reader = Reader("all", "950Pa", source=TINY, root=tiny_root, instances="watershed")
+    return export(reader, "tiff", tmp_path_factory.mktemp("own") / "unpacked")
+
+
+WAYS = [
+    *((TINY, instances, "tfrecord") for instances in ("components", "watershed")),
+    *(("folder", instances, "tfrecord") for instances in ("components", "watershed", "provided")),
+    ("folder", "provided", "array_record"),
+]
+
+
+@pytest.fixture(scope="module")
+def everywhere(tiny_root, own_folder, tmp_path_factory):
+    """Records of each source and instance method, moved from where they were written."""
+    written, moved = (tmp_path_factory.mktemp(name) for name in ("written", "moved"))
+    readers = {}
+    for source, instances, form in WAYS:
+        name = f"{form}-{source.partition(':')[0]}-{instances}"
+        options = {
+            "source": own_folder if source == "folder" else source,
+            "root": tiny_root,
+            "instances": instances,
+        }
+        for _ in range(2):  # the second time they are there, and compared with what is asked for
+            dialect.prepare("950Pa", data_dir=written / name, file_format=form, **options)
+        readers[name] = [Reader(split, "950Pa", **options) for split in ("train", "test")]
+    for folder in written.iterdir():
+        folder.rename(moved / folder.name)
+    return moved, readers
+
+
+@OWN_FOLDER
+def test_a_stranger_reads_the_records(everywhere):
+    """In a process that cannot import this package, twice from each folder."""
+    moved, readers = everywhere
+    command = [sys.executable, "-c", STRANGER, str(moved), *sorted(readers)]
+    environment = {**os.environ, "MPLBACKEND": "agg"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    *lines, noted = done.stdout.splitlines()
+    assert lines == [
+        f"{name} {reader.split} {len(reader)} "
+        f"{sum(int(s['image'].sum()) + int(s['instances'].sum()) for s in reader)}"
+        for name in sorted(readers)
+        for reader in readers[name]
+    ]
+    for key in (
+        "digest",
+        "full_scale",
+        "instance_method",
+        "licence",
+        "pixel_size_um",
+        "scheme",
+        "units",
+    ):
+        assert repr(key) in noted
+
+
+@OWN_FOLDER
+def test_records_tell_no_path_of_the_machine(everywhere, tiny_root, own_folder):
+    for path in everywhere[0].rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            for place in (tiny_root, own_folder, Path.home()):
+                assert str(place).encode() not in content, path
+            assert b"bmgd_data.tfds.features" not in content, path
+
+
+@OWN_FOLDER
+def test_two_loads_in_one_process(tiny_root, own_folder, tmp_path):
+    for source, instances, form in WAYS:
+        options = {"root": tiny_root, "instances": instances}
+        options["source"] = own_folder if source == "folder" else source
+        kind = {"file_format": form}  # tfds.data_source names it only where nothing else is named
+        load = tfds.load if form == "tfrecord" else tfds.data_source
+        for split in ("train", "test"):
+            data = load(
+                "bmgd/950Pa",
+                split=split,
+                data_dir=tmp_path / f"{source[:7]}-{instances}-{form}",
+                builder_kwargs=options | kind,
+            )
+            samples = tfds.as_numpy(data) if form == "tfrecord" else data
+            assert_same(samples, Reader(split, "950Pa", **options))
+
+
+def test_tfds_features_are_left_as_they_are(prepared, tiny):
+    """Nothing of ours is among the classes that TFDS knows features by."""
+    known = tfds.features.FeatureConnector._registered_features
+    assert not [name for name, kind in known.items() if "bmgd" in f"{name} {kind.__module__}"]
+    kept = (Path(tfds.builder("bmgd", data_dir=prepared).data_dir) / "features.json").read_text()
+    assert "bmgd_data" not in kept
+
+
+def test_a_part_is_never_taken_for_the_whole(tiny, tmp_path):
+    few = {"download_config": tfds.download.DownloadConfig(max_examples_per_split=2)}
+    for _ in range(2):
+        part = tfds.load(
+            "bmgd/950Pa", split="train", data_dir=tmp_path, download_and_prepare_kwargs=few
+        )
+        assert len(part) == 2
+    with pytest.raises(tfds.core.registered.DatasetNotFoundError):
+        tfds.core.read_only_builder.builder_from_files("bmgd", config="950Pa", data_dir=tmp_path)
+    whole, info = tfds.load("bmgd/950Pa", split="train", data_dir=tmp_path, with_info=True)
+    assert len(whole) == len(Reader("train", "950Pa")) == len(list(whole))
+    assert info.metadata["max_examples_per_split"] is None
+    builder = tfds.builder("bmgd/950Pa", data_dir=tmp_path)
+    builder.download_and_prepare(**few)
+    assert builder.info.metadata["max_examples_per_split"] == 2
+    assert len(builder.as_dataset(split="train")) == builder.info.splits["train"].num_examples == 2
+    builder.download_and_prepare()
+    assert len(builder.as_dataset(split="train")) == len(Reader("train", "950Pa"))
+
+
+def test_a_folder_that_cannot_be_written(tiny, tmp_path):
+    (tmp_path / "small").mkdir()
+    with tmpfs(tmp_path / "small") as mount:
+        mount("size=1m,ro")
+        with pytest.raises(StorageError, match=r"small.*Read-only.*data_dir=.*--data-dir"):
+            tfds.load("bmgd/950Pa", data_dir=tmp_path / "small")
+
+
 @pytest.mark.slow
 def test_standin(standin, tmp_path):
     """All 819, in both formats."""
@@ -357,7 +528,7 @@ assert sorted(sample["name"].decode() for sample in source) == names
 def test_bare_load_in_a_fresh_process(tiny_root, serve, tmp_path, monkeypatch):
     """Upstream's data, here from a server on this machine, prepared once and loaded by its name."""
     archives = Reader("test", "950Pa", root=tiny_root, source=TINY)
-    folder = tiny_root / "archives" / archives.source.slug
+    folder = tiny_root / "sources" / archives.source.slug
     monkeypatch.setattr(facts, "UPSTREAM", serve(folder))
     monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "default"))
     with pytest.warns(UserWarning, match="with notes"):  # fewer images than the paper counts

@@ -113,13 +113,25 @@ def prediction(data: bytes, path: str) -> NDArray[Any]:
     Unlike a mask it may have no background, and a TIFF may hold floats.
 
     Returns:
-        (H, W), bool, integer or float as it was stored; of a colour image one integer a colour.
+        (H, W), bool, integer or float as it was stored; of a picture in one or two colours one
+        integer a colour.
 
     Raises:
-        DecodeError: Not decodable, or several pages.
+        DecodeError: Not decodable, several pages, or a picture in more colours.
     """
     pixels, _ = _read(data, path)
-    return _colours_as_labels(pixels) if pixels.ndim == 3 else pixels  # noqa: PLR2004
+    if pixels.ndim < 3:  # noqa: PLR2004
+        return pixels
+    colour, alpha = _colour_and_alpha(pixels)
+    if (colour == colour[..., :1]).all() and not alpha.size:
+        return colour[..., 0]
+    labels = _colours_as_labels(pixels)
+    if len(np.unique(labels)) > 2:  # noqa: PLR2004
+        raise DecodeError(
+            "a picture in colours, from which the number of a nucleus cannot be read; save the "
+            "labels themselves, as TIFF or PNG with one channel of 8 or 16 bits"
+        )
+    return labels
 
 
 def _read(data: bytes, path: str) -> tuple[NDArray[Any], bool]:

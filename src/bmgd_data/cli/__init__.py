@@ -202,7 +202,8 @@ def evaluate(
         Path,
         typer.Argument(
             help="Holds the predictions as <sample name>.tif, .tiff or .png, such as "
-            "1200Pa/<stem>.tif: binary masks, instance labels, or TIFF of probabilities."
+            "1200Pa/<stem>.tif, or named as `bmgd export` and then Cellpose, StarDist or ilastik "
+            "name them: binary masks, instance labels, or TIFF of probabilities."
         ),
     ],
     *,

@@ -34,6 +34,7 @@ class Format(StrEnum):
     COCO = "coco"
     IMAGEFOLDER = "imagefolder"
     WEBDATASET = "webdataset"
+    PARQUET = "parquet"
 
 
 class Records(StrEnum):
@@ -49,7 +50,7 @@ def export(
         typer.Argument(
             metavar="FORMAT",
             help="tiff (as upstream), cellpose, folders (StarDist and others), coco, imagefolder "
-            "(Hugging Face) or webdataset.",
+            "(Hugging Face), webdataset or parquet (with Croissant).",
         ),
     ],
     dest: Annotated[Path, typer.Argument(help="The folder to be made.")],

@@ -14,12 +14,13 @@ import csv
 import importlib.util
 import os
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bmgd_data._system import disk, progress
+from bmgd_data._system.file_names import as_upstream, file_names, safe_file_name
 from bmgd_data.errors import MissingDependencyError, StorageError
-from bmgd_data.export import coco, imagefolder, pictures, readme, shards
-from bmgd_data.export.names import file_names, safe_file_name
+from bmgd_data.export import coco, imagefolder, parquet, pictures, readme, shards
 from bmgd_data.export.parts import Part
 from bmgd_data.reader import Reader
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["FORMATS", "Format", "export", "file_names", "safe_file_name"]
+
+
+HUGGING_FACE: Final[Mapping[str, str]] = MappingProxyType({"val": "validation"})
+"""Names of splits there, where they are not ours."""
 
 
 class Format(NamedTuple):
@@ -44,8 +49,32 @@ class Format(NamedTuple):
     """Sample name to file name without suffix."""
     in_split_folder: bool = False
     """Whether a single reader, too, goes into a folder named by its split."""
+    splits: Mapping[str, str] = MappingProxyType({})
+    """Folder names of splits where the readers of the format expect others than ours."""
+    extra: str = "export"
+    """The extra of this package that installs what is needed."""
     readme: Callable[[Mapping[str, Reader], str], str] = readme.plain
+    describe: Callable[[Mapping[str, Reader], Path], None] | None = None
+    """Writes what describes all parts together."""
+    note: str = ""
+    """What else its readers should know."""
 
+
+_PICTURE: Final = "8 bits"
+_PICTURES: Final = """\
+The pictures in `images/` have 8 bits on one scale for all of them, never one of their own: grey is
+raw value x 255 / full scale, rounded. So brightness stays comparable, and grey / 255 is the float
+image of `BMGD`. Whatever turns images to RGB sees these: Pillow's `convert("RGB")`, `cv2.imread`,
+torchvision's CocoDetection, ultralytics, the processors of vision transformers. There, 16 bits
+would become white (Pillow) or black (OpenCV).
+
+The raw values are in `images_16bit/` under the same names: read them with
+`cv2.imread(path, cv2.IMREAD_UNCHANGED)`, scikit-image, imageio, or Pillow without `convert`."""
+_VALIDATION: Final = """\
+The folder of the split 'val' is 'validation', as Hugging Face calls it; index.csv has our word."""
+_SHARDS: Final = """\
+Each split of eight samples or more has at least eight shards, so that as many worker processes can
+share it: WebDataset ends a worker that has none with an error."""
 
 FORMATS: Final = {
     "tiff": Format(
@@ -53,7 +82,7 @@ FORMATS: Final = {
         "<stiffness>/image/*.tif (uint16), <stiffness>/mask/*.tif (uint8, 0 or 255), "
         "<stiffness>/instances/*.tif (uint16, nuclei numbered 1..n)",
         pictures.upstream,
-        stem=pictures.as_upstream,
+        stem=as_upstream,
     ),
     "cellpose": Format(
         "TIFF as Cellpose pairs it: --img_filter _img --mask_filter _masks",
@@ -67,19 +96,23 @@ FORMATS: Final = {
         pictures.folders,
     ),
     "coco": Format(
-        "COCO JSON beside 16-bit PNG",
-        "images/*.png (16 bits), annotations_rle.json (exact), annotations_polygons.json (exact "
-        "but for holes, which polygons of COCO cannot say: they are filled)",
+        "COCO JSON beside PNG, as torchvision's CocoDetection and detectors read it",
+        f"images/*.png ({_PICTURE}), images_16bit/*.png (uint16), annotations_rle.json (exact), "
+        "annotations_polygons.json (exact but for holes, which polygons of COCO cannot say: they "
+        "are filled)",
         coco.write,
         needs=("pycocotools",),
+        note=_PICTURES,
     ),
     "imagefolder": Format(
         "Hugging Face imagefolder with metadata",
-        "<split>/images/*.png (16 bits), <split>/masks/*.png (1 bit), <split>/instances/*.png "
-        "(16 bits), <split>/metadata.jsonl",
+        f"<split>/images/*.png ({_PICTURE}), <split>/images_16bit/*.png (uint16), "
+        "<split>/masks/*.png (1 bit), <split>/instances/*.png (16 bits), <split>/metadata.jsonl",
         imagefolder.write,
         in_split_folder=True,
+        splits=HUGGING_FACE,
         readme=readme.card,
+        note=f"{_VALIDATION}\n\n{_PICTURES}",
     ),
     "webdataset": Format(
         "WebDataset shards; .decode() gives numpy arrays",
@@ -87,6 +120,20 @@ FORMATS: Final = {
         "(uint16) and .json",
         shards.write,
         needs=("webdataset",),
+        note=_SHARDS,
+    ),
+    "parquet": Format(
+        "Parquet for Hugging Face, polars and pyarrow, with Croissant metadata",
+        "<split>/samples.parquet (image, mask and instances as PNG bytes of 16, 1 and 16 bits), "
+        "croissant.json, dataset_infos.json (citation and licence for Hugging Face)",
+        parquet.write,
+        needs=("datasets",),
+        extra="hf",
+        in_split_folder=True,
+        splits=HUGGING_FACE,
+        readme=readme.card,
+        describe=parquet.describe,
+        note=_VALIDATION,
     ),
 }
 """The formats by name."""
@@ -99,9 +146,9 @@ def export(
 ) -> Path:
     """Write samples as files that another tool reads.
 
-    Beside them lie index.csv (file, sample name, split, stiffness in pascal, number of nuclei,
-    pixel size in micrometres, instance method, source and version of the data) and a README.md
-    with the citation. The folder is there as a whole or not at all.
+    Beside them lie index.csv (file, sample name, split, stiffness in pascal, number of nuclei, full
+    scale, pixel size, units, instance method, scheme, source, licence and digest of the data) and a
+    README.md with the citation. The folder is there as a whole or not at all.
 
     Args:
         readers: One reader; or several by name, such as ``{"train": ..., "val": ...}``, each of
@@ -128,16 +175,20 @@ def export(
     final = Path(dest).expanduser().absolute()
     _refuse_existing(final)
     total = sum(map(len, named.values()))
+    white = max(max(reader.full_scales.values()) for reader in named.values())
     with disk.staged(final) as folder, progress.bar(f"Exporting {format}", total) as tick:
         parts = [
-            Part(reader, name, file_names(reader.names, chosen.stem), tick)
+            Part(reader, name, file_names(reader.names, chosen.stem), tick, white)
             for name, reader in named.items()
         ]
         rows: list[dict[str, Any]] = []
         for part in parts:
             rows += _write(part, folder, chosen)
         _write_index(rows, folder / "index.csv")
-        text = chosen.readme(named, f"{chosen.about}\n\nLayout: {chosen.layout}.")
+        if chosen.describe:
+            chosen.describe(named, folder)
+        about = (chosen.about, f"Layout: {chosen.layout}.", chosen.note)
+        text = chosen.readme(named, "\n\n".join(filter(None, about)))
         (folder / "README.md").write_text(text, encoding="utf-8")
         _refuse_existing(final)
     return final
@@ -150,7 +201,7 @@ def _format(name: str) -> Format:
     if missing:
         raise MissingDependencyError(
             f"The format {name!r} needs {' and '.join(missing)}, which is not installed: "
-            'pip install "bmgd-data[export]".'
+            f'pip install "bmgd-data[{FORMATS[name].extra}]".'
         )
     return FORMATS[name]
 
@@ -160,9 +211,9 @@ def _named(readers: Reader | Mapping[str, Reader], chosen: Format) -> dict[str, 
     if isinstance(readers, Reader):
         # Hugging Face calls data that is not divided "train".
         own = "train" if readers.split == "all" else readers.split
-        named = {own if chosen.in_split_folder else "": readers}
+        named = {chosen.splits.get(own, own) if chosen.in_split_folder else "": readers}
     else:
-        named = dict(readers)
+        named = {chosen.splits.get(name, name): reader for name, reader in readers.items()}
         _check_folders(named)
     empty = [name or reader.split for name, reader in named.items() if not len(reader)]
     if empty or not named:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from bmgd_data import facts
-from bmgd_data.export.pictures import write_one
+from bmgd_data.export.pictures import Layout, write_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,19 +18,23 @@ if TYPE_CHECKING:
 
     from bmgd_data.export.parts import Entry, Part
 
+LAYOUT: Final[Layout] = {
+    "picture": "images/{stem}.png",
+    "image": "images_16bit/{stem}.png",
+}
 CATEGORY: Final = {"id": 1, "name": "nucleus", "supercategory": "cell"}
 
 
 def write(part: Part, folder: Path) -> list[str]:
-    """Write ``images/*.png`` (16 bits), ``annotations_rle.json``, ``annotations_polygons.json``.
+    """Write 8- and 16-bit images, ``annotations_rle.json`` and ``annotations_polygons.json``.
 
     Returns:
-        The image file of each sample, relative to `folder`.
+        The 8-bit image file of each sample, relative to `folder`.
     """
     images: list[dict[str, Any]] = []
     annotations: dict[str, list[dict[str, Any]]] = {kind: [] for kind in OUTLINES}
     for number, entry in enumerate(part, 1):
-        file = write_one(entry, folder, {"image": "images/{stem}.png"})["image"]
+        file = write_one(entry, folder, LAYOUT)["picture"]
         images.append(_image(number, file.removeprefix("images/"), entry))
         labels = entry.sample["instances"]
         common = _common(labels, number, first=len(annotations["rle"]) + 1)
@@ -61,7 +65,8 @@ def _info(part: Part) -> dict[str, Any]:
         "description": f"{facts.NAME}, the {facts.LONG_NAME}",
         "url": facts.REPOSITORY,
         "citation": facts.CITATION,
-        "version": part.provenance["data_version"],
+        "version": part.provenance["digest"][:12],
+        "white": part.white,
         **part.provenance,
     }
 

@@ -13,30 +13,31 @@ if TYPE_CHECKING:
     from bmgd_data.export.parts import Part
 
 LAYOUT: Final[Layout] = {
-    "image": "images/{stem}.png",
+    "picture": "images/{stem}.png",
+    "image": "images_16bit/{stem}.png",
     "mask": "masks/{stem}.png",
     "instances": "instances/{stem}.png",
 }
 _COLUMNS: Final = {
-    "image": "file_name",
+    "picture": "file_name",
+    "image": "image_16bit_file_name",
     "mask": "mask_file_name",
     "instances": "instances_file_name",
 }
-_FACTS: Final = ("name", "stiffness_pa", "n_nuclei", "pixel_size_um")
 
 
 def write(part: Part, folder: Path) -> list[str]:
-    """Write 16-bit images and instance masks, 1-bit masks, and ``metadata.jsonl``.
+    """Write 8- and 16-bit images, 16-bit instance masks, 1-bit masks, and ``metadata.jsonl``.
 
     Returns:
-        The image file of each sample, relative to `folder`.
+        The 8-bit image file of each sample, relative to `folder`.
     """
     files = []
     with (folder / "metadata.jsonl").open("w", encoding="utf-8") as metadata:
         for entry in part:
             written = write_one(entry, folder, LAYOUT)
             row = {_COLUMNS[key]: file for key, file in written.items()}
-            row |= {key: entry.record[key] for key in _FACTS}
+            row |= entry.record
             metadata.write(json.dumps(row, ensure_ascii=False) + "\n")
-            files.append(written["image"])
+            files.append(written["picture"])
     return files

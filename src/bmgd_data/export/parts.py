@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bmgd_data import facts
-from bmgd_data.card import source_of
+from bmgd_data.card import provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +22,8 @@ class Entry(NamedTuple):
     sample: Sample
     record: dict[str, Any]
     """Facts about it, the same in every format."""
+    white: int
+    """Grey value that is white in 8-bit pictures, the same for all samples."""
 
 
 @dataclass(frozen=True)
@@ -36,34 +37,32 @@ class Part:
     """File name without suffix, by sample name."""
     tick: Callable[[int], object]
     """Called with 1 after each sample."""
+    white: int
+    """Grey value that is white in 8-bit pictures: the largest full scale of what is exported."""
 
     def __iter__(self) -> Iterator[Entry]:
         for sample, record in zip(self.reader, self.records, strict=True):
-            yield Entry(self.stems[sample["name"]], sample, record)
+            yield Entry(self.stems[sample["name"]], sample, record, self.white)
             self.tick(1)
 
     @cached_property
     def records(self) -> list[dict[str, Any]]:
         """Facts about each sample, as plain numbers and texts."""
         reader = self.reader
-        columns = (
-            reader.names,
-            reader.splits,
-            reader.stiffness_pa.tolist(),
-            reader.n_nuclei.tolist(),
-        )
-        keys = ("name", "split", "stiffness_pa", "n_nuclei")
+        pascals = reader.stiffness_pa.tolist()
+        columns = {
+            "name": reader.names,
+            "split": reader.splits,
+            "stiffness_pa": pascals,
+            "n_nuclei": reader.n_nuclei.tolist(),
+            "full_scale": [reader.full_scales[pa] for pa in pascals],
+        }
         return [
-            {**dict(zip(keys, values, strict=True)), **self.provenance}
-            for values in zip(*columns, strict=True)
+            {**self.provenance, **dict(zip(columns, values, strict=True))}
+            for values in zip(*columns.values(), strict=True)
         ]
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Facts that all samples share."""
-        return {
-            "pixel_size_um": facts.PIXEL_SIZE_UM,
-            "instances": self.reader.instance_method,
-            "source": source_of(self.reader),
-            "data_version": self.reader.digest[:12],
-        }
+        return provenance(self.reader)

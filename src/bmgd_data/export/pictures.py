@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from bmgd_data import facts
 from bmgd_data._system import image_files
-from bmgd_data.export.names import safe_file_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from bmgd_data.export.parts import Entry, Part
 
 Layout = dict[str, str]
-"""Path by key of the sample; the suffix chooses the encoder.
+"""Path by key of the sample, or "picture"; the suffix chooses the encoder.
 
-``{stem}`` is the file name without suffix, ``{condition}`` upstream's name of the stiffness, and
-``{below}`` what follows the first slash of the stem.
+A picture is the image in 8 bits (`in_8_bits`). ``{stem}`` is the file name without suffix,
+``{condition}`` upstream's name of the stiffness, ``{below}`` what follows the first slash of the
+stem.
 """
 
 UPSTREAM: Final[Layout] = {
@@ -63,6 +66,8 @@ def write_one(entry: Entry, folder: Path, layout: Layout) -> dict[str, str]:
         "condition": _CONDITION_FOLDERS[entry.sample["stiffness_pa"]],
     }
     arrays: dict[str, Any] = dict(entry.sample)
+    if "picture" in layout:
+        arrays["picture"] = in_8_bits(arrays["image"], entry.white)
     files = {key: path.format(**fields) for key, path in layout.items()}
     for key, file in files.items():
         path = folder / file
@@ -74,9 +79,13 @@ def write_one(entry: Entry, folder: Path, layout: Layout) -> dict[str, str]:
     return files
 
 
-def as_upstream(name: str) -> str:
-    """The path of a sample with each of its parts made a valid file name, little else changed."""
-    return "/".join(safe_file_name(part, loose=True) for part in PurePosixPath(name).parts)
+def in_8_bits(image: NDArray[np.uint16], white: int) -> NDArray[np.uint8]:
+    """Grey values as 8 bits on a scale that does not depend on the image: 0 is 0, `white` is 255.
+
+    Of 16 bits, Pillow's ``convert("RGB")`` makes white nuclei, since it clips, and OpenCV's default
+    a black image, since it divides by 256.
+    """
+    return np.rint(np.minimum(image, white) * (255 / white)).astype(np.uint8)
 
 
 def _info(entry: Entry) -> str:

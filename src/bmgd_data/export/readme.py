@@ -36,8 +36,7 @@ Licence of the data: {facts.DATA_LICENSE}.
 
 def card(readers: Mapping[str, Reader], about: str) -> str:
     """A data set card whose head tells Hugging Face which folder is which split."""
-    del about
     head = ["configs:", "- config_name: default", "  data_files:"]
     for name in readers:
         head += [f"  - split: {name}", f"    path: {name}/**"]
-    return dataset_card(readers, "\n".join(head) + "\n")
+    return dataset_card(readers, "\n".join(head) + "\n", about)

@@ -41,7 +41,8 @@ class Evaluator:
       the method that the Reader derives the true ones by (by watershed where those are
       "provided");
     - integers: instance labels, 0 for background. Where no prediction has more than one value
-      besides 0 (0/1, 0/255), all of them are binary masks.
+      besides 0 (0/1, 0/255), all of them are binary masks. Integers that cannot be labels
+      (probabilities in 8 or 16 bits, masks with grey edges, classes) are refused.
 
     What is kept of an image are its counts, about a kilobyte.
 
@@ -127,15 +128,18 @@ class Evaluator:
         """Score the predictions for all samples, which lie in a folder.
 
         The prediction for a sample is ``<folder>/<sample name>.tif`` (or .tiff, .png), such as
-        ``1200Pa/<stem>.tif``; probabilities can only be given as TIFF of floats. The folders of
-        stiffnesses that were not asked for are left alone.
+        ``1200Pa/<stem>.tif``; or a file named as `bmgd_data.export.export` names the sample's, with
+        or without what Cellpose, StarDist or ilastik append, such as
+        ``1200Pa_<stem>_img_cp_masks.tif``. Probabilities can only be given as TIFF of floats. Files
+        of stiffnesses that were not asked for are left out.
 
         Args:
             folder: Where they lie.
 
         Raises:
-            ValueError: Predictions are missing, are of no sample, are there twice, cannot be read
-                or do not fit their samples; one message lists them all, and none was added.
+            ValueError: Predictions are missing, are of no sample, are there twice, may be of
+                several samples, cannot be read or do not fit their samples; one message lists them
+                all, and none was added.
         """
         if self._counted:
             raise ValueError("Predictions were added before. Make a new Evaluator to score again.")
@@ -189,6 +193,10 @@ class Evaluator:
         if predicted.dtype.kind in "iu":
             instances[_LABELS] = count_instances(sample["instances"], predicted, where=where)
             several = instances[_LABELS].found > 1
+            if several and (why := folders.why_no_labels(predicted)):
+                raise ValueError(
+                    f"{where}: integers are read as instance labels, but {why}. {_SAVE}"
+                )
         if not several:
             mask = predicted > (self.threshold if predicted.dtype.kind == "f" else 0)
             derived = DERIVED[self.method](mask)
@@ -209,6 +217,10 @@ class Evaluator:
         ]
 
 
+_SAVE: Final = (
+    "Save probabilities as TIFF of floats from 0 to 1; a mask with grey edges, or one of several "
+    "classes, as 0 and 255 (mask > 127, classes == 1); labels as numbers 1..n, one a nucleus."
+)
 _READINGS: Final = (
     "Pooled: counts summed over all images, then divided; the paper's table is such a score.",
     "Per image: mean of the images' own scores.",

@@ -7,16 +7,32 @@ from collections import defaultdict
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy as np
+
+from bmgd_data import facts
 from bmgd_data._ingest import decode
+from bmgd_data._system.file_names import as_upstream, file_names, safe_file_name, with_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator, Mapping
 
     from numpy.typing import NDArray
 
 SUFFIXES: Final = (".tif", ".tiff", ".png")
 SHOWN: Final = 10
 """How many of each kind an error names."""
+
+APPENDED: Final = (
+    *("_img", "_masks", "_cp_masks"),  # `bmgd export cellpose`, and Cellpose
+    *(".stardist", ".stardist-labels"),  # stardist-predict2d
+    *("_Simple Segmentation", "_Object Identities", "_Object-Identities"),  # ilastik
+    *("_mask", "_labels"),
+)
+"""What tools append to the name of the image that they segment; several may follow each other."""
+
+_ROLES: Final = {"image", "images", "mask", "masks", "instances", "labels"}
+_SMALL: Final = 4
+"""Pixels: smaller labels that touch others are steps of a gradient, not nuclei."""
 
 
 class Found(NamedTuple):
@@ -29,15 +45,18 @@ class Found(NamedTuple):
 
 
 def find(folder: Path, names: Collection[str], elsewhere: Collection[str] = ()) -> Found:
-    """Match files with samples: ``<folder>/<sample name>`` and one of `SUFFIXES`.
+    """Match files with samples by name.
 
-    Names are compared as Unicode NFC, which a Mac may store otherwise. Hidden files, and those
-    that are no images, are left alone.
+    A file is named as its sample (``950Pa/025.tif``), as ``bmgd export`` names the sample's files
+    (``950Pa_025.tif``, ``950 Pa/image/025.tif``), or as one of these with what tools append
+    (`APPENDED`, such as ``950Pa_025_img_cp_masks.tif``). Folders above it do not matter. Names are
+    compared as Unicode NFC, which a Mac may store otherwise. Hidden files, and those that are no
+    images, are left out.
 
     Args:
         folder: Where the predictions lie.
         names: Of the samples.
-        elsewhere: Folders in it that are not looked into.
+        elsewhere: Stiffnesses whose files are left out.
 
     Raises:
         ValueError: It is no folder.
@@ -47,21 +66,25 @@ def find(folder: Path, names: Collection[str], elsewhere: Collection[str] = ()) 
             f"{folder} is not a folder. Give the one that holds <sample name>{SUFFIXES[0]} or "
             f"{SUFFIXES[-1]} for each image, such as {_example(names)}."
         )
-    files: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(folder.rglob("*")):
-        below = PurePosixPath(path.relative_to(folder))
-        hidden = any(part.startswith((".", "__MACOSX")) for part in below.parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and below.parts[0] not in elsewhere:
-            name = unicodedata.normalize("NFC", str(below)[: -len(path.suffix)])
-            files[name].append(path)
+    known = _spellings(names)
+    files: dict[str, list[str]] = defaultdict(list)
+    extra, ambiguous = [], []
+    for below in _images(folder):
+        fitting = _samples_of(below, known)
+        if len(fitting) == 1:
+            files[fitting[0]].append(str(below))
+        elif fitting:
+            ambiguous.append(f"{below} ({' or '.join(fitting)})")
+        elif not _is_of(below, elsewhere):
+            extra.append(str(below))
     missing = [name for name in names if name not in files]
-    extra = [name for name in files if name not in set(names)]
-    twice = [name for name, paths in files.items() if len(paths) > 1]
+    twice = [f"{name} ({', '.join(paths)})" for name, paths in files.items() if len(paths) > 1]
     problems = []
     if missing:
         problems.append(
             f"{len(missing)} of {len(names)} predictions are missing: {listed(missing)}. Each is "
-            f"looked for as {folder / _example(missing)} (or {', '.join(SUFFIXES[1:])})."
+            f"looked for as {folder / _example(missing)} (or {', '.join(SUFFIXES[1:])}), or under "
+            f"the file name that `bmgd export` gives, {safe_file_name(missing[0])}{SUFFIXES[0]}."
         )
     if extra:
         problems.append(
@@ -69,20 +92,123 @@ def find(folder: Path, names: Collection[str], elsewhere: Collection[str] = ()) 
             "and stiffness that they are of, or take them out."
         )
     if twice:
-        problems.append(f"{len(twice)} samples have two files: {listed(twice)}. Leave one of each.")
-    return Found({name: files[name][0] for name in names if name in files}, problems)
+        problems.append(
+            f"{len(twice)} samples have several files: {listed(twice)}. Leave one of each."
+        )
+    if ambiguous:
+        problems.append(
+            f"{len(ambiguous)} files may be of several samples: {listed(ambiguous)}. Name them "
+            f"<sample name>{SUFFIXES[0]}, such as {_example(names)}."
+        )
+    return Found({name: folder / files[name][0] for name in names if name in files}, problems)
+
+
+def _images(folder: Path) -> Iterator[PurePosixPath]:
+    """The image files below a folder, relative to it, in NFC where that is a name of the file."""
+    for path in sorted(folder.rglob("*")):
+        below = PurePosixPath(path.relative_to(folder))
+        hidden = any(part.startswith((".", "__MACOSX")) for part in below.parts)
+        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+            yield below
+
+
+def _spellings(names: Collection[str]) -> Mapping[str, list[str]]:
+    """The samples by each path that may stand for them, without suffix."""
+    known: dict[str, list[str]] = defaultdict(list)
+    folders = {condition.name: _unpacked(condition) for condition in facts.CONDITIONS}
+    for make in (str, safe_file_name, as_upstream):
+        for name, file in file_names(list(names), make).items():
+            for spelling in {file, make(name), with_digest(make(name), name)}:
+                known[spelling].append(name)
+                condition, slash, rest = spelling.partition("/")
+                if slash and condition in folders:
+                    known[f"{folders[condition]}/{rest}"].append(name)
+    return {spelling: list(dict.fromkeys(samples)) for spelling, samples in known.items()}
+
+
+def _unpacked(condition: facts.Condition) -> str:
+    """The folder of a stiffness, as upstream and `bmgd export tiff` name it."""
+    return condition.archive.removesuffix(".7z")
+
+
+def _samples_of(below: PurePosixPath, known: Mapping[str, list[str]]) -> list[str]:
+    """The samples that a file may be of: the fewest appended words win, then the longest path."""
+    stem = unicodedata.normalize("NFC", str(below)[: -len(below.suffix)])
+    stems = [stem]
+    while stems:
+        for text in stems:
+            parts = text.split("/")
+            for start in range(len(parts)):
+                rest = parts[start:]
+                plain = [rest[0], *(part for part in rest[1:-1] if part not in _ROLES), rest[-1]]
+                for path in ("/".join(rest), "/".join(plain if len(rest) > 1 else rest)):
+                    if path in known:
+                        return known[path]
+        stems = [
+            text.removesuffix(word) for text in stems for word in APPENDED if text.endswith(word)
+        ]
+    return []
+
+
+def _is_of(below: PurePosixPath, conditions: Collection[str]) -> bool:
+    """Whether a file is of one of these stiffnesses."""
+    named = {condition.name: _unpacked(condition) for condition in facts.CONDITIONS}
+    return any(
+        name in below.parts[:-1]
+        or named[name] in below.parts[:-1]
+        or below.name.startswith(f"{name}_")
+        for name in conditions
+    )
 
 
 def read(path: Path) -> NDArray[Any]:
     """Read one prediction, (H, W).
 
     Raises:
-        ValueError: It cannot be read, or is not one plane.
+        ValueError: It cannot be read, is not one plane, or is a picture in colours.
     """
     try:
         return decode.prediction(path.read_bytes(), path.name)
     except (decode.DecodeError, OSError) as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def why_no_labels(labels: NDArray[np.integer[Any]]) -> str | None:
+    """Say why an image of integers cannot hold instance labels; None where it may.
+
+    A nucleus is one region, so label images have about as many regions as values. Classes and
+    probabilities have many more regions than values; of a gradient, such as probabilities in 16
+    bits or the grey edges of a resampled mask, most values cover a few pixels beside other values.
+
+    Args:
+        labels: (H, W); an image of one value besides 0 is a mask, and is not looked at.
+    """
+    from skimage.measure import label
+
+    values, numbered = np.unique(labels, return_inverse=True)
+    numbered = numbered.reshape(labels.shape) + (values[0] != 0)
+    count = int(numbered.max())
+    if count <= 1:
+        return None
+    regions = int(label(numbered, background=0, connectivity=2).max())
+    if regions > 2 * count:
+        return f"its {count} values besides 0 lie in {regions} separate regions"
+    steps = (np.bincount(numbered.ravel(), minlength=count + 1) <= _SMALL) & _touching(numbered)
+    if steps[1:].sum() > max(count / 2, 2):
+        return f"{steps[1:].sum()} of its {count} values are edges of at most {_SMALL} pixels"
+    return None
+
+
+def _touching(numbered: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    """By label 0..n, whether it touches another one by a side; background is none."""
+    touching = np.zeros(int(numbered.max()) + 1, np.bool_)
+    for one, other in (
+        (numbered[1:], numbered[:-1]),
+        (numbered[:, 1:], numbered[:, :-1]),
+    ):
+        meet = (one != other) & (one > 0) & (other > 0)
+        touching[one[meet]] = touching[other[meet]] = True
+    return touching
 
 
 def listed(names: Collection[str]) -> str:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
@@ -13,14 +18,13 @@ from bmgd_data import conditions, facts, splits
 from bmgd_data import instances as instance_methods
 from bmgd_data._origin import sources
 from bmgd_data._system import home
-from bmgd_data.errors import DatasetNotFoundError
+from bmgd_data.errors import DatasetNotFoundError, StorageError
 from bmgd_data.reader import Reader
 from bmgd_data.tfds.features import features, png
 from bmgd_data.tfds.info import Info
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 ALL: Final = "all"
 _PAPER: Final = "substrate of {} Pa: {} images in the paper"
@@ -60,8 +64,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         ValueError: An argument that is not understood; lists the valid ones.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First version; split at random, 80:10:10."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar = {
+        "1.0.0": "First version; split at random, 80:10:10.",
+        "1.1.0": "The same records; they can be read where bmgd_data is not installed.",
+    }
     BUILDER_CONFIGS: ClassVar = [
         tfds.core.BuilderConfig(name=name, description=text) for name, text in _CONFIGS.items()
     ]
@@ -113,24 +120,38 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         """Write the records, unless they are there. TFDS's bucket, which lacks BMGD, is not asked.
 
         Args:
-            download_config: As TFDS has it.
+            download_config: As TFDS has it. With ``max_examples_per_split=n`` the records lie in
+                the folder ``first-<n>`` below `data_dir`, where no load of all of them looks;
+                ``split="train[:2]"`` needs no records of its own.
             options: As TFDS has them.
 
         Raises:
+            StorageError: The folder cannot be written.
             BMGDError: See ``Reader``.
         """
         given = download_config or tfds.download.DownloadConfig()
+        self._use_folder(given.max_examples_per_split)
         if not self.data_path.exists() or given.download_mode.overwrite_dataset:
-            self.info.fit(self._reader())
-        super().download_and_prepare(
-            download_config=dataclasses.replace(given, try_download_gcs=False), **options
-        )
+            self.info.fit(self._reader(), given.max_examples_per_split)
+        with _explained(self.data_dir):
+            super().download_and_prepare(
+                download_config=dataclasses.replace(given, try_download_gcs=False), **options
+            )
+
+    def as_dataset(self, split: Any = None, **options: Any) -> Any:
+        """As TFDS has it; "val" is another name of "validation"."""
+        return super().as_dataset(split=_theirs(split), **options)
+
+    def as_data_source(self, split: Any = None, **options: Any) -> Any:
+        """As TFDS has it; "val" is another name of "validation"."""
+        return super().as_data_source(split=_theirs(split), **options)
 
     # ------------------------------------------------------------------------ what TFDS asks for
 
     def _info(self) -> Info:
         about = self.get_metadata()
-        origin = f"Read from {self.source.label}, not from upstream, which is described here:\n\n"
+        source = self.source.label_for_others
+        origin = f"Read from {source}, not from upstream, which is described here:\n\n"
         return Info(
             builder=self,
             description=origin * (self.source.kind != "upstream") + about.description,
@@ -175,13 +196,23 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
             **given,
         )
 
+    def _use_folder(self, limit: int | None) -> None:
+        """Turn to the records of all samples, or to those of the first ones of each split."""
+        whole = Path(self._original_state["data_dir"])
+        root, folder = self._build_data_dir(str(whole / f"first-{limit}" if limit else whole))
+        if folder != self.data_dir:
+            self._data_dir_root, self._data_dir = root, folder
+            self.info.move(folder)
+
     def _wanted(self) -> dict[str, str]:
         """What the records must agree with. Equal digests are equal data, wherever it came from."""
-        wanted = {"scheme": self.scheme, "instances": self.instance_method}
+        wanted = {"scheme": self.scheme, "instance_method": self.instance_method}
         try:
-            wanted["digest"] = self._reader(instances="components", download=False).digest
+            # The digest covers provided labels; the others are made from masks, which takes time.
+            given = "provided" if self.instance_method == "provided" else "components"
+            wanted["digest"] = self._reader(instances=given, download=False).digest
         except DatasetNotFoundError:
-            wanted["source"] = self.source.label
+            wanted["source"] = self.source.label_for_others
         return wanted
 
     def _folder_apart(self, file_format: str | tfds.core.FileFormat | None) -> Path | None:
@@ -192,6 +223,33 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         scheme = "" if self.scheme == "random" else f"-{self.scheme}"
         name = f"{self.source.slug}{scheme}-{self.instance_method}-{form}"
         return home.records(self.root, name)
+
+
+@contextlib.contextmanager
+def _explained(folder: str) -> Iterator[None]:
+    """Turn "not permitted", "read-only" and "no space left" into a StorageError with advice."""
+    try:
+        yield
+    except OSError as error:
+        forbidden = isinstance(error, PermissionError) or error.errno in _STORAGE_FAULTS
+        if isinstance(error, StorageError) or not forbidden:
+            raise
+        raise StorageError(
+            f"The records cannot be written to {folder}: {error.strerror or error}. Name a folder "
+            "that you can write to, with room: data_dir=, or `bmgd tfds --data-dir`."
+        ) from error
+
+
+_STORAGE_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+
+
+def _theirs(split: Any) -> Any:
+    """A split, or several, with "val" in TFDS's word; what is no text is left as it is."""
+    if isinstance(split, Mapping):
+        return {key: _theirs(one) for key, one in split.items()}
+    if isinstance(split, list | tuple):
+        return type(split)(map(_theirs, split))
+    return re.sub(r"\bval\b", "validation", split) if isinstance(split, str) else split
 
 
 def _config_name(config: str | int) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import tensorflow_datasets as tfds
 
 from bmgd_data import __version__
+from bmgd_data.card import provenance
 from bmgd_data.errors import ChecksumError, CorruptArchiveError
 from bmgd_data.tfds.features import features
 
@@ -21,24 +23,27 @@ _TITLES: Final = {
     "source": "source",
     "digest": "data version",
     "scheme": "scheme",
-    "instances": "instance method",
+    "instance_method": "instance method",
 }
 
 
 class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
     """A DatasetInfo that learns from the data what is only known once it is there."""
 
-    def fit(self, reader: Reader) -> None:
-        """Take over the images' shape, and note what data it is."""
+    def fit(self, reader: Reader, limit: int | None) -> None:
+        """Take over the images' shape, and note what data it is, and how much at most of it."""
         shapes = {sample["image"].shape for sample in reader}
         self._features = features(shapes.pop() if len(shapes) == 1 else (None, None))
-        self.metadata.update(
-            source=reader.source.label,
-            digest=reader.digest,
-            scheme=reader.scheme,
-            instances=reader.instance_method,
-            bmgd_data=__version__,
-        )
+        noted = {"bmgd_data": __version__, "max_examples_per_split": limit}
+        self.metadata.update(provenance(reader) | noted)
+
+    def move(self, folder: str) -> None:
+        """Describe the records in another folder, or those that will be there."""
+        kept: Any = vars(self)["_identity"]
+        self._identity = dataclasses.replace(kept, data_dir=folder)
+        self.set_splits(tfds.core.SplitDict([]))
+        if tfds.core.Path(folder).exists():
+            self.read_from_directory(folder)
 
     def require_whole(self) -> None:
         """Raise CorruptArchiveError if a file of the records is missing or cut off."""
@@ -63,9 +68,9 @@ class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
             version = wanted.get("digest", "")[:12] or "not known here"
             raise ChecksumError(
                 f"The records in {self.data_dir} are of {kept['source']} (scheme="
-                f"{kept['scheme']!r}, instances={kept['instances']!r}, data version "
+                f"{kept['scheme']!r}, instances={kept['instance_method']!r}, data version "
                 f"{kept['digest'][:12]}), but asked for is {label} (scheme={wanted['scheme']!r}, "
-                f"instances={wanted['instances']!r}, data version {version}): "
+                f"instances={wanted['instance_method']!r}, data version {version}): "
                 f"another {' and another '.join(differing)}. Name another data_dir, or ask for "
                 "what is there (source= or BMGD_SOURCE, scheme=, instances=), or remove that "
                 "folder, and the records are written again."
@@ -74,7 +79,8 @@ class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
     def read_from_directory(self, dataset_info_dir: str | os.PathLike[str]) -> None:
         """As TFDS does it, with the shape that the records were written in."""
         self.require_whole()
-        self._features = tfds.features.FeaturesDict.from_config(dataset_info_dir)
+        kept = tfds.features.FeaturesDict.from_config(dataset_info_dir)
+        self._features = features(kept["image"].shape[:2])
         super().read_from_directory(dataset_info_dir)
 
     def initialize_from_bucket(self) -> None:

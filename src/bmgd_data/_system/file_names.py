@@ -6,6 +6,7 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ def safe_file_name(name: str, *, loose: bool = False) -> str:
     return f"_{text}" if device in _RESERVED else text or "_"
 
 
+def as_upstream(name: str) -> str:
+    """The path of a sample with each of its parts made a valid file name, little else changed."""
+    return "/".join(safe_file_name(part, loose=True) for part in PurePosixPath(name).parts)
+
+
 def file_names(names: Sequence[str], make: Callable[[str], str] = safe_file_name) -> dict[str, str]:
     """Make file names of sample names, no two the same even where case does not count.
 
@@ -63,11 +69,16 @@ def file_names(names: Sequence[str], make: Callable[[str], str] = safe_file_name
     times = Counter(map(_as_compared, made.values()))
     # A name that only looks as if it had a digest gets one too, or it could equal one that has.
     return {
-        name: f"{file}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+        name: with_digest(file, name)
         if times[_as_compared(file)] > 1 or _DIGEST.search(file.lower())
         else file
         for name, file in made.items()
     }
+
+
+def with_digest(file: str, name: str) -> str:
+    """A sample's file name as it is where another sample's would be the same."""
+    return f"{file}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def _as_compared(file: str) -> str:

@@ -1,0 +1,192 @@
+"""Which file is the prediction for which sample, and which integers cannot be labels."""
+
+from __future__ import annotations
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import tifffile
+from scipy import ndimage
+
+from bmgd_data import Reader
+from bmgd_data.metrics import Evaluator, folder
+from common import TINY
+
+NAMES = ["950Pa/025", "950Pa/colony 3.1/a", "1200Pa/025"]
+
+
+def touch(base, *files):
+    for file in files:
+        path = base / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return base
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("950Pa/025.tif", NAMES[0]),
+        ("950Pa_025.png", NAMES[0]),
+        ("950Pa_025_img.tif", NAMES[0]),
+        ("950Pa_025_masks.tif", NAMES[0]),
+        ("950Pa_025_img_cp_masks.tif", NAMES[0]),
+        ("950Pa_025_img_cp_masks.png", NAMES[0]),
+        ("950Pa_025.stardist.tif", NAMES[0]),
+        ("950Pa_025_Simple Segmentation.tif", NAMES[0]),
+        ("950Pa_025_Object Identities.tif", NAMES[0]),
+        ("test/images/950Pa_025.tiff", NAMES[0]),
+        ("950 Pa/025.tif", NAMES[0]),
+        ("950 Pa/mask/025.tif", NAMES[0]),
+        ("test/950 Pa/instances/025.tif", NAMES[0]),
+        ("950 Pa/image/025_cp_masks.tif", NAMES[0]),
+        ("950 Pa/mask/colony 3.1/a.tif", NAMES[1]),
+        ("950Pa_colony_3_1_a_cp_masks.tif", NAMES[1]),
+        ("1200Pa_025.tif", NAMES[2]),
+    ],
+)
+def test_names_that_tools_give(file, name, tmp_path):
+    touch(tmp_path, file)
+    found = folder.find(tmp_path, NAMES)
+    assert found.paths == {name: tmp_path / file}
+    (missing,) = found.problems
+    assert missing.startswith("2 of 3 predictions are missing")
+
+
+@pytest.mark.parametrize("file", ["025.tif", "950Pa_025_flows.tif", "950Pa_0250.tif", "x/a.tif"])
+def test_names_of_no_sample(file, tmp_path):
+    found = folder.find(touch(tmp_path, file), NAMES)
+    assert not found.paths
+    assert f"1 files are of no sample that is scored: {file}." in found.problems[1]
+
+
+def test_a_sample_named_like_an_output_keeps_its_file(tmp_path):
+    names = ["950Pa/025", "950Pa/025_masks"]
+    files = ("950Pa/025.tif", "950Pa/025_masks.tif")
+    found = folder.find(touch(tmp_path, *files), names)
+    assert list(found.paths.values()) == [tmp_path / file for file in files]
+    assert not found.problems
+
+
+def test_several_files_of_a_sample(tmp_path):
+    """Cellpose writes beside its images, unless --savedir says where else."""
+    touch(tmp_path, "950Pa_025_img.tif", "950Pa_025_masks.tif", "950Pa_025_img_cp_masks.tif")
+    (problem,) = folder.find(tmp_path, NAMES[:1]).problems
+    for file in ("950Pa_025_img.tif", "950Pa_025_masks.tif", "950Pa_025_img_cp_masks.tif"):
+        assert file in problem
+    assert problem.startswith("1 samples have several files")
+
+
+def test_a_file_of_several_samples(tmp_path):
+    names = ["950Pa/a b", "950Pa/a_b"]
+    found = folder.find(touch(tmp_path, "950Pa_a_b_cp_masks.tif"), names)
+    assert not found.paths
+    assert (
+        "1 files may be of several samples: 950Pa_a_b_cp_masks.tif (950Pa/a b or 950Pa/a_b)"
+        in (found.problems[1])
+    )
+
+
+def test_other_stiffnesses_are_left_out(tmp_path):
+    touch(tmp_path, "950Pa_025.tif", "250Pa_1.tif", "250 Pa/mask/1.tif", "t/250Pa/1.tif")
+    found = folder.find(tmp_path, NAMES[:1], elsewhere={"250Pa"})
+    assert not found.problems
+    assert len(folder.find(tmp_path, NAMES[:1], elsewhere={"1800Pa"}).problems) == 1
+
+
+# ---------------------------------------------------------------- integers that are not labels
+
+
+def fringed(mask):
+    """A mask that was resampled: grey along its edges."""
+    return (255 * ndimage.zoom(mask.astype(float), 0.5, order=1).clip(0, 1)).astype(np.uint8)
+
+
+def probabilities(mask, largest, dtype):
+    return (ndimage.gaussian_filter(mask.astype(float), 2) * largest).astype(dtype)
+
+
+def classes(labels):
+    """0 background, 1 nucleus, 2 its border, as for U-Nets of three classes."""
+    mask = labels > 0
+    return mask.astype(np.uint8) + (mask & ~ndimage.binary_erosion(mask, iterations=2))
+
+
+NO_LABELS = {
+    "8-bit probabilities": lambda s: probabilities(s["mask"], 255, np.uint8),
+    "16-bit probabilities": lambda s: probabilities(s["mask"], 65535, np.uint16),
+    "grey edges": lambda s: fringed(s["mask"]),
+    "classes": lambda s: classes(s["instances"]),
+    "classes from 1": lambda s: s["mask"].astype(np.uint8) + np.uint8(1),
+}
+
+
+@pytest.fixture(scope="module")
+def samples(tiny_root):
+    return list(Reader("all", source=TINY, root=tiny_root, instances="watershed"))
+
+
+@pytest.mark.parametrize("kind", NO_LABELS)
+def test_what_cannot_be_labels(kind, samples):
+    for sample in samples:
+        assert folder.why_no_labels(NO_LABELS[kind](sample)), sample["name"]
+
+
+def test_labels_are_labels(samples):
+    """Also ones with gaps, of a poor model, and with debris of single pixels."""
+    rng = np.random.default_rng(0)
+    for sample in samples:
+        labels = sample["instances"].astype(np.int64)
+        specks = np.where(
+            rng.random(labels.shape) < 0.003, 1 + np.arange(labels.size).reshape(labels.shape), 0
+        )
+        grid = np.arange(labels.size).reshape(labels.shape)[::8, ::8].repeat(8, 0).repeat(8, 1)
+        for kind in (
+            labels,
+            labels * 7,
+            np.where(labels > 0, labels, specks * 100),
+            labels * 10**6 + grid,
+        ):
+            assert folder.why_no_labels(kind) is None, sample["name"]
+        assert folder.why_no_labels(sample["mask"].astype(np.uint8) * np.uint8(255)) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["components", "watershed"])
+def test_labels_of_real_nuclei_are_labels(method, standin, tmp_path):
+    for sample in Reader("all", source=standin, root=tmp_path, instances=method):
+        assert folder.why_no_labels(sample["instances"]) is None
+
+
+def test_evaluator_refuses_them_with_the_way_on(tiny_root, tmp_path):
+    evaluator = Evaluator("test", source=TINY, root=tiny_root)
+    name = evaluator.reader.names[0]
+    for sample in evaluator.reader:
+        path = tmp_path / f"{sample['name']}.png"
+        path.parent.mkdir(exist_ok=True)
+        iio.imwrite(path, probabilities(sample["mask"], 255, np.uint8))
+    with pytest.raises(
+        ValueError, match=rf"(?s){name}: integers are read as.*TIFF of floats"
+    ) as told:
+        evaluator.add_folder(tmp_path)
+    assert f"{len(evaluator.reader)} do not fit their samples" in str(told.value)
+    # What the message says, done literally.
+    for path in [*tmp_path.rglob("*.png")]:
+        tifffile.imwrite(path.with_suffix(".tif"), iio.imread(path).astype(np.float32) / 255)
+        path.unlink()
+    evaluator.add_folder(tmp_path)
+    assert evaluator.table().part("all").pixels.pooled.f1 > 0.95
+
+
+def test_pictures_in_colours(samples, tmp_path):
+    """label2rgb and palettes give no numbers; red on blue is a mask, and grey is grey."""
+    labels = samples[0]["instances"].astype(np.uint8)
+    colours = np.random.default_rng(0).integers(1, 256, (256, 3)).astype(np.uint8)
+    colours[0] = 0
+    iio.imwrite(tmp_path / "colours.png", colours[labels])
+    with pytest.raises(ValueError, match=r"colours\.png: a picture in colours.*one channel"):
+        folder.read(tmp_path / "colours.png")
+    iio.imwrite(tmp_path / "two.png", colours[(labels > 0).astype(int)])
+    np.testing.assert_array_equal(folder.read(tmp_path / "two.png") > 0, labels > 0)
+    iio.imwrite(tmp_path / "grey.png", np.stack([labels] * 3, -1))
+    np.testing.assert_array_equal(folder.read(tmp_path / "grey.png"), labels)
