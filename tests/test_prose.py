@@ -14,7 +14,10 @@ import pytest
 from common import TINY
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ADAPTERS = (
+    ROOT / "docs" / "augmentation.md"
+)  # for libraries of which one may be there without another
+PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - {ADAPTERS})]
 CODE = {
     page.name: blocks
     for page in PAGES
@@ -44,6 +47,49 @@ def test_code_runs(page, tiny_root, tmp_path):
     environment = {**os.environ, **own}
     ran = subprocess.run(
         [sys.executable, "-c", "\n".join(CODE[page])],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+
+
+MOVED_TOGETHER = """
+pictures = {key: torch.as_tensor(moved[key]).as_subclass(torch.Tensor) for key in data[0]
+            if key in ("image", "mask", "instances")}
+assert {key: tuple(each.shape[-2:]) for key, each in pictures.items()} == dict.fromkeys(
+    ("image", "mask", "instances"), (224, 224)), pictures
+assert [each.dtype for each in pictures.values()] == [torch.float32, torch.uint8, torch.int32]
+mask, grey = pictures["mask"].flatten() > 0, pictures["image"].flatten()
+assert ((pictures["instances"].flatten() > 0) == mask).all(), "the masks differ"
+assert grey[mask].mean() > 1.3 * grey[~mask].mean(), "the image was not moved along"
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "moved"),
+    [
+        ("bmgd_data", "batch"),
+        ("torchvision", "sample"),
+        ("albumentations", "sample"),
+        ("monai", "sample"),
+        ("kornia", "batch"),
+    ],
+)
+def test_adapters_of_augmentation_libraries_run(library, moved, tiny_root, tmp_path):
+    """Each by itself, after the page's first code; the pictures move together."""
+    for needed in ("torchvision", library):
+        if importlib.util.find_spec(needed) is None:
+            pytest.skip(f"{needed} is not installed")
+    first, *others = re.findall(r"```python\n(.*?)```", ADAPTERS.read_text("utf-8"), re.DOTALL)
+    own = [code for code in others if code.startswith((f"import {library}", f"from {library}"))]
+    assert len(own) == (library != "bmgd_data")
+    code = "\n".join([first, *own, f"moved = {moved}", MOVED_TOGETHER])
+    environment = {**os.environ, "BMGD_SOURCE": TINY, "BMGD_HOME": str(tiny_root)}
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

@@ -628,3 +628,17 @@ def test_a_broken_torch_is_not_called_missing(tmp_path: Path, fault: str) -> Non
     assert "MissingDependencyError: " in error
     assert "torch is installed but cannot be imported (" in error
     assert "libtorch" in error
+
+
+@pytest.mark.parametrize("key", ["image", "mask", "instances"])
+def test_collate_refuses_a_sample_whose_pictures_differ_in_size(tiny_root, key):
+    data = BMGD("all", source=TINY, root=tiny_root)
+    left_behind = {**data[1]}
+    left_behind[key] = left_behind[key][..., :96, :96]
+    with pytest.raises(ValueError, match=f"{key} 96 x 96") as told:
+        collate([data[0], left_behind])
+    assert left_behind["name"] in str(told.value)
+    del left_behind[key]
+    samples = [{**data[0]}, left_behind]
+    del samples[0][key]
+    assert key not in collate(samples)

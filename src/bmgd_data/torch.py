@@ -175,15 +175,32 @@ def collate(samples: Sequence[Sample]) -> Sample:
         `n_nuclei` int64 (B,), `name` a list; keys that were added as ``default_collate`` has them.
 
     Raises:
-        ValueError: The samples differ in shape.
+        ValueError: The samples differ in shape; or a sample's masks and its image differ in height
+            or width, as where a transform moved one and not the other.
     """
     blocks = samples.blocks if isinstance(samples, _Samples) else {}
+    if not blocks:
+        for sample in samples:
+            _require_one_size(sample)
     batch = {}
     for key in samples[0]:
         values = [sample[key] for sample in samples]
         block = blocks.get(key)
         batch[key] = block.batch if block and block.is_made_of(values) else _stack(key, values)
     return batch
+
+
+def _require_one_size(sample: Sample) -> None:
+    pictures = {key: sample[key] for key in _FORMS if isinstance(sample.get(key), torch.Tensor)}
+    sizes = {key: tuple(picture.shape[-2:]) for key, picture in pictures.items()}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{key} {height} x {width}" for key, (height, width) in sizes.items())
+        raise ValueError(
+            f"The pictures of {sample.get('name', 'a sample')} differ in size ({told}): a "
+            "transform moved one and not the other. Give it every picture, as shown in the "
+            "documentation under 'Your own augmentations', or delete the key that you do not need "
+            "from the sample."
+        )
 
 
 class _Block(NamedTuple):
