@@ -43,6 +43,16 @@ def test_components_touch_by_corners_too():
     np.testing.assert_array_equal(instances.components(mask), expected)
 
 
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.5, 0.7, 0.95])
+def test_components_are_the_labels_of_scikit_image_in_its_order(share):
+    """Stores that versions before 0.2.0 built hold those."""
+    from skimage.measure import label
+
+    for seed, shape in enumerate([(256, 256), (1, 40), (40, 1), (64, 100)]):
+        mask = np.random.default_rng(seed).random(shape) < share
+        np.testing.assert_array_equal(instances.components(mask), label(mask, connectivity=2))
+
+
 def test_watershed_splits_touching_nuclei_and_no_others():
     touching = discs((14, 14), (14, 30), (34, 14))
     labels = instances.watershed(touching)
