@@ -162,3 +162,25 @@ def test_an_archive_of_nothing_has_no_members(tmp_path, write_7z):
     with SevenZip(write_7z(tmp_path / "a.7z", {})) as archive:
         assert archive.members == []
         archive.stream(lambda name, data: pytest.fail(name))
+
+
+@pytest.mark.parametrize(
+    ("filters", "sip"),
+    [
+        ([{"id": py7zr.FILTER_LZMA2, "preset": 1}], 4096),
+        ([{"id": py7zr.FILTER_LZMA, "preset": 1}], 4096),
+        ([{"id": py7zr.FILTER_X86}, {"id": py7zr.FILTER_LZMA, "preset": 1}], 1024),
+        ([{"id": py7zr.FILTER_ZSTD, "level": 3}], 1024),
+        ([{"id": py7zr.FILTER_DEFLATE}], 1024),
+        ([{"id": py7zr.FILTER_COPY}], 1024),
+    ],
+)
+def test_larger_sips_are_for_lzma_alone(filters, sip, tmp_path, write_7z):
+    """Zstandard and Deflate give out all that a sip holds, however much that is."""
+    content = os.urandom(20_000)
+    path = write_7z(tmp_path / "a.7z", {"a": content}, filters=filters)
+    came = []
+    with SevenZip(path) as archive:
+        archive.stream(lambda name, data: came.append(data))
+        assert archive._file.sip == sip
+    assert came == [content]

@@ -109,6 +109,12 @@ def memory_of(streams: Any, path: Path) -> int:
     return declared
 
 
+def is_lzma(streams: Any) -> bool:
+    """Whether everything is packed with LZMA or LZMA2 and nothing else, filters included."""
+    folders = streams.unpackinfo.folders if streams else []
+    return all(coder["method"] in (_LZMA, _LZMA2) for folder in folders for coder in folder.coders)
+
+
 def encrypted(path: Path) -> CorruptArchiveError:
     """What to say of an archive that asks for a password."""
     return CorruptArchiveError(

@@ -34,7 +34,7 @@ Progress = Callable[[int], object]
 """Called with the number of steps taken since the last call."""
 
 _QUEUED: Final = 32
-_BUILT_WITH: Final = ("imagecodecs", "numpy", "py7zr", "scikit-image", "tifffile")
+_BUILT_WITH: Final = ("imagecodecs", "numpy", "py7zr", "scipy", "tifffile")
 
 
 def build(
