@@ -177,6 +177,15 @@ def test_a_length_that_is_no_number_is_no_bare_traceback(answer, packed, final):
         get(answer(garbled)[0] + NAME, final)
 
 
+def test_certificates_that_are_not_there(final, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/certificates.pem")
+    with (
+        pytest.raises(DownloadError, match=r"certificates\.pem.*REQUESTS_CA_BUNDLE and CURL"),
+        progress.bar("fetching") as bar,
+    ):
+        fetch.download("https://127.0.0.1:9/x.7z", final, lambda _: None, bar)
+
+
 def test_nobody_there(final):
     with pytest.raises(DownloadError, match=r"refused.*3 retries.*by hand"):
         get("http://127.0.0.1:9/" + NAME, final)

@@ -13,7 +13,7 @@ from bmgd_data import facts, pipeline
 from bmgd_data._origin import sources
 from bmgd_data._store import store
 from bmgd_data._store.store import Store
-from bmgd_data._system import disk
+from bmgd_data._system import disk, home
 from bmgd_data.conditions import parse_stiffness
 from bmgd_data.errors import CorruptArchiveError
 
@@ -42,6 +42,21 @@ def test_opening_maps_read_only_arrays(path):
         assert isinstance(array.base, np.memmap)
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
+
+
+def test_mounts_without_shared_maps_get_private_ones(path, monkeypatch):
+    real = np.lib.format.open_memmap
+
+    def refused(name, mode):
+        if mode == "r":
+            raise OSError(errno.ENODEV, "No such device")
+        return real(name, mode=mode)
+
+    monkeypatch.setattr(np.lib.format, "open_memmap", refused)
+    opened = Store(path)
+    assert opened.images.any()
+    with pytest.raises(ValueError, match="read-only"):
+        opened.images[0] = 0
 
 
 def test_opening_writes_and_locks_nothing(path, tmp_path):
@@ -242,11 +257,13 @@ def test_stores_lists_the_readable_ones(path, tmp_path):
 
 def test_location_differs_by_key_condition_and_format(tmp_path, monkeypatch):
     places = {
-        store.location(tmp_path, condition, key)
+        home.store(tmp_path, condition, key, store.FORMAT)
         for condition in facts.CONDITIONS
         for key in ("a" * 64, "b" * 64)
     }
     assert len(places) == 8
-    assert store.location(tmp_path, CONDITION, "a" * 64).name == "950Pa-aaaaaaaaaaaaaaaa-v2"
+    assert (
+        home.store(tmp_path, CONDITION, "a" * 64, store.FORMAT).name == "950Pa-aaaaaaaaaaaaaaaa-v2"
+    )
     monkeypatch.setattr(store, "FORMAT", 3)
-    assert store.location(tmp_path, CONDITION, "a" * 64) not in places
+    assert home.store(tmp_path, CONDITION, "a" * 64, store.FORMAT) not in places

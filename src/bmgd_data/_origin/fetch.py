@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bmgd_data import __version__, facts
 from bmgd_data._container import first_bytes
 from bmgd_data._system import disk
-from bmgd_data.errors import DatasetNotFoundError, DownloadError
+from bmgd_data.errors import BMGDError, DatasetNotFoundError, DownloadError
 
 if TYPE_CHECKING:
     import logging
@@ -73,10 +73,17 @@ def download(
         )
         try:
             client.fetch(final.name, downloader=_Downloader(_Transfer(bar, folder), auth))
-        # A ValueError is a header that requests cannot read; a bare OSError is its complaint that
-        # REQUESTS_CA_BUNDLE names no file.
+        # A ValueError is a header that requests cannot read.
         except (requests.exceptions.RequestException, ValueError) as error:
             raise DownloadError(_why_not(url, error)) from error
+        except OSError as error:
+            if isinstance(error, BMGDError) or error.errno is not None:
+                raise
+            # requests raises a bare one where REQUESTS_CA_BUNDLE names no file.
+            raise DownloadError(
+                f"{url} cannot be fetched: {error}. Correct the environment variables "
+                "REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, or unset them."
+            ) from error
         came = folder / final.name
         key = disk.sha256(came)
         check(key)

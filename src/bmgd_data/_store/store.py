@@ -14,6 +14,7 @@ A store is complete or absent, never changed, and opened without a lock. ``build
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -223,10 +224,19 @@ class Store:
         )
 
 
+_NO_SHARED_MAPS: Final = {errno.ENODEV, errno.EINVAL, errno.ENOTSUP}
+
+
 def mapped(path: Path) -> NDArray[Any]:
     """A .npy file as a read-only array whose pages are read when they are used."""
     # Unlike np.load, this takes nothing but .npy for an array, and never a pickle.
-    memmap = np.lib.format.open_memmap(path, mode="r")
+    try:
+        memmap = np.lib.format.open_memmap(path, mode="r")
+    except OSError as error:
+        if error.errno not in _NO_SHARED_MAPS:
+            raise
+        memmap = np.lib.format.open_memmap(path, mode="c")  # private: some network mounts need it
+        memmap.flags.writeable = False
     # A plain view of the same pages: indexing a memmap makes a memmap each time, which is slow.
     return np.asarray(memmap)
 
