@@ -13,6 +13,7 @@ from base64 import b64encode
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import numpy as np
 import py7zr
 import pytest
 
@@ -32,6 +33,7 @@ from bmgd_data.errors import (
     DownloadError,
     StorageError,
 )
+from bmgd_data.instances import DERIVED, VERSIONS
 from serving import answering, refuse, send  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
@@ -705,6 +707,20 @@ def test_labels_are_computed_once(local, monkeypatch):
     again = derived.labelled(opened, "watershed", home.root())
     assert (again.labels == found.labels).all()
     assert again.counts == found.counts
+
+
+def test_labels_of_another_version_are_computed_again(local, monkeypatch):
+    opened = pipeline.open_store(place(local))
+    found = derived.labelled(opened, "watershed", home.root())
+    monkeypatch.setitem(VERSIONS, "watershed", 99)
+    monkeypatch.setitem(DERIVED, "watershed", lambda mask: mask.astype(np.uint16))
+    assert not opened.has("watershed")
+    again = derived.labelled(opened, "watershed", home.root())
+    assert again.labels.max() == 1 < found.labels.max()
+    assert opened.verify() == []
+    monkeypatch.setitem(VERSIONS, "watershed", 2)
+    older = derived.labelled(opened, "watershed", home.root())
+    assert older.digest == found.digest, "each version of the package reads its own"
 
 
 def test_provided_labels_that_were_not_provided(local):

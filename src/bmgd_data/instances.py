@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from bmgd_data import touching
 from bmgd_data.errors import CorruptArchiveError
 
 if TYPE_CHECKING:
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["DERIVED", "METHODS", "components", "parse_method", "renumbered", "watershed"]
-
-SMOOTHING_PX: Final = 1.0
-MIN_DEPTH: Final = 0.1
+__all__ = [
+    "DERIVED",
+    "METHODS",
+    "VERSIONS",
+    "components",
+    "parse_method",
+    "renumbered",
+    "watershed",
+]
 
 
 def components(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
@@ -44,12 +50,13 @@ def components(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
 
 
 def watershed(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
-    """Split touching nuclei where the distance to the background has a waist.
+    """Split touching nuclei: a watershed of the distance transform, its pieces merged by features.
 
-    The distance transform is smoothed (Gaussian, sigma 1 px) and divided by its maximum in each
-    component, so that small and large nuclei are judged alike; maxima higher than their
-    surroundings by 0.1 (h-maxima: Soille, Morphological Image Analysis, 2003, chapter 6) seed a
-    watershed. It splits some elongated nuclei that are whole.
+    The distance to the background is smoothed (Gaussian, sigma 0.5 px) and flooded from each of its
+    maxima. Pieces whose saddle is deeper than 0.97 of the lower maximum are merged, then those that
+    five features call one nucleus: depth of the saddle, length of the contact, loss of solidity,
+    area, likeness of the maxima. ``bmgd_data.touching`` has the formula. It was fitted on real
+    fluorescence images of DSB2018 and BBBC039, with true labels of each nucleus; none were of BMGD.
 
     Args:
         mask: (H, W) bool.
@@ -58,21 +65,9 @@ def watershed(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
         (H, W) uint16 instance mask.
 
     Raises:
-        CorruptArchiveError: More than 65535 components.
+        CorruptArchiveError: More than 65535 nuclei; that is noise.
     """
-    from scipy import ndimage
-    from skimage.morphology import h_maxima
-    from skimage.segmentation import watershed as flood
-
-    connected = components(mask)
-    if not connected.any():
-        return connected
-    distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), SMOOTHING_PX)
-    highest = ndimage.maximum(distance, connected, np.arange(connected.max() + 1))
-    relative = np.where(mask, distance / np.maximum(highest[connected], np.spacing(1)), 0)
-    seeds, _ = ndimage.label(h_maxima(relative, MIN_DEPTH), structure=np.ones((3, 3)))
-    split = flood(-relative, seeds, mask=mask, connectivity=2)
-    return renumbered(np.where(split > 0, split, connected + int(split.max()) * (connected > 0)))
+    return _as_uint16(touching.split(mask))
 
 
 def renumbered(labels: NDArray[np.integer]) -> NDArray[np.uint16]:
@@ -97,6 +92,9 @@ DERIVED: Final[dict[str, Callable[[NDArray[np.bool_]], NDArray[np.uint16]]]] = {
     "watershed": watershed,
 }
 """Methods that need no more than the mask."""
+
+VERSIONS: Final = {"watershed": 2}
+"""Of methods that once gave other labels: kept labels of another version are not read."""
 
 METHODS: Final = (*DERIVED, "provided")
 """The values of ``instances=``; "provided" reads the archive's own label images."""

@@ -215,9 +215,10 @@ def test_verify_finds_what_is_missing(path):
 
 @pytest.mark.parametrize("name", ["labels.npy", "index.json"])
 def test_verify_misses_computed_labels_of_which_a_part_is_gone(path, name):
-    shutil.copytree(path / "components", path / "watershed")
+    labels = path / store.folder_of("watershed")
+    shutil.copytree(path / "components", labels)
     assert Store(path).verify() == []
-    (path / "watershed" / name).unlink()
+    (labels / name).unlink()
     try:
         told = " ".join(Store(path).verify())
     except CorruptArchiveError as error:

@@ -15,10 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 import bmgd_data
-from bmgd_data import facts
+from bmgd_data import Reader, facts
 from bmgd_data._origin import trust
 from bmgd_data._system import locks
 from bmgd_data.cli import app
+from bmgd_data.instances import DERIVED
 from common import TINY
 
 RUNNER = CliRunner()
@@ -170,6 +171,19 @@ def test_download_takes_a_changed_archive_only_when_told(mirror, local, write_7z
     assert "--accept-changed" in bmgd("download", *mirror, code=1).stderr
     shown = bmgd("download", *mirror, "--accept-changed").output
     assert re.search(r"950Pa +11 ", shown)
+
+
+def test_download_keeps_the_labels_of_the_method_that_will_be_read(mirror, monkeypatch):
+    shown = bmgd("download", *mirror, "--instances", "watershed").output
+    assert "Labels by watershed are kept" in shown
+    monkeypatch.setitem(DERIVED, "watershed", lambda _: pytest.fail("computed again"))
+    assert len(Reader("all", 950, source=mirror[1], instances="watershed")) == 10
+
+
+def test_download_of_labels_that_no_archive_brings_says_what_there_is(mirror):
+    told = bmgd("download", *mirror, "--instances", "provided", code=1)
+    assert re.search(r"950Pa +10 ", told.stdout)
+    assert "950Pa brought no instance labels" in told.stderr
 
 
 def test_what_came_before_an_error_is_told(mirror):

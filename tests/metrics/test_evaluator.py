@@ -190,8 +190,8 @@ def test_the_notes_tell_the_data_and_how_predictions_were_read(tiny):
 
 def test_where_instances_are_provided_binary_predictions_are_split(tmp_path, nuclei, tiff):
     """The provided labels are apart where nuclei touch, and so must be those of a binary mask."""
-    disks = np.hypot(*np.ogrid[-10:22, -10:22]) < 8
-    disks |= np.roll(disks, 12, axis=1)
+    disks = np.hypot(*np.ogrid[-10:22, -10:26]) < 8
+    disks |= np.roll(disks, 14, axis=1)
     labels = watershed(disks)
     assert (components(disks).max(), labels.max()) == (1, 2)
     for name in nuclei(count=10):

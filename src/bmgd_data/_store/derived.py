@@ -96,7 +96,7 @@ def _kept(
         with locks.lock(root, f"{opened.path.name}-{name}") as alone:
             if not opened.has(name):
                 if alone:
-                    disk.sweep(opened.path / name)
+                    disk.sweep(opened.path / store.folder_of(name))
                 keep(compute())
             return read()
     except StorageError:
@@ -130,7 +130,7 @@ def keep_instances(opened: Store, method: str, found: Instances) -> None:
     Raises:
         StorageError: The disk is full or not writable.
     """
-    with disk.staged(opened.path / method) as folder:
+    with disk.staged(opened.path / store.folder_of(method)) as folder:
         # Not np.save, which hides "no space left" behind an error without its number.
         with contextlib.closing(ArrayFile(folder / LABELS, found.labels.shape)) as array:
             for row, labels in enumerate(found.labels):

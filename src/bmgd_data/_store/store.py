@@ -5,7 +5,7 @@
       images.npy                uint16 (N, H, W)
       masks.npy                 bool (N, H, W)
       components/labels.npy     uint16 (N, H, W), and index.json with its counts and digest
-      watershed/, provided/     likewise, where they were asked for or brought along
+      watershed-v2/, provided/  likewise, where they were asked for or brought along
       groups-v1/                index.json: which images show one colony, where that was asked for
 
 A store is complete or absent, never changed, and opened without a lock. ``build.py`` makes it.
@@ -25,7 +25,7 @@ import numpy as np
 from bmgd_data import facts
 from bmgd_data._system import disk, home
 from bmgd_data.errors import CorruptArchiveError
-from bmgd_data.instances import METHODS
+from bmgd_data.instances import METHODS, VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,11 +128,11 @@ class Store:
 
     def has(self, method: str) -> bool:
         """Whether instance masks by this method, or another folder of this name, are here."""
-        return (self.path / method).is_dir()
+        return (self.path / folder_of(method)).is_dir()
 
     def instances(self, method: str) -> Instances:
         """Instance masks that lie in the store."""
-        return Instances(self._map(self.path / method / LABELS), **self._side(method))
+        return Instances(self._map(self.path / folder_of(method) / LABELS), **self._side(method))
 
     def sealed(self, folder: str) -> dict[str, Any]:
         """What the index of a folder in the store holds, compared with its seal."""
@@ -160,10 +160,11 @@ class Store:
         """
         expected, methods = dict(self.index.digests), self.methods()
         for method in methods:
-            expected[f"{method}/{LABELS}"] = self._side(method)["digest"]
+            expected[f"{folder_of(method)}/{LABELS}"] = self._side(method)["digest"]
+        folders = [*map(folder_of, methods), *self._grouped()]
         faults = [
             f"{self.path / name} has changed since it was built"
-            for name in (INDEX, *(f"{folder}/{INDEX}" for folder in (*methods, *self._grouped())))
+            for name in (INDEX, *(f"{folder}/{INDEX}" for folder in folders))
             if not self._is_as_sealed(name)
         ]
         for name, digest in expected.items():
@@ -181,7 +182,7 @@ class Store:
         return sorted(folder.name for folder in self.path.glob(f"{GROUPS}*"))
 
     def _side(self, method: str) -> dict[str, Any]:
-        name = f"{method}/{INDEX}"
+        name = f"{folder_of(method)}/{INDEX}"
         with self._readable(name):
             side, _ = self._sealed(name)
             return {"counts": side["counts"], "digest": side["digest"]}
@@ -239,6 +240,11 @@ def mapped(path: Path) -> NDArray[Any]:
         memmap.flags.writeable = False
     # A plain view of the same pages: indexing a memmap makes a memmap each time, which is slow.
     return np.asarray(memmap)
+
+
+def folder_of(method: str) -> str:
+    """Name of the folder in a store that holds the labels of a method, with their version."""
+    return f"{method}-v{VERSIONS[method]}" if method in VERSIONS else method
 
 
 def write_index(folder: Path, content: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from bmgd_data import __version__, conditions, facts
 from bmgd_data._origin import sources
+from bmgd_data._store import derived
 from bmgd_data._system import home
 from bmgd_data.cli import console, findings, outputs, upkeep
 from bmgd_data.cli.about import about
@@ -151,13 +152,20 @@ def download(
             "what is pinned still binds, and the old data is kept.",
         ),
     ] = False,
+    instances: Instances = "components",
     _quiet: Quiet = False,
 ) -> None:
-    """Fetch what is missing, check it, and make it ready to be read."""
+    """Fetch what is missing, check it, and make it ready to be read.
+
+    Instance labels are computed once and kept. Where several people share a read-only folder, name
+    the method that they will use.
+    """
     rows: list[list[str]] = []
+    kept: list[bool] = []
     try:
         for wanted in _wanted(root, source, stiffness):
-            index = open_store(wanted, accept_changed=accept_changed).index
+            opened = open_store(wanted, accept_changed=accept_changed)
+            index = opened.index
             rows.append(
                 [
                     wanted.condition.name,
@@ -166,11 +174,14 @@ def download(
                     findings.status(origin_of(wanted), index.key),
                 ]
             )
+            kept.append(bool(derived.labelled(opened, instances, wanted.root).digest))
     finally:
         if rows:  # also of what came before an error
             console.show(("stiffness", ">images", "sha256", "trust"), rows)
     for line in findings.meanings(row[-1] for row in rows):
         say(line)
+    if all(kept):
+        say(f"Labels by {instances} are kept with the data.")
     say(f"\nReady to be read in {home.root(root)}.")
 
 
