@@ -152,7 +152,7 @@ def test_an_interrupt_leaves_nothing(make, nuclei, final):
         (255, np.uint16, "16-bit files with values 0..255 only: were they rescaled to 8 bits?"),
         (256, np.uint16, None),
         (4095, np.uint16, None),
-        (5000, np.uint16, "images with values 0..5000, where the paper has 0..4095"),
+        (5000, np.uint16, None),
         (200, np.uint8, "images with values 0..200, where the paper has 0..4095"),
     ],
 )

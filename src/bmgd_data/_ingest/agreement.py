@@ -34,7 +34,9 @@ _MISMATCH, _WEAK = 0.5, 0.65  # aligned shares
 _SOME: Final = 16  # pairs that are looked at in full where a typical one is asked for
 _FEW: Final = 10  # pairs below which a mismatch must be clear to be refused
 _FITS: Final = 0.35  # distance of a median AUC from 0.5 that speaks for masks which belong here
-_CHUNK: Final = 512  # pairs that are assigned to one another at once
+_CHUNK: Final = 256  # images and masks that are compared with one another at once
+_GAIN: Final = 0.02  # of the correlation, by which exchanged masks fit clearly better
+_ROUNDS: Final = 32
 _SHIFT_PX: Final = 2.0  # right masks were at most 1.5 px off
 _SHOWN: Final = 3
 
@@ -55,6 +57,8 @@ class Pair(NamedTuple):
     """Mean grey value of marked pixels, NaN without any."""
     outside: float
     """The same of unmarked ones."""
+    share: float
+    """Marked pixels, as a share of all."""
     bright: Floats
     """Local brightness of about 64 x 64 blocks; mean 0, length 1."""
     marked: Floats
@@ -105,6 +109,7 @@ def look(image: Image, mask: Mask) -> Pair:
         turned=float(np.abs(_turns(marked) @ bright.ravel()).max()),
         inside=_ratio(inside @ values, inside.sum()),
         outside=_ratio(outside @ values, outside.sum()),
+        share=float(inside.sum() / image.size),
         bright=bright,
         marked=marked,
     )
@@ -118,6 +123,7 @@ def inverted(pair: Pair) -> Pair:
         own=-pair.own,
         inside=pair.outside,
         outside=pair.inside,
+        share=1 - pair.share,
         marked=-pair.marked,
     )
 
@@ -190,10 +196,10 @@ class _Case:
         self.aligned = usable & (abs(self.own) > [pair.turned for pair in pairs])
         self.share = float(self.aligned[self.judged].mean()) if len(self.judged) else 0.0
 
-    def sample(self, rows: NDArray[np.intp] | None = None) -> NDArray[np.intp]:
-        """Some of the rows, evenly spread."""
+    def sample(self, rows: NDArray[np.intp] | None = None, most: int = _SOME) -> NDArray[np.intp]:
+        """Some of the rows, or of all that can be judged, evenly spread."""
         rows = self.judged if rows is None else rows
-        return rows[:: max(1, -(-len(rows) // _SOME))]
+        return rows[:: max(1, -(-len(rows) // most))]
 
     def some(self, rows: Iterable[int]) -> str:
         """Names of a few rows."""
@@ -288,8 +294,9 @@ def _judge_outlines(case: _Case, verdict: Verdict) -> None:
 def _judge_shift(case: _Case, verdict: Verdict) -> None:
     if len(case.judged) < _FEW / 2:
         return
-    block = max(1, min(case.read(int(case.judged[0]))[0].shape) // BLOCKS)
-    down, right = (offset * block for offset in shift([case.pairs[row] for row in case.judged]))
+    rows = case.sample(most=_CHUNK // 2)
+    block = max(1, min(case.read(int(rows[0]))[0].shape) // BLOCKS)
+    down, right = (offset * block for offset in shift([case.pairs[row] for row in rows]))
     if np.hypot(down, right) < _SHIFT_PX:
         return
     line = (
@@ -301,10 +308,8 @@ def _judge_shift(case: _Case, verdict: Verdict) -> None:
 
 def _judge_pairing(case: _Case, verdict: Verdict) -> None:
     count = len(case.judged)
-    found = [
-        _assigned(case, case.judged[start : start + _CHUNK]) for start in range(0, count, _CHUNK)
-    ]
-    kept = sum(int(part.kept.sum()) for part in found) / count
+    found = [_match(case, case.judged[start : start + _CHUNK]) for start in range(0, count, _CHUNK)]
+    kept = sum(part.kept for part in found) / count
     step = sum(part.step for part in found) / count
     swapped: list[list[int]] = []
     if count >= _FEW and kept < 0.5:  # noqa: PLR2004
@@ -321,7 +326,7 @@ def _judge_pairing(case: _Case, verdict: Verdict) -> None:
         )
         refuse = count >= 25 and kept < 0.1 and step >= 0.5  # noqa: PLR2004
         (verdict.refusals if refuse else verdict.doubts).append(line)
-    elif (1 - kept) * count <= max(2, 0.1 * count):
+    elif count >= _FEW / 2 and (1 - kept) * count <= max(2, 0.1 * count):
         swapped = [ring for part in found for ring in part.swapped]
     if swapped:
         rings = "; ".join(case.some(ring) for ring in swapped[:_SHOWN])
@@ -360,6 +365,20 @@ def edge_contrast(image: Image, mask: Mask) -> float:
         brighter += int((difference > 0).sum())
         darker += int((difference < 0).sum())
     return _ratio(brighter, brighter + darker)
+
+
+def has_nuclei(image: Image, contrast: float, share: float) -> bool:
+    """Whether an image shows something like nuclei, judged by what others of its kind show.
+
+    Args:
+        image: (H, W) uint16.
+        contrast: How much brighter nuclei are than the rest, typically; in grey values.
+        share: Which share of an image nuclei cover, typically.
+    """
+    block = max(1, min(image.shape) // BLOCKS)
+    means = _block_sums(image, block) / block**2
+    bright = means > np.median(means) + contrast / 2
+    return bool(bright.mean() > share / 4)
 
 
 def inner_share(mask: Mask) -> float:
@@ -404,13 +423,11 @@ def shift(pairs: Sequence[Pair]) -> tuple[float, float]:
 
     The peak of the pooled cross-correlation, between blocks by a parabola.
     """
-    from scipy import fft
-
     shape = pairs[0].bright.shape
-    spectrum = np.zeros((shape[0], shape[1] // 2 + 1), np.complex64)
+    spectrum = np.zeros((shape[0], shape[1] // 2 + 1), np.complex128)
     for pair in pairs:
-        spectrum += fft.rfft2(pair.marked) * fft.rfft2(pair.bright).conj()
-    pooled = fft.irfft2(spectrum, shape)
+        spectrum += np.fft.rfft2(pair.marked) * np.fft.rfft2(pair.bright).conj()
+    pooled = np.fft.irfft2(spectrum, shape)
     peak = np.unravel_index(int(pooled.argmax()), shape)
     found = []
     for axis, size in enumerate(shape):
@@ -424,38 +441,58 @@ def shift(pairs: Sequence[Pair]) -> tuple[float, float]:
     return found[0], found[1]
 
 
-class _Assigned(NamedTuple):
-    """The best one-to-one pairing of some images and masks."""
+class _Match(NamedTuple):
+    """The one-to-one pairing of some images and masks that fits best."""
 
-    kept: NDArray[np.bool_]
-    """Which images keep their mask."""
+    kept: int
+    """Images that keep their mask."""
     step: int
-    """How many images get the mask that is the same number of places away."""
+    """Images that get the mask which is the same number of places away."""
     swapped: list[list[int]]
     """Rows that gain clearly by exchanging their masks among each other."""
 
 
-def _assigned(case: _Case, rows: NDArray[np.intp]) -> _Assigned:
-    from scipy.optimize import linear_sum_assignment
-
-    count = len(rows)
-    bright = np.stack([case.pairs[row].bright.ravel() for row in rows])
-    marked = np.stack([case.pairs[row].marked.ravel() for row in rows])
+def _match(case: _Case, rows: NDArray[np.intp]) -> _Match:
+    bright, marked = (
+        np.stack([getattr(case.pairs[row], side).ravel() for row in rows])
+        for side in ("bright", "marked")
+    )
     fit = bright @ marked.T
+    if _none_gains(fit):
+        return _Match(len(rows), len(rows), [])
+    from scipy.optimize import linear_sum_assignment  # slow to import, and rarely needed
+
     _, best = linear_sum_assignment(-fit)
-    own, gained = fit.diagonal(), fit[np.arange(count), best]
-    kept = best == np.arange(count)
+    places, own, gained = np.arange(len(rows)), fit.diagonal(), fit[np.arange(len(rows)), best]
     swapped, seen = [], set()
-    for start in np.flatnonzero(~kept).tolist():
+    for start in np.flatnonzero(best != places).tolist():
         if start in seen:
             continue
         ring = [start]
         while best[ring[-1]] != start:
             ring.append(int(best[ring[-1]]))
         seen |= set(ring)
-        if gained[ring].mean() > max(own[ring].mean() + 0.02, float(np.median(own)) / 2):
+        if gained[ring].mean() > max(own[ring].mean() + _GAIN, float(np.median(own)) / 2):
             swapped.append(rows[ring].tolist())
-    return _Assigned(kept, int(np.bincount((best - np.arange(count)) % count).max()), swapped)
+    steps = np.bincount((best - places) % len(rows))
+    return _Match(int((best == places).sum()), int(steps.max()), swapped)
+
+
+def _none_gains(fit: Floats) -> bool:
+    """Whether no images gain clearly by exchanging their masks in a ring.
+
+    In a graph whose edges weigh what an image gains by another one's mask, less what is not
+    clearly a gain, longest paths are then finite and are found in few rounds (Bellman and Ford).
+    """
+    own = fit.diagonal()
+    gain = fit - np.maximum(own + np.float32(_GAIN), np.median(own) / 2)[:, None]
+    longest = np.zeros(len(fit), np.float32)
+    for _ in range(_ROUNDS):
+        longer = np.maximum(longest, (longest[:, None] + gain).max(axis=0))
+        if (longer == longest).all():
+            return True
+        longest = longer
+    return False
 
 
 # ------------------------------------------------------------------------------------- arithmetic

@@ -63,7 +63,7 @@ def build(
     plan = pairing.read((member.path for member in files.members), condition)
     if plan.damage:
         raise _damage(files.path, plan.damage)
-    with disk.staged(final) as folder, Intake(plan, folder) as intake:
+    with disk.staged(final) as folder, Intake(plan, condition, folder) as intake:
         with _in_background(intake.take) as hand_over:
 
             def sink(path: str, data: bytes) -> None:

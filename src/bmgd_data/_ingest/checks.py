@@ -1,25 +1,28 @@
 """Takes the files of one condition in any order: decodes, checks, labels, writes each to its row.
 
 It keeps account of everything unusual or damaged that it meets, so that one report names it all.
+Masks and images are compared as soon as both are there; what that says is done at the end.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from bmgd_data import facts, instances
-from bmgd_data._ingest import decode, pairing
+from bmgd_data import facts, instances, splits
+from bmgd_data._ingest import agreement, decode, pairing, provided, scales
 from bmgd_data._store import store
 from bmgd_data._store.arrays import ArrayFile
 from bmgd_data._system import disk
 from bmgd_data.errors import CorruptArchiveError, StorageError, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -29,6 +32,9 @@ MAX_BYTES: Final = 64 * 2**30
 
 _BYTES_PER_PIXEL: Final = 7  # image, components and provided labels two each, mask one
 _MOSTLY_FOREGROUND: Final = 0.5
+_SHOWN: Final = 3
+_DIGITS: Final = 16  # of an image's digest: enough to tell images apart that are not hostile
+_COUNTS_AGREE: Final = 0.2  # touching nuclei are one component
 
 
 class Intake:
@@ -36,10 +42,12 @@ class Intake:
 
     Args:
         plan: Which file is what.
+        condition: Whose files they are.
         folder: Where the arrays are written.
     """
 
-    def __init__(self, plan: pairing.Layout, folder: Path) -> None:
+    def __init__(self, plan: pairing.Layout, condition: facts.Condition, folder: Path) -> None:
+        self._condition = condition
         self._folder = folder
         self._names = list(plan.pairs)
         self._pairs = list(plan.pairs.values())
@@ -61,13 +69,17 @@ class Intake:
         self._notes = list(plan.notes)
         self._doubts = list(plan.doubts)
         self._noted_files: Counter[str] = Counter()
-        self._bits: dict[str, int] = {}
-        self._pixels = np.zeros((len(self._names), 4), np.uint64)  # min, max, sum, sum of squares
-        self._counts = [0] * len(self._names)
-        self._mostly_foreground: list[str] = []
+        self._refusals: list[str] = []
+        self._greys: dict[int, scales.Grey] = {}
+        self._image_digests = [""] * len(self._names)
+        self._looks: dict[int, agreement.Pair] = {}
+        self._fixed: set[int] = set()  # rows whose masks have several values
+        self._counts = [-1] * len(self._names)
+        self._inverted: list[int] = []
+        self._unused_labels = ""
         self._labels = {
-            "label-files": _Labels(len(self._names)),
-            "many-valued-masks": _Labels(len(self._names)),
+            "label-files": provided.Labels(len(self._names)),
+            "many-valued-masks": provided.Labels(len(self._names)),
         }
 
     def __enter__(self) -> Self:
@@ -89,26 +101,37 @@ class Intake:
             self._faults[path] = str(error)
 
     def _take_image(self, row: int, path: str, data: bytes) -> None:
-        pixels, self._bits[path], note = decode.image(data, path)
+        pixels, bits, note = decode.image(data, path)
         if note:
             self._noted_files[note] += 1
-        wide = pixels.astype(np.uint64).ravel()
-        self._pixels[row] = pixels.min(), pixels.max(), wide.sum(), wide @ wide
-        self._put(store.IMAGES, row, path, pixels)
+        self._greys[row] = scales.measure(pixels, bits)
+        self._image_digests[row] = hashlib.sha256(pixels.tobytes()).hexdigest()[:_DIGITS]
+        if self._put(store.IMAGES, row, path, pixels) and self._counts[row] >= 0:
+            self._look(row, pixels, self._arrays[store.MASKS].get(row))
 
     def _take_mask(self, row: int, path: str, data: bytes) -> None:
         values = self._decoded(path, data, "masks")
         mask = values > 0
-        connected = instances.components(mask)
-        self._counts[row] = count = int(connected.max())
-        if mask.mean() > _MOSTLY_FOREGROUND:
-            self._mostly_foreground.append(path)
-        self._put(store.MASKS, row, path, mask)
-        self._put(_inside("components"), row, path, connected)
+        if not self._put(store.MASKS, row, path, mask):
+            return
+        count = self._label(row, mask)
+        if row in self._greys:
+            self._look(row, self._arrays[store.IMAGES].get(row), mask)
         if ((values == values.max()) == mask).all() or not count:
             self._labels["many-valued-masks"].add_binary(row, count)
         else:
+            self._fixed.add(row)
             self._take_many_valued("many-valued-masks", row, path, values)
+
+    def _label(self, row: int, mask: NDArray[np.bool_]) -> int:
+        connected = instances.components(mask)
+        self._put(_inside("components"), row, self._pairs[row].mask, connected)
+        self._counts[row] = int(connected.max())
+        return self._counts[row]
+
+    def _look(self, row: int, image: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
+        if image.shape == mask.shape:  # else `faults` tells
+            self._looks[row] = agreement.look(image, mask)
 
     def _take_labels(self, row: int, path: str, data: bytes) -> None:
         values = self._decoded(path, data, "label files")
@@ -127,7 +150,8 @@ class Intake:
         self._labels[kind].add(row, path, labels)
         self._put(_inside(kind), row, path, labels)
 
-    def _put(self, name: str, row: int, path: str, pixels: NDArray[Any]) -> None:
+    def _put(self, name: str, row: int, path: str, pixels: NDArray[Any]) -> bool:
+        """Write to a row, if the shape is the first one's; else `faults` tells, at the end."""
         self._shapes[path] = pixels.shape
         if name not in self._arrays:
             shape = (len(self._names), *pixels.shape)
@@ -141,9 +165,10 @@ class Intake:
                     )
                 disk.require_space(self._folder, need, "for the arrays")
             self._arrays[name] = ArrayFile(self._folder / name, shape)
-        if pixels.shape == self._arrays[name].shape[1:]:
-            self._arrays[name].put(row, pixels)
-        # else `faults` tells, when all shapes are known
+        if pixels.shape != self._arrays[name].shape[1:]:
+            return False
+        self._arrays[name].put(row, pixels)
+        return True
 
     def faults(self) -> list[str]:
         """Everything that makes the condition unusable, each with the file it lies in."""
@@ -165,14 +190,6 @@ class Intake:
                 faults.append(f"{image}: shape {here}, but its mask {mask} has {there}")
             elif here and here != usual:
                 faults.append(f"{image}: shape {here}, where most images have {usual}")
-        depths = Counter(self._bits.values())
-        if len(depths) > 1:
-            bits, count = depths.most_common()[-1]
-            example = next(path for path, depth in self._bits.items() if depth == bits)
-            faults.append(
-                f"{example}: {bits}-bit, as {count} of {len(self._bits)} images are, while the "
-                "others are not, so that they have no common scale"
-            )
         masks = self._labels["many-valued-masks"]
         if masks.files and not masks.consistent:
             faults += [
@@ -184,16 +201,23 @@ class Intake:
     def finish(self) -> dict[str, list[int]]:
         """Complete the arrays, once everything was taken and no fault was found.
 
+        Masks that mark the background are inverted, and labelled again.
+
         Returns:
             Nuclei per image for each instance method that the folder now holds.
         """
+        self._agree()
+        self._doubt_empty_and_full()
         counts = {"components": self._counts}
         for kind, labels in self._labels.items():
+            why_not = self._why_not_provided(kind, labels)
+            if kind == "label-files" and why_not:
+                self._unused_labels = why_not
             if not labels.files:
                 continue
-            why_not = self._why_not_provided(labels)
             if why_not is None and "provided" not in counts:
                 self._fill_binary_rows(kind, labels)
+                self._doubts += provided.doubts(self._names, self._reader(_inside(kind)))
                 self._arrays.pop(_inside(kind)).close()
                 (self._folder / kind).rename(self._folder / "provided")
                 counts["provided"] = labels.counts
@@ -201,11 +225,65 @@ class Intake:
                 self._arrays.pop(_inside(kind)).close()
                 shutil.rmtree(self._folder / kind)
                 self._notes.append(f"{kind} are not used as instances: {why_not or 'superseded'}")
+        if self._unused_labels and not self._labels["label-files"].files:
+            self._notes.append(f"label-files are not used as instances: {self._unused_labels}")
         return counts
 
-    def _why_not_provided(self, labels: _Labels) -> str | None:
-        if faulty := [path for path in self._faults if self._place[path][1] == pairing.LABELS]:
+    def _reader(self, name: str) -> Any:
+        """Gives a row of an array and of the masks."""
+        one, masks = self._arrays[name], self._arrays[store.MASKS]
+        return lambda row: (one.get(row), masks.get(row))
+
+    def _agree(self) -> None:
+        looks = [self._looks[row] for row in range(len(self._names))]
+        verdict = agreement.judge(looks, self._names, self._reader(store.IMAGES), self._fixed)
+        self._notes += verdict.notes
+        self._doubts += verdict.doubts
+        self._refusals += verdict.refusals
+        self._inverted = verdict.inverted
+        masks = self._labels["many-valued-masks"]
+        for row in verdict.inverted:
+            mask = ~self._arrays[store.MASKS].get(row)
+            self._arrays[store.MASKS].put(row, mask)
+            masks.add_binary(row, self._label(row, mask))
+            self._looks[row] = agreement.inverted(looks[row])
+
+    def _doubt_empty_and_full(self) -> None:
+        """Uniform masks fit no image worse than another, so the grey values have to tell."""
+        judged = [look for look in self._looks.values() if 0 < look.share < 1]
+        contrast = float(np.median([look.inside - look.outside for look in judged] or [np.inf]))
+        share = float(np.median([look.share for look in judged] or [1]))
+        empty = [row for row, look in self._looks.items() if look.share == 0]
+        missed = [
+            row
+            for row in empty
+            if agreement.has_nuclei(self._arrays[store.IMAGES].get(row), contrast, share)
+        ]
+        full = [row for row, look in self._looks.items() if look.share == 1]
+        blank = [
+            row
+            for row, grey in self._greys.items()
+            if grey.minimum == grey.maximum and self._counts[row]
+        ]
+        for rows, line in (
+            (missed, "empty: {} masks mark nothing, though their images seem to show nuclei"),
+            (full, "full: {} masks mark their whole image"),
+            (blank, "blank: {} images have one value only, though their masks mark nuclei"),
+        ):
+            if rows:
+                self._doubts.append(f"{line.format(len(rows))}. Look at {self._some(rows)}.")
+
+    def _some(self, rows: Iterable[int]) -> str:
+        named = [self._names[row] for row in sorted(rows)]
+        more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+        return ", ".join(named[:_SHOWN]) + more
+
+    def _why_not_provided(self, kind: str, labels: provided.Labels) -> str | None:
+        faulty = [path for path in self._faults if self._place[path][1] == pairing.LABELS]
+        if kind == "label-files" and faulty:
             return f"{len(faulty)} are damaged, e.g. {faulty[0]}: {self._faults[faulty[0]]}"
+        if not labels.files:
+            return None
         if missing := labels.taken.count(False):
             return f"{missing} of {len(self._names)} images have none"
         shapes = {self._shapes[path] for path in labels.files}
@@ -215,90 +293,86 @@ class Intake:
             return "their values are not one region each"
         return None
 
-    def _fill_binary_rows(self, kind: str, labels: _Labels) -> None:
+    def _fill_binary_rows(self, kind: str, labels: provided.Labels) -> None:
         """A mask with one nucleus has one value; it is a label image all the same."""
-        masks = np.load(self._folder / store.MASKS, mmap_mode="r")
-        for row in labels.binary_rows:
-            self._arrays[_inside(kind)].put(row, masks[row])
+        for row in labels.binary:
+            self._arrays[_inside(kind)].put(row, self._arrays[store.MASKS].get(row))
 
     def summary(self) -> dict[str, Any]:
         """What `store.Index` tells of the samples."""
         shape = self._arrays[store.IMAGES].shape
-        maximum = int(self._pixels[:, 1].max())
-        eight_bit = set(self._bits.values()) == {8}
-        full_scale = 255 if eight_bit else 4095 if maximum <= facts.FULL_SCALE else 65535
+        greys = [self._greys[row] for row in range(len(self._names))]
+        looks = [self._looks[row] for row in range(len(self._names))]
+        scale = scales.decide(greys, self._names)
         notes = [
             *self._notes,
             *(f"{count} {what}" for what, count in sorted(self._noted_files.items())),
+            *scale.notes,
+            *self._counted(shape),
         ]
-        if shape[1:] != facts.IMAGE_SHAPE:
-            notes.append(f"images of {shape[1]} x {shape[2]} pixels, where the paper has 256 x 256")
-        if full_scale != facts.FULL_SCALE:
-            notes.append(f"images with values 0..{maximum}, where the paper has 0..4095")
-        elif maximum <= np.iinfo(np.uint8).max:
-            notes.append(
-                f"16-bit files with values 0..{maximum} only: were they rescaled to 8 bits?"
-            )
-        if empty := self._counts.count(0):
-            notes.append(f"{empty} masks without any nucleus")
-        if self._mostly_foreground:
-            notes.append(
-                f"{len(self._mostly_foreground)} masks cover more than half of their image, "
-                f"e.g. {min(self._mostly_foreground)}: inverted?"
-            )
         return {
-            "full_scale": full_scale,
+            **scales.overall(greys),
+            "full_scale": scale.full,
             "shape": shape,
             "names": self._names,
             "images": self._images,
-            "minimum": int(self._pixels[:, 0].min()),
-            "maximum": maximum,
-            "sums": [int(value) for value in self._pixels[:, 2]],
-            "sums_of_squares": [int(value) for value in self._pixels[:, 3]],
+            "image_digests": self._image_digests,
+            "agreement": {
+                figure: [_rounded(getattr(look, figure)) for look in looks]
+                for figure in ("auc", "own", "turned")
+            },
+            "inverted": self._inverted,
+            "unused_labels": printable(self._unused_labels),
             "notes": [printable(line) for line in notes],
-            "doubts": self._doubts,
+            "doubts": [
+                printable(line) for line in (*self._doubts, *scale.doubts, *self._duplicates())
+            ],
+            "refusals": [printable(line) for line in self._refusals],
         }
 
+    def _counted(self, shape: tuple[int, ...]) -> list[str]:
+        notes, nuclei = [], sum(self._counts)
+        if shape[1:] != facts.IMAGE_SHAPE:
+            notes.append(f"images of {shape[1]} x {shape[2]} pixels, where the paper has 256 x 256")
+        expected = self._condition
+        if len(self._names) == expected.images and (
+            abs(nuclei - expected.nuclei) > _COUNTS_AGREE * expected.nuclei
+        ):
+            notes.append(
+                f"{nuclei} connected regions in the masks, where the paper counts "
+                f"{expected.nuclei} nuclei"
+            )
+        if empty := self._counts.count(0):
+            notes.append(f"{empty} masks without any nucleus")
+        dense = [row for row, look in self._looks.items() if look.share > _MOSTLY_FOREGROUND]
+        if dense:
+            notes.append(
+                f"{len(dense)} masks cover more than half of their image, e.g. {self._some(dense)}"
+            )
+        return notes
 
-class _Labels:
-    """Whether images with several values are instance labels.
+    def _duplicates(self) -> list[str]:
+        """The same image under several names, and in which splits these are."""
+        alike: dict[str, list[int]] = defaultdict(list)
+        for row, digest in enumerate(self._image_digests):
+            if self._greys[row].minimum != self._greys[row].maximum:
+                alike[digest].append(row)
+        groups = [rows for rows in alike.values() if len(rows) > 1]
+        if not groups:
+            return []
+        assigned = splits.assign(self._names, self._condition, "random")
+        straddling = [rows for rows in groups if len({assigned[row] for row in rows}) > 1]
+        first = (straddling or groups)[0]
+        named = ", ".join(f"{self._names[row]} ({assigned[row]})" for row in first[:_SHOWN])
+        line = (
+            f"duplicates: {len(groups)} images are there more than once, {len(straddling)} of them "
+            f"in several splits of the scheme 'random'. Look at {named}."
+        )
+        return [line]
 
-    They are when each value is one 8-connected region: 1.1 regions a value are allowed over the
-    whole condition, as a hand may leave a nucleus in two pieces. Grey fringes and class maps are
-    not, and neither are binary masks in a folder that promises labels.
-    """
 
-    REGIONS_PER_LABEL: Final = 1.1
-
-    def __init__(self, rows: int) -> None:
-        self.files: dict[str, int] = {}
-        """Distinct values of each file that has several, background included."""
-        self.counts = [0] * rows
-        self.taken = [False] * rows
-        self.binary_rows: list[int] = []
-        self._labels = self._regions = 0
-
-    def add(self, row: int, path: str, labels: NDArray[np.uint16]) -> None:
-        from skimage.measure import label
-
-        self.taken[row] = True
-        self.counts[row] = count = int(labels.max())
-        self.files[path] = count + 1
-        self._labels += count
-        self._regions += int(label(labels, connectivity=2).max())
-
-    def add_binary(self, row: int, regions: int) -> None:
-        self.taken[row] = True
-        self.counts[row] = min(regions, 1)
-        self.binary_rows.append(row)
-        self._labels += min(regions, 1)
-        self._regions += regions
-
-    @property
-    def consistent(self) -> bool:
-        """Whether the values are labels."""
-        several = any(values > 2 for values in self.files.values())  # noqa: PLR2004
-        return several and self._regions <= self.REGIONS_PER_LABEL * self._labels
+def _rounded(figure: float) -> float | None:
+    return None if math.isnan(figure) else round(figure, 4)
 
 
 def _inside(folder: str) -> str:

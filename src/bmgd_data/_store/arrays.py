@@ -28,7 +28,7 @@ class ArrayFile:
         self.shape = shape
         self._dtype = store.DTYPES[path.name]
         self._row = int(np.prod(shape[1:])) * self._dtype.itemsize
-        self._file = path.open("wb", buffering=0)
+        self._file = path.open("w+b", buffering=0)
         header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._file, header)
         self._start = self._file.tell()
@@ -40,6 +40,15 @@ class ArrayFile:
         rest = np.ascontiguousarray(image, self._dtype).reshape(-1).view(np.uint8).data
         while rest:
             rest = rest[self._file.write(rest) :]
+
+    def get(self, row: int) -> NDArray[Any]:
+        """Read the (H, W) image of one row back; zeros where none was written."""
+        image = np.empty(self.shape[1:], self._dtype)
+        rest = image.reshape(-1).view(np.uint8).data
+        self._file.seek(self._start + row * self._row)
+        while rest:
+            rest = rest[self._file.readinto(rest) :]
+        return image
 
     def close(self) -> None:
         """Close the file; it is not fsynced."""

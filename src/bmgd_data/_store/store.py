@@ -65,12 +65,22 @@ class Index:
     """Per image: the sum of its pixels."""
     sums_of_squares: list[int]
     """Per image: the sum of its squared pixels."""
+    image_digests: list[str]
+    """Per image: the first 16 hex digits of its pixels' sha256."""
+    agreement: dict[str, list[float | None]]
+    """Per image how its mask fits, see ``_ingest/agreement.py``: "auc", "own" and "turned"."""
+    inverted: list[int]
+    """Rows whose masks marked the background in the archive."""
+    unused_labels: str
+    """Why the archive's label files are not used as instances; empty if they are, or none came."""
     digests: dict[str, str]
     """sha256 of each array file."""
     notes: list[str]
     """What was met while building and is harmless, or settled by the pixels."""
     doubts: list[str]
     """What may make samples wrong; each begins with a short code and a colon."""
+    refusals: list[str]
+    """The same of what seems wrong: samples are served once it was accepted."""
     versions: dict[str, str]
     """Of the libraries that built it."""
 

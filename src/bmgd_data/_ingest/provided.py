@@ -1,0 +1,146 @@
+"""Whether images with several values are instance labels, and whether these fit the masks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+_REGIONS_PER_LABEL: Final = 1.1
+_LINE_PX: Final = 2  # labels may be separated by lines, which the mask covers
+_SPECK_PX: Final = 20  # smaller regions of a mask are not missed
+_UNCOVERED: Final = 0.01  # share of the masks' pixels
+_GAP_PX: Final = 2  # between the pieces of one nucleus
+_SHOWN: Final = 3
+
+
+class Labels:
+    """Takes account of the label images of a stiffness, of one kind.
+
+    They are labels when each value is one 8-connected region: 1.1 regions a value are allowed over
+    all images, as a hand may leave a nucleus in two pieces. Grey fringes and class maps are not,
+    and neither are binary masks in a folder that promises labels.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.files: dict[str, int] = {}
+        """Distinct values of each file that has several, background included."""
+        self.counts = [0] * rows
+        self.taken = [False] * rows
+        self.binary: dict[int, int] = {}
+        """Regions by row, of masks in which every nucleus has the same value."""
+        self._labels = self._regions = 0
+
+    def add(self, row: int, path: str, labels: NDArray[np.uint16]) -> None:
+        """Take a label image that is numbered 1..n."""
+        from skimage.measure import label
+
+        self.taken[row] = True
+        self.counts[row] = count = int(labels.max())
+        self.files[path] = count + 1
+        self._labels += count
+        self._regions += int(label(labels, connectivity=2).max())
+
+    def add_binary(self, row: int, regions: int) -> None:
+        """Take a mask of one value: a label image, too, where it has one region."""
+        self.taken[row] = True
+        self.counts[row] = min(regions, 1)
+        self.binary[row] = regions
+
+    @property
+    def consistent(self) -> bool:
+        """Whether the values are labels."""
+        several = any(values > 2 for values in self.files.values())  # noqa: PLR2004
+        regions = self._regions + sum(self.binary.values())
+        labels = self._labels + sum(min(count, 1) for count in self.binary.values())
+        return several and regions <= _REGIONS_PER_LABEL * labels
+
+
+class Fit(NamedTuple):
+    """How the labels of one image fit its mask."""
+
+    marked: int
+    """Pixels that the mask marks."""
+    uncovered: int
+    """Pixels that only one of both marks, farther than a line's width from the other."""
+    lost: int
+    """Regions of the mask without any label."""
+    alike: int
+    """Labels with pieces that lie apart."""
+
+
+def fit(labels: NDArray[np.uint16], mask: NDArray[np.bool_]) -> Fit:
+    """Compare the labels of an image, (H, W), with its mask."""
+    from scipy import ndimage
+
+    labelled, square = labels > 0, np.ones((3, 3))
+    uncovered = 0
+    if (labelled != mask).any():
+        for one, other in ((mask, labelled), (labelled, mask)):
+            near = ndimage.binary_dilation(other, square, _LINE_PX)
+            uncovered += int((one & ~near).sum())
+    regions, _ = ndimage.label(mask, square)
+    sizes = np.bincount(regions.ravel())
+    has_label = np.bincount(regions.ravel(), weights=labelled.ravel()) > 0
+    lost = int((~has_label & (sizes >= _SPECK_PX))[1:].sum())
+    return Fit(int(mask.sum()), uncovered, lost, _alike(labels))
+
+
+def _alike(labels: NDArray[np.uint16]) -> int:
+    """Labels whose pieces have bounding boxes with a gap between them."""
+    from scipy import ndimage
+    from skimage.measure import label
+
+    pieces, count = label(labels, connectivity=2, return_num=True)
+    if count == int(labels.max()):
+        return 0
+    boxes = ndimage.find_objects(pieces)
+    owner = np.zeros(count + 1, np.intp)
+    owner[pieces.ravel()] = labels.ravel()
+    apart = 0
+    for value in (value for value, times in Counter(owner[1:].tolist()).items() if times > 1):
+        first, *others = (box for box, own in zip(boxes, owner[1:], strict=True) if own == value)
+        apart += any(_gap(first, other) > _GAP_PX for other in others)
+    return apart
+
+
+def _gap(one: tuple[slice, ...], other: tuple[slice, ...]) -> int:
+    """Pixels between two boxes, along the axis where there are most."""
+    gaps = [max(a.start, b.start) - min(a.stop, b.stop) for a, b in zip(one, other, strict=True)]
+    return int(max(gaps))
+
+
+def doubts(
+    names: Sequence[str],
+    read: Callable[[int], tuple[NDArray[np.uint16], NDArray[np.bool_]]],
+) -> list[str]:
+    """What makes provided labels doubtful.
+
+    Args:
+        names: What to call the rows.
+        read: Gives labels and mask of a row.
+    """
+    fits = [fit(*read(row)) for row in range(len(names))]
+    share = sum(f.uncovered for f in fits) / max(1, sum(f.marked for f in fits))
+    found = [
+        (f"{sum(f.lost for f in fits)} regions of masks hold no label", [f.lost for f in fits]),
+        (f"{sum(f.alike for f in fits)} labels number regions alike that lie apart",
+         [f.alike for f in fits]),
+    ]  # fmt: skip
+    if share > _UNCOVERED:
+        uncovered = [f.uncovered for f in fits]
+        found.append((f"labels and masks differ in {share:.1%} of what is marked", uncovered))
+    lines = []
+    for what, numbers in found:
+        if rows := [row for row, number in enumerate(numbers) if number]:
+            named = ", ".join(names[row] for row in rows[:_SHOWN])
+            lines.append(
+                f"labels: {what}, so that instances='provided' may be wrong. Look at {named}."
+            )
+    return lines
