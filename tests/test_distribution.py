@@ -173,7 +173,7 @@ def test_readme_and_classifiers_tell_of_the_same_pythons():
 
 def test_security_states_the_limits_that_hold():
     from bmgd_data._container import sevenzip, sevenzip_header
-    from bmgd_data._ingest import checks, decode
+    from bmgd_data._ingest import checks, raster
 
     text = " ".join((ROOT / "SECURITY.md").read_text(encoding="utf-8").split())
     for limit in (
@@ -182,7 +182,7 @@ def test_security_states_the_limits_that_hold():
         f"{sevenzip.MAX_BYTES >> 30} GB of members",
         f"{sevenzip_header.MAX_DICTIONARY_BYTES >> 30} GB of dictionary",
         f"{sevenzip_header.MAX_HEADER_BYTES >> 20} MB of header",
-        f"{decode.MAX_VALUES:,} values (pixels times channels)",
+        f"{raster.MAX_VALUES:,} values (pixels times channels)",
         f"{checks.MAX_BYTES >> 30} GB of arrays",
     ):
         assert limit in text, limit
@@ -190,9 +190,9 @@ def test_security_states_the_limits_that_hold():
 
 def test_the_docs_state_the_same_limits():
     from bmgd_data._container import sevenzip, sevenzip_header
-    from bmgd_data._ingest import checks, decode
+    from bmgd_data._ingest import checks, raster
 
-    side = math.isqrt(decode.MAX_VALUES)
+    side = math.isqrt(raster.MAX_VALUES)
     text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
     member, members = sevenzip.MAX_MEMBER_BYTES >> 20, sevenzip.MAX_BYTES >> 30
     for limit in (

@@ -100,7 +100,7 @@ def test_names_in_folders_are_spelled_out(tmp_path):
     reader = hostile.attempt(tmp_path / "source", tmp_path / "root")
     assert reader.names == ["950Pa/a"]
     (folder / "mask/\x1b[2J.tif").write_bytes(b"II")
-    assert "mask/\\x1b[2J.tif: not decodable" in str(
+    assert "mask/\\x1b[2J.tif: neither TIFF" in str(
         hostile.attempt(tmp_path / "source", tmp_path / "root2")
     )
 

@@ -75,11 +75,11 @@ def white(mask) -> np.ndarray:
     return mask.astype(np.uint8) * 255
 
 
-def palette(mask, form, background=0) -> bytes:
+def palette(mask, form, background=0, ink=(255, 255, 255)) -> bytes:
     picture = Image.fromarray(np.where(mask, 1 - background, background).astype(np.uint8), "L")
     picture = picture.convert("P")
-    black, ink = [0, 0, 0], [255, 255, 255]
-    picture.putpalette(black + ink if background == 0 else ink + black)
+    black = (0, 0, 0)
+    picture.putpalette([*black, *ink] if background == 0 else [*ink, *black])
     return drawn(picture, form)
 
 
@@ -159,8 +159,8 @@ def _tiff_forms():
         "tiff white is zero",
         members(
             FULL,
-            lambda a: tif(~a, photometric="miniswhite"),
-            lambda m: tif(~white(m), photometric="miniswhite"),
+            lambda a: tif(a, photometric="miniswhite"),
+            lambda m: tif(white(m), photometric="miniswhite"),
         ),
         FULL,
         notes=(
@@ -193,7 +193,9 @@ def _mask_forms():
             np.dstack([white(m)] * 3 + [white(m | True)]), photometric="rgb", extrasamples=[2]
         ),
         "RGBA, background transparent": lambda m: tif(
-            np.dstack([white(m | True)] * 3 + [white(m)]), photometric="rgb", extrasamples=[2]
+            np.dstack([white(m)] * 2 + [white(m | True), white(m)]),
+            photometric="rgb",
+            extrasamples=[2],
         ),
         "palette": lambda m: palette(m, "tiff"),
         "palette, white first": lambda m: palette(m, "tiff", background=1),
@@ -206,7 +208,7 @@ def _mask_forms():
         "RGB": lambda m: drawn(white(m), mode="RGB"),
         "RGBA": lambda m: drawn(white(m), mode="RGBA"),
         "grey and alpha": lambda m: drawn(white(m), mode="LA"),
-        "palette": lambda m: palette(m, "png"),
+        "table of two colours": lambda m: palette(m, "png", ink=(255, 0, 0)),
         "palette, white first": lambda m: palette(m, "png", background=1),
         "16-bit": lambda m: drawn(m.astype(np.uint16) * 65535),
     }.items():
@@ -408,14 +410,14 @@ def _value_forms():
             f"8-bit grey as {title}",
             members(EIGHT, encode, image_at=f"950 Pa/image/{{}}.{suffix}"),
             EIGHT,
-            notes=("3 grey images stored as colour", scale8),
+            notes=("3 images stored as colour", scale8),
             full_scale=255,
         )
     yield Form("16-bit", members(FULL), FULL, notes=("values 0..65535",), full_scale=65535)
     yield Form(
         "16-bit grey as RGB",
         members(D, lambda a: tif(np.dstack([a] * 3), photometric="rgb")),
-        notes=("3 grey images stored as colour",),
+        notes=("3 images stored as colour",),
     )
     for dtype in (np.float32, np.float64, np.int16, np.int32, np.uint32):
         yield Form(
@@ -626,7 +628,7 @@ def _faults():
         ("cut off", a, tif(image)[:400], "not decodable"),
         ("cut off lzw", mask_a, tif(white(mask), compression="lzw")[:-9], "not decodable"),
         ("empty", a, b"", "an empty file"),
-        ("html", a, b"<!DOCTYPE html>", "not decodable"),
+        ("html", a, b"<!DOCTYPE html>", "neither TIFF, PNG, BMP nor JPEG; it begins with"),
         ("two pages", a, tif(np.stack([image, image]), metadata=None), "2 pages"),
         ("ImageJ stack", a, tif(np.stack([image] * 3), imagej=True), "3 pages"),
         (
@@ -652,14 +654,14 @@ def _faults():
             "colour",
             a,
             tif(np.dstack([image, image, image // 2]), photometric="rgb"),
-            "a colour image",
+            "a colour image, where a grey one is expected; save the DAPI channel",
         ),
         ("1-bit", a, tif(image > 2000), "a 1-bit image"),
-        ("fractions", a, tif(image / np.float32(7)), "not whole numbers"),
-        ("NaN", a, tif(np.where(mask, image, np.float32("nan"))), "not whole numbers"),
-        ("huge floats", a, tif(image * np.float32(1e30)), "not whole numbers"),
-        ("negative", a, tif(image.astype(np.int16) - 5000), "not whole numbers"),
-        ("too large", a, tif(image.astype(np.uint32) + 65536), "not whole numbers"),
+        ("fractions", a, tif(image / np.float32(4095)), "whose scale is unknown; multiply"),
+        ("NaN", a, tif(np.where(mask, image, np.float32("nan"))), "no numbers (NaN)"),
+        ("huge floats", a, tif(image * np.float32(1e30)), "where 0 to 65535 are expected"),
+        ("negative", a, tif(image.astype(np.int16) - 5000), "where 0 to 65535 are expected"),
+        ("too large", a, tif(image.astype(np.uint32) + 65536), "where 0 to 65535 are expected"),
         ("complex", a, tif(image.astype(np.complex64)), "of type complex64"),
         (
             "other shape",
@@ -673,20 +675,9 @@ def _faults():
             tif(white(mask.T)),
             "950 Pa/image/a.tif: shape (24, 20), but its mask",
         ),
-        (
-            "all foreground",
-            mask_a,
-            tif(white(mask | True)),
-            "a mask without background (0); its values: 255",
-        ),
-        ("grey fringe", mask_a, _fringed(mask), "neither a binary mask nor instance labels"),
-        (
-            "JPEG mask",
-            "950 Pa/mask/a.jpg",
-            drawn(white(mask), "jpeg"),
-            "jpg: neither a binary mask",
-        ),
-        ("fractional mask", mask_a, tif(mask / np.float32(2)), "not whole numbers"),
+        ("noise for a mask", mask_a, tif(image), "labels without background (0)"),
+        ("fractional mask", mask_a, tif(image / np.float32(4095)), "a mask of fractions"),
+        ("only transparency", mask_a, drawn(_clear(mask)), "only its transparency"),
         (
             "class map",
             mask_a,
@@ -721,10 +712,8 @@ def _faults():
     )
 
 
-def _fringed(mask) -> bytes:
-    from scipy.ndimage import uniform_filter
-
-    return tif(uniform_filter(white(mask), 3))
+def _clear(mask) -> np.ndarray:
+    return np.dstack([white(mask | True)] * 3 + [white(mask)])
 
 
 def _classes(mask) -> np.ndarray:

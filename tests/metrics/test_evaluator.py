@@ -324,7 +324,7 @@ def test_all_that_is_wrong_with_a_folder_is_one_error(tiny, masks, tmp_path):
     assert f"1 samples have several files: {twice} ({twice}.png, {twice}.tif)." in message
     assert "2 do not fit their samples:" in message
     assert f"{small}: truth has shape (256, 256), but prediction (100, 256)" in message
-    assert f"{tmp_path / broken}.tif: not decodable" in message
+    assert f"{tmp_path / broken}.tif: neither TIFF" in message
     (tmp_path / "250Pa/nobody.tif").unlink()
     (tmp_path / f"{twice}.png").unlink()
     evaluator.add_folder(write(tmp_path, masks, evaluator.reader.names))  # nothing had been added

@@ -1,44 +1,34 @@
-"""File bytes to checked arrays: TIFF through tifffile, everything else through imageio."""
+"""File bytes to what they mean: a grey image, a mask or labels, a prediction.
+
+A mask is read plainly: the lower, darker or surrounding value is background. Which way round its
+values are is not decided here, but from the pixels of mask and image together.
+"""
 
 from __future__ import annotations
 
-import io
-import struct
-import threading
-import warnings
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from bmgd_data.errors import printable
+from bmgd_data._ingest import raster
+from bmgd_data._ingest.raster import DecodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
-    from PIL.Image import Image as PILImage
 
-MAX_VALUES: Final = 4096 * 4096
-"""A file that declares more (pixels times channels) is refused before it is decoded; BMGD's images
-have 65,536. At 16 bytes a value, the most there are, that is 256 MB."""
+__all__ = ["DecodeError", "Image", "Labels", "image", "labels", "prediction"]
 
-_MAX_CHANNELS: Final = 4
-_TIFF: Final = {".tif", ".tiff", ".lsm"}
-_COMPRESSIONS: Final = {
-    *("NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS", "ZSTD", "LZMA"),
-    *("CCITTRLE", "CCITT_T4", "CCITT_T6"),
-}
-"""Of TIFF: those that decode into as many bytes as the page has. Others (JPEG and its kin) bring a
-size of their own, which nothing bounds: 469 bytes were seen to take 4 GB."""
-_MAX_PAGES: Final = 100
-_QUIET: Final = threading.Lock()
 _MAX_UINT16: Final = 65535
-_LONGEST: Final = 200  # letters of a decoder's message, which may quote the file
-
-
-class DecodeError(ValueError):
-    """One file is not what it should be; the message says why, without the file's name."""
+_FEWEST_GREYS: Final = 16  # between background and foreground, where grey fringes can be told
+_WHITES: Final = (255, 65535, 1)
+_STRAYS: Final = 3  # pixels of other values that a mask may have
+_TWO_COLOURS: Final = 0.8  # share of an image that has two, and others along edges
+_OTHER_COLOURS: Final = 0.001  # share of colours that are neither, in such an image
+_OFF_LINE: Final = 0.25  # of their distance: by how much JPEG moves colours along edges
+_LUMA: Final = np.array([0.299, 0.587, 0.114])  # brightness of red, green, blue: ITU-R BT.601
+_NEAR: Final = 0.1  # of the range: noise of JPEG in flat places
+_FLAT: Final = 0.25  # share of fringes in places of one value; of labels, that is most
+_SURROUNDING: Final = 0.25  # share of an image that a background other than 0 covers at least
 
 
 class Image(NamedTuple):
@@ -55,24 +45,29 @@ class Image(NamedTuple):
 def image(data: bytes, path: str) -> Image:
     """Decode a grey image.
 
+    One that is shown in a single colour, as DAPI in blue, is grey. Fractions are rounded.
+
     Raises:
-        DecodeError: Not decodable, several pages, true colour, or values beyond 0..65535.
+        DecodeError: Not decodable, several planes, several colours, values beyond 0..65535, or
+            fractions on an unknown scale.
     """
-    pixels, inverted = _read(data, path)
-    note = None
+    pixels, notes = raster.read(data, path)
     if pixels.ndim == 3:  # noqa: PLR2004
-        colour, _ = _colour_and_alpha(pixels)
-        if not (colour == colour[..., :1]).all():
-            raise DecodeError("a colour image, where a grey one is expected")
-        pixels, note = colour[..., 0], "grey images stored as colour"
+        grey = _one_channel(pixels)
+        if grey is None:
+            raise DecodeError(
+                "a colour image, where a grey one is expected; save the DAPI channel alone, with "
+                "16 bits a pixel"
+            )
+        pixels, notes = grey, ["stored as colour", *notes]
     if pixels.dtype == np.bool_:
-        raise DecodeError("a 1-bit image, where at least 8 bits are expected")
-    if pixels.dtype not in (np.uint8, np.uint16):
-        note = f"images stored as {pixels.dtype}"
-        pixels = _as_integers(pixels)
+        raise DecodeError("a 1-bit image, where at least 8 bits are expected; is it a mask?")
     bits = 8 if pixels.dtype == np.uint8 else 16
-    if inverted:
-        note = "images stored with white as zero"
+    if pixels.dtype not in (np.uint8, np.uint16):
+        notes = [f"stored as {pixels.dtype}", *notes]
+        pixels, rounded = _rounded(pixels)
+        notes += ["rounded to whole numbers"] * rounded
+    note = f"images {' and '.join(notes)}" if notes else None
     return Image(pixels.astype(np.uint16, copy=False), bits, note)
 
 
@@ -88,23 +83,25 @@ class Labels(NamedTuple):
 def labels(data: bytes, path: str) -> Labels:
     """Decode a mask or label image to one integer a pixel, 0 for background.
 
-    A colour is one value: two colours are two labels. Transparent pixels are background.
+    A colour is one value: two colours are two labels. Transparent pixels are background. Of two
+    values the lower one is background, of two colours the darker one. Grey fringes, as resizing
+    and JPEG leave them along edges, are cut at half the maximum.
 
     Raises:
-        DecodeError: Not decodable, several pages, fractions, negative values, or no background.
+        DecodeError: Not decodable, several planes, fractions, or no background.
     """
-    pixels, inverted = _read(data, path)
-    note = "stored with white as zero" if inverted else None
+    pixels, notes = raster.read(data, path)
     if pixels.ndim == 3:  # noqa: PLR2004
-        pixels, note = _colours_as_labels(pixels), "stored as colour"
+        grey = _one_channel(pixels)
+        notes = ["stored as colour", *notes]
+        if grey is None:
+            pixels = _colours_as_labels(pixels, notes)
+        else:
+            pixels = np.where(_transparent(pixels), 0, grey)
     if pixels.dtype == np.bool_:
         pixels = pixels.view(np.uint8)
-    if pixels.dtype.kind != "u":
-        pixels = _as_integers(pixels)
-    if pixels.size and pixels.min() != 0:
-        values = ", ".join(map(str, np.unique(pixels)[:4]))
-        raise DecodeError(f"a mask without background (0); its values: {values}")
-    return Labels(pixels, note)
+    found = _as_labels(pixels, notes)
+    return Labels(found, " and ".join(notes) or None)
 
 
 def prediction(data: bytes, path: str) -> NDArray[Any]:
@@ -117,15 +114,15 @@ def prediction(data: bytes, path: str) -> NDArray[Any]:
         integer a colour.
 
     Raises:
-        DecodeError: Not decodable, several pages, or a picture in more colours.
+        DecodeError: Not decodable, several planes, or a picture in more colours.
     """
-    pixels, _ = _read(data, path)
+    pixels, _ = raster.read(data, path)
     if pixels.ndim < 3:  # noqa: PLR2004
         return pixels
     colour, alpha = _colour_and_alpha(pixels)
     if (colour == colour[..., :1]).all() and not alpha.size:
         return colour[..., 0]
-    labels = _colours_as_labels(pixels)
+    labels = _coded(pixels)
     if len(np.unique(labels)) > 2:  # noqa: PLR2004
         raise DecodeError(
             "a picture in colours, from which the number of a nucleus cannot be read; save the "
@@ -134,119 +131,7 @@ def prediction(data: bytes, path: str) -> NDArray[Any]:
     return labels
 
 
-def _read(data: bytes, path: str) -> tuple[NDArray[Any], bool]:
-    """The raw pixels, (H, W) or (H, W, channels), and whether they were stored inverted."""
-    if not data:
-        raise DecodeError("an empty file")
-    reader = _read_tiff if PurePosixPath(path).suffix.lower() in _TIFF else _read_other
-    try:
-        pixels, inverted = reader(data, path)
-    except DecodeError:
-        raise
-    # Decoders raise whatever their parsers stumble on: ValueError, struct.error, KeyError, ...
-    except Exception as error:
-        why = printable(f"{type(error).__name__}: {error}"[:_LONGEST])
-        raise DecodeError(f"not decodable ({why})") from error
-    channels = pixels.shape[2:] or (1,)
-    if pixels.ndim not in (2, 3) or pixels.size == 0 or channels[0] > _MAX_CHANNELS:
-        raise DecodeError(f"of shape {pixels.shape}, where one grey plane is expected")
-    return pixels, inverted
-
-
-def _read_tiff(data: bytes, _path: str) -> tuple[NDArray[Any], bool]:
-    import tifffile
-
-    pages = _pages(data)
-    if pages > 2:  # noqa: PLR2004 - a .lsm adds a thumbnail
-        raise _several(pages)
-    # tifffile keeps a file it cannot open in a cycle of references; closed, that holds no data.
-    with io.BytesIO(data) as file, tifffile.TiffFile(file) as tiff:
-        page = tiff.pages.first
-        if pages > 1 and not tiff.is_lsm:
-            raise _several(pages)
-        _refuse_absurd(page.shape)
-        _refuse_absurd(page.chunks if page.is_tiled else ())
-        compression = tifffile.COMPRESSION(page.compression)
-        if compression not in {tifffile.COMPRESSION[name] for name in _COMPRESSIONS}:
-            raise DecodeError(
-                f"compressed as {compression.name}; save it uncompressed, or with LZW or Deflate"
-            )
-        # ImageJ and tifffile may write one page only, and the other planes bare behind it.
-        if (tiff.is_imagej or tiff.is_shaped) and (shape := tiff.series[0].shape) != page.shape:
-            raise DecodeError(f"a stack of shape {shape}, where one plane is expected")
-        pixels = page.asarray()
-        if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
-            pixels = _looked_up(page.colormap, pixels)
-        elif pixels.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:  # noqa: PLR2004
-            pixels = np.moveaxis(pixels, 0, -1)
-        inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-        if inverted:
-            if pixels.dtype.kind not in "bu":  # nobody says how white these are at most
-                raise DecodeError(f"of type {pixels.dtype} with white as zero")
-            pixels = pixels.dtype.type((1 << page.bitspersample) - 1) ^ pixels
-    return pixels, inverted
-
-
-def _pages(data: bytes) -> int:
-    """How many pages (TIFF 6.0: IFDs) are chained up; tifffile follows some loops for ever."""
-    order = ">" if data.startswith(b"MM") else "<"
-    big = data[2:4] in (b"+\0", b"\0+")
-    first, count, tag, following = (8, "Q", 20, "Q") if big else (4, "H", 12, "I")
-    seen: set[int] = set()
-    try:
-        (at,) = struct.unpack_from(order + following, data, first)
-        while at and at not in seen and len(seen) <= _MAX_PAGES:
-            (tags,) = struct.unpack_from(order + count, data, at)
-            seen.add(at)
-            end = at + struct.calcsize(order + count) + tags * tag
-            (at,) = struct.unpack_from(order + following, data, end)
-    except (struct.error, OverflowError):
-        pass  # the chain leads out of the file; tifffile ends it there too
-    return len(seen)
-
-
-def _several(pages: int) -> DecodeError:
-    many = f"more than {_MAX_PAGES}" if pages > _MAX_PAGES else pages
-    return DecodeError(f"{many} pages, where one is expected")
-
-
-def _read_other(data: bytes, path: str) -> tuple[NDArray[Any], bool]:
-    import imageio.v3 as iio
-    from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin
-
-    kinds: dict[bytes, Callable[[io.BytesIO], PILImage]] = {
-        b"\x89PNG": PngImagePlugin.PngImageFile,
-        b"BM": BmpImagePlugin.BmpImageFile,
-        b"\xff\xd8": JpegImagePlugin.JpegImageFile,
-    }
-    # Left to itself, Pillow tries dozens of formats, PostScript among them.
-    kind = next((kinds[magic] for magic in kinds if data.startswith(magic)), None)
-    if kind is None:
-        raise DecodeError(f"neither PNG, BMP nor JPEG; it begins with {data[:8]!r}")
-    how: dict[str, Any] = {"extension": PurePosixPath(path).suffix.lower(), "plugin": "pillow"}
-    # Pillow warns of what it makes do with. The lock, since the filters are the whole process's.
-    with _QUIET, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        _refuse_absurd(kind(io.BytesIO(data)).size[::-1])
-        _refuse_absurd(iio.improps(data, **how).shape)
-        return iio.imread(data, **how), False
-
-
-def _refuse_absurd(shape: tuple[int, ...]) -> None:
-    if np.prod(shape, dtype=float) > MAX_VALUES:
-        raise DecodeError(f"of absurd size {shape}; at most {MAX_VALUES} values are read")
-
-
-def _looked_up(table: NDArray[np.uint16], pixels: NDArray[Any]) -> NDArray[Any]:
-    """What a TIFF with a colour table (3, colours) shows, (H, W, 3).
-
-    A table that only grows brighter is for display, as ImageJ stores an 8-bit image shown in blue;
-    the grey values are then the pixels as they are, (H, W).
-    """
-    steps = np.diff(table.astype(np.int32), axis=1)
-    if (steps >= 0).all() and steps.any(axis=0).all():
-        return pixels
-    return np.moveaxis(table[:, pixels], 0, -1)
+# ------------------------------------------------------------------------------------------ colours
 
 
 def _colour_and_alpha(pixels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -255,24 +140,193 @@ def _colour_and_alpha(pixels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]
     return pixels[..., :colours], pixels[..., colours:]
 
 
-def _colours_as_labels(pixels: NDArray[Any]) -> NDArray[Any]:
-    """(H, W, channels) to one number a pixel that is equal where the colours are."""
+def _one_channel(pixels: NDArray[Any]) -> NDArray[Any] | None:
+    """The grey values of an image in shades of one colour; None if it has several.
+
+    Raises:
+        DecodeError: All that varies is the transparency.
+    """
     colour, alpha = _colour_and_alpha(pixels)
+    channels = [colour[..., number] for number in range(colour.shape[-1])]
+    used = [channel for channel in channels if channel.min() != channel.max()]
+    if not used and alpha.size and alpha.min() != alpha.max():
+        raise DecodeError(
+            "an image that only its transparency tells anything of; save that channel as grey"
+        )
+    first, *others = used or channels[:1]
+    return first if all(np.array_equal(first, other) for other in others) else None
+
+
+def _transparent(pixels: NDArray[Any]) -> NDArray[np.bool_]:
+    """(H, W); nothing is, where everything would be."""
+    alpha = _colour_and_alpha(pixels)[1]
+    if not alpha.size or not alpha.any():
+        return np.zeros(pixels.shape[:2], bool)
+    return np.asarray(alpha[..., 0] == 0)
+
+
+def _coded(pixels: NDArray[Any]) -> NDArray[np.uint64]:
+    """(H, W, channels) to one number a pixel that is equal where the colours are, 0 for black."""
+    colour = _colour_and_alpha(pixels)[0]
     if colour.dtype.kind not in "bu":
-        colour = _as_integers(colour)
+        colour, _ = _rounded(colour)
     value = np.zeros(pixels.shape[:2], np.uint64)
     for channel in range(colour.shape[-1]):
         value = value << np.uint64(16) | colour[..., channel].astype(np.uint64)
-    if alpha.size:
-        value[alpha[..., 0] == 0] = 0
+    value[_transparent(pixels)] = 0
     return value
 
 
-def _as_integers(pixels: NDArray[Any]) -> NDArray[np.uint16]:
+def _colours_as_labels(pixels: NDArray[Any], notes: list[str]) -> NDArray[np.integer[Any]]:
+    """Colours by number, 0 for black, or else for the darker of two or the most common of many."""
+    codes = _coded(pixels)
+    _, first, places, counts = np.unique(
+        codes, return_index=True, return_inverse=True, return_counts=True
+    )
+    places = places.reshape(codes.shape)  # flat before numpy 2
+    colour = _colour_and_alpha(pixels)[0].reshape(codes.size, -1)
+    colours = np.where(codes.ravel()[first, None] == 0, 0, colour[first].astype(float))
+    common = int(counts.argmax())
+    other = int((counts * ((colours - colours[common]) ** 2).sum(axis=1)).argmax())
+    background, bright = sorted((common, other), key=lambda number: colours[number] @ _LUMA)
+    between = _between(colours[background], colours[bright], colours)
+    at_ends, off = counts[between.round(1) % 1 == 0].sum(), counts[np.isnan(between)].sum()
+    if at_ends > _TWO_COLOURS * codes.size and off < _OTHER_COLOURS * codes.size:
+        found = (255 * np.nan_to_num(between)).round().astype(np.uint8)[places]
+    elif codes.min() == 0:
+        return codes
+    else:
+        background = common
+        found = np.where(places == background, 0, places + 1)
+    if colours[background].any():
+        shown = tuple(colours[background].astype(int).tolist())
+        notes.append(f"with the colour {shown} as background")
+    return found
+
+
+def _between(
+    dark: NDArray[Any], bright: NDArray[Any], colours: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Where from 0 (dark) to 1 (bright) each colour lies; NaN if it is none between them."""
+    line = bright - dark
+    place: NDArray[np.float64] = ((colours - dark) @ line / (line @ line)).clip(0, 1)
+    off = np.abs(colours - dark - place[:, None] * line).max(axis=1)
+    return np.where(off <= _OFF_LINE * np.abs(line).max(), place, np.nan)
+
+
+# ------------------------------------------------------------------------------------------ numbers
+
+
+def _rounded(pixels: NDArray[Any]) -> tuple[NDArray[np.uint16], bool]:
+    """Grey values as uint16, and whether they had fractions."""
+    pixels = _numbers(pixels)
+    low, high = float(pixels.min()), float(pixels.max())
+    whole = np.rint(pixels) if pixels.dtype.kind == "f" else pixels
+    fractions = bool((whole != pixels).any())
+    if fractions and high < _FEWEST_GREYS:
+        raise DecodeError(
+            f"fractions from {low:g} to {high:g}, whose scale is unknown; multiply them by what 1 "
+            "stood for, 4095 for 12 bits, and save whole numbers"
+        )
+    if low < -0.5 or high >= _MAX_UINT16 + 0.5:  # noqa: PLR2004
+        raise DecodeError(
+            f"values from {low:g} to {high:g}, where 0 to {_MAX_UINT16} are expected; subtract the "
+            "lowest, or clip them, in all images alike"
+        )
+    return whole.astype(np.uint16), fractions
+
+
+def _numbers(pixels: NDArray[Any]) -> NDArray[Any]:
     if pixels.dtype.kind not in "iuf":
-        raise DecodeError(f"of type {pixels.dtype}, where whole numbers are expected")
-    # False for NaN; in double precision, as half precision does not reach the limit.
-    within = (pixels >= 0) & (pixels <= np.float64(_MAX_UINT16))
-    if not within.all() or (pixels != np.floor(pixels)).any():
-        raise DecodeError("values that are not whole numbers within 0..65535")
-    return pixels.astype(np.uint16)
+        raise DecodeError(f"of type {pixels.dtype}, where numbers are expected")
+    if pixels.dtype.kind == "f":
+        pixels = pixels.astype(np.float64)  # half precision does not reach the limits
+        if not np.isfinite(pixels).all():
+            raise DecodeError("values that are no numbers (NaN) or infinite; replace them by 0")
+    return pixels
+
+
+def _as_labels(pixels: NDArray[Any], notes: list[str]) -> NDArray[np.integer[Any]]:
+    """Values to labels, 0 for background."""
+    pixels = _numbers(pixels)
+    low, high = pixels.min(), pixels.max()
+    if low == high:  # empty or full: what lies around a nucleus does not tell
+        return np.full(pixels.shape, low != 0, np.uint8)
+    top = pixels == high
+    if (top | (pixels == low)).all():
+        if low:
+            notes.append(f"with {low:g} as background")
+        return top.view(np.uint8) if low or pixels.dtype.kind == "f" else pixels
+    if (cut := _without_fringes(pixels)) is not None:
+        notes.append("with other values along edges, cut at half the maximum")
+        return cut.view(np.uint8)
+    if (pixels != np.rint(pixels)).any():
+        raise DecodeError(
+            "a mask of fractions that are no fringes of two values; save 0 for background and 255 "
+            "for nuclei"
+        )
+    return _with_background(pixels.astype(np.int64), notes)
+
+
+def _without_fringes(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """What is above half the maximum, if all other values are fringes and noise along edges.
+
+    Fringes lie between two values that fill the places; labels fill places themselves. A few pixels
+    of any other value are strays.
+    """
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    ordered = np.partition(pixels, (_STRAYS, pixels.size - 1 - _STRAYS), axis=None)
+    low, high = ordered[_STRAYS].astype(float), ordered[-1 - _STRAYS].astype(float)
+    if low == high:
+        low, high = float(pixels.min()), float(pixels.max())
+    others = (pixels != low) & (pixels != high)
+    whole = pixels.dtype.kind in "iu"
+    if whole and high - low < _FEWEST_GREYS and np.count_nonzero(others) > _STRAYS:
+        return None
+    cut = pixels > (low + high) / 2
+    full = np.count_nonzero(pixels >= high - _NEAR * (high - low))
+    if 2 * full < np.count_nonzero(cut):
+        return None
+    flat = others & (maximum_filter(pixels, 3) == minimum_filter(pixels, 3))
+    if high in _WHITES:  # 254 for 255 is an error of rounding, not a label
+        error = (high - low) / _WHITES[0]
+        flat &= (pixels > low + error) & (pixels < high - error)
+    in_flat_places = np.count_nonzero(others & maximum_filter(flat, 3))
+    return None if in_flat_places > _FLAT * np.count_nonzero(others) else np.asarray(cut)
+
+
+def _with_background(values: NDArray[np.int64], notes: list[str]) -> NDArray[np.int64]:
+    """Labels with another background than 0, and with 0 in its place."""
+    if values.min() < -1:
+        raise DecodeError(f"labels from {values.min()} on; number nuclei from 1, background 0")
+    kinds, counts = np.unique(values, return_counts=True)
+    if _is_labkit(values):
+        notes.append("with 0 and 1 as background, 2 as foreground")
+        return np.where(values == 2, values, np.int64(0))  # noqa: PLR2004
+    zeros, negative = (int(counts[kinds == kind].sum()) for kind in (0, -1))
+    if zeros and zeros >= negative:
+        return np.where(values < 0, np.int64(0), values)
+    background = int(kinds[counts.argmax()])
+    if counts.max() < _SURROUNDING * values.size:
+        shown = ", ".join(map(str, kinds[:4]))
+        raise DecodeError(f"labels without background (0); their values: {shown}, ...")
+    notes.append(f"with {background} as background")
+    labels = values - min(int(kinds[0]), 0)
+    labels[values == background] = 0
+    return labels
+
+
+def _is_labkit(values: NDArray[np.int64]) -> bool:
+    """Whether 0 is not labelled, 1 background and 2 foreground, as Labkit's labels are.
+
+    1 then surrounds 2, and reaches the borders of the image. Labels of nuclei that touch do not.
+    """
+    from scipy.ndimage import binary_dilation
+
+    if values.min() < 0 or values.max() != 2:  # noqa: PLR2004
+        return False
+    border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
+    inside = values == 2  # noqa: PLR2004
+    around = values[binary_dilation(inside, np.ones((3, 3))) & ~inside]
+    return bool((border == 1).mean() >= 0.5 and (around == 1).mean() >= 0.75)  # noqa: PLR2004
