@@ -307,3 +307,9 @@ def _run(program: str) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=120,
     )
+
+
+def test_loaders_before_setup_say_what_to_do() -> None:
+    made = BMGDDataModule(source=TINY)
+    with pytest.raises(RuntimeError, match=r"call setup\(\).*prepare_data\(\)"):
+        made.train_dataloader()

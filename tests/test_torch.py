@@ -298,6 +298,16 @@ def test_collate_sees_what_a_wrapper_did(data: BMGD, change: Callable[..., Any])
     check_batch(collate(samples), samples)
 
 
+def test_a_transform_that_returns_a_tuple_is_told(tiny_root: Path) -> None:
+    pairs = BMGD("test", source=TINY, root=tiny_root, transforms=lambda s: (s["image"], s["mask"]))
+    with pytest.raises(
+        TypeError, match="is a tuple, not a dict: transforms= must return the whole"
+    ):
+        next(iter(DataLoader(pairs, batch_size=2, collate_fn=collate)))
+    image, mask = next(iter(DataLoader(pairs, batch_size=2)))
+    assert image.shape == (2, 1, *mask.shape[1:])
+
+
 def test_collate_keeps_types_that_transforms_made(data: BMGD) -> None:
     samples = [
         {**data[index], "copy": tv_tensors.Mask(torch.zeros(2, 2)), "plain": torch.ones(2)}

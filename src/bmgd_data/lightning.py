@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable
 
-    from torch.utils.data import DataLoader
+    from torch.utils.data import DataLoader, Subset
 
     from bmgd_data.conditions import Stiffness
     from bmgd_data.facts import Condition
@@ -103,6 +103,7 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         self.fold = None if fold is None else splits.parse_fold(fold, folds)
         self.batch_size = batch_size
         self.num_workers = num_workers
+        self.datasets: dict[str, Subset[Sample]] = {}
         self.transforms = transforms
         self._arguments: dict[str, Any] = {
             "stiffness": [condition.pa for condition in (*chosen, *self.held_out)],
@@ -169,6 +170,11 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
 
         from bmgd_data.torch import collate
 
+        if not self.datasets:
+            raise RuntimeError(
+                "The data is not open yet: call setup(), and before it, where the data may be "
+                "missing, prepare_data(). A Trainer calls both."
+            )
         return DataLoader(
             self.datasets[split],
             batch_size=self.batch_size,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -177,6 +178,7 @@ def collate(samples: Sequence[Sample]) -> Sample:
     Raises:
         ValueError: The samples differ in shape; or a sample's masks and its image differ in height
             or width, as where a transform moved one and not the other.
+        TypeError: A sample is no dict, as where a transform returned a tuple.
     """
     blocks = samples.blocks if isinstance(samples, _Samples) else {}
     if not blocks:
@@ -191,6 +193,12 @@ def collate(samples: Sequence[Sample]) -> Sample:
 
 
 def _require_one_size(sample: Sample) -> None:
+    if not isinstance(sample, Mapping):
+        raise TypeError(
+            f"A sample is a {type(sample).__name__}, not a dict: transforms= must return the whole "
+            "sample that it gets, as torchvision's v2 transforms do. For samples of another form, "
+            "give a DataLoader a collate_fn of your own."
+        )
     pictures = {key: sample[key] for key in _FORMS if isinstance(sample.get(key), torch.Tensor)}
     sizes = {key: tuple(picture.shape[-2:]) for key, picture in pictures.items()}
     if len(set(sizes.values())) > 1:

@@ -23,10 +23,14 @@ def png(array: NDArray[Any]) -> bytes:
     Returns:
         The bytes of the file; Pillow opens them in mode "I;16", "L" or "1".
     """
-    import imageio.v3
+    if array.dtype == np.bool_:
+        import imageio.v3
 
-    encoded: bytes = imageio.v3.imwrite("<bytes>", array, extension=".png", compress_level=EFFORT)
-    return encoded
+        return bytes(imageio.v3.imwrite("<bytes>", array, extension=".png", compress_level=EFFORT))
+    from imagecodecs import PNG, png_encode
+
+    # Without row filters: on nuclei images as small as with Pillow's, in half the time or less.
+    return bytes(png_encode(array, level=EFFORT, filter=PNG.FILTER.NONE))
 
 
 def tiff(array: NDArray[Any], pixel_size_um: float, info: str) -> bytes:

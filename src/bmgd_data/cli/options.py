@@ -32,6 +32,7 @@ def _valid(read: Callable[[str], object]) -> Callable[[str | None], str | None]:
 
 valid_source = _valid(sources.resolve)
 valid_split = _valid(splits.parse_split)
+valid_config = _valid(lambda name: name == "all" or conditions.parse_stiffness(name))
 
 
 def _valid_stiffness(values: list[str] | None) -> list[str] | None:

@@ -19,6 +19,7 @@ from bmgd_data.cli.options import (
     Scheme,
     Source,
     Stiffness,
+    valid_config,
     valid_split,
 )
 from bmgd_data.conditions import parse_stiffness
@@ -92,7 +93,10 @@ def export(
 def tfds(
     *,
     stiffness: Annotated[
-        str, typer.Option(help="The config: all, or 250, 950, 1200 or 1800.")
+        str,
+        typer.Option(
+            callback=valid_config, help='The config: "all", or one stiffness as elsewhere.'
+        ),
     ] = "all",
     data_dir: Annotated[
         Path | None, typer.Option(help="TFDS's folder. Default: as tfds.load takes it.")

@@ -18,9 +18,10 @@ from bmgd_data import conditions, facts, splits
 from bmgd_data import instances as instance_methods
 from bmgd_data._origin import sources
 from bmgd_data._system import home
+from bmgd_data._system.image_files import png
 from bmgd_data.errors import DatasetNotFoundError, StorageError
 from bmgd_data.reader import Reader
-from bmgd_data.tfds.features import features, png
+from bmgd_data.tfds.features import features
 from bmgd_data.tfds.info import Info
 
 if TYPE_CHECKING:

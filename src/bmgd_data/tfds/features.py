@@ -56,14 +56,3 @@ def _coloured(shape: Shape, dtype: type[np.unsignedinteger], doc: str) -> tfds.f
     return tfds.features.Image(
         shape=(*shape, 1), dtype=dtype, encoding_format="png", use_colormap=True, doc=doc
     )
-
-
-def png(image: NDArray[np.unsignedinteger]) -> bytes:
-    """An (H, W) image of 8 or 16 bits as PNG, which a feature takes as it is.
-
-    Without row filters, unlike TFDS's own: measured on fluorescence images it is 4 % larger,
-    written in a fifth of the time and read in two thirds of it.
-    """
-    import imagecodecs
-
-    return bytes(imagecodecs.png_encode(image, level=3, filter=imagecodecs.PNG.FILTER.NONE))
