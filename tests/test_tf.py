@@ -24,7 +24,7 @@ if importlib.util.find_spec("tensorflow") is None:
 import tensorflow as tf
 
 import bmgd_data.tf as adapter
-from bmgd_data.tf import to_tf
+from bmgd_data.tf import protocol, to_tf
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorFlow's own
 HELD = pytest.mark.parametrize("in_memory", [True, False])
@@ -173,3 +173,88 @@ def test_without_tensorflow_the_error_holds_the_pip_line():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "MissingDependencyError" in done.stderr
     assert 'pip install "bmgd-data[tf]"' in done.stderr
+
+
+# ------------------------------------------------------------------------------- augmentation
+
+STILL = {"flip": 0.0, "displacement": 0.0, "brightness": 0.0, "contrast": 0.0}
+
+
+def places(count=8, height=256, width=256, *, rows=False):
+    """Each picture holds the column (or row) of each of its pixels; the image as a share of 255."""
+    axis = np.arange(height)[:, None] if rows else np.arange(width)[None]
+    place = np.broadcast_to(axis, (height, width))[..., None].astype(np.uint16)
+    row = {"image": np.float32(place / 255), "mask": np.uint8(place % 2), "instances": place}
+    return tf.data.Dataset.from_tensors(row).repeat(count).batch(count, drop_remainder=True)
+
+
+def drawn(data, **options):
+    return next(data.apply(protocol(seed=0, **options)).as_numpy_iterator())
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_the_augmentation_moves_image_mask_and_instances_together(rows):
+    moved = drawn(places(rows=rows), brightness=0, contrast=0)
+    assert moved["image"].shape == moved["instances"].shape == (8, 224, 224, 1)
+    assert (moved["mask"].dtype, moved["instances"].dtype) == (np.uint8, np.uint16)
+    instances = moved["instances"].astype(np.float32)
+    assert np.abs(moved["image"] * 255 - instances).max() <= 0.5 + 1e-3
+    np.testing.assert_array_equal(moved["mask"], instances % 2)
+    for a in range(8):
+        assert all(np.any(moved["instances"][a] != moved["instances"][b]) for b in range(a))
+
+
+def test_its_field_is_that_of_the_other_frameworks():
+    moved = drawn(places(64), crop=256, **STILL | {"displacement": 2.0})["image"][..., 0] * 255
+    field = (moved - np.arange(256))[:, 16:-16, 16:-16]
+    assert abs(field.mean()) < 0.1
+    assert field.std() == pytest.approx(2, abs=0.08)
+    for distance in (10, 20):
+        for shifted, kept in (
+            (field[:, distance:], field[:, :-distance]),
+            (field[:, :, distance:], field[:, :, :-distance]),
+        ):
+            expected = np.exp(-((distance / 10) ** 2) / 4)
+            assert np.mean(shifted * kept) / 4 == pytest.approx(expected, abs=0.06)
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_its_parts_are_windows_flips_and_factors(rows):
+    crops = drawn(places(200, 12, 10, rows=rows), crop=8, **STILL)["instances"][..., 0]
+    first = crops[:, 0, 0].astype(int)
+    assert set(first) == set(range(5 if rows else 3))
+    np.testing.assert_array_equal(
+        crops[:, :, 0] if rows else crops[:, 0], first[:, None] + np.arange(8)
+    )
+    flipped = drawn(places(500, 8, 8), crop=8, **STILL | {"flip": 0.3})["instances"]
+    assert 0.2 < np.mean(flipped[:, 0, 0, 0] == 7) < 0.4
+    small = drawn(places(20, 6, 6), crop=9, **STILL)["instances"][:, 0, :, 0]
+    windows = [np.pad(np.arange(6), 3, "reflect")[start : start + 9] for start in range(4)]
+    assert {tuple(line) for line in small} <= {tuple(window) for window in windows}
+    grey = places(300, 8, 8).map(lambda row: row | {"image": row["image"] * 20 + 0.2})
+    before = next(grey.as_numpy_iterator())["image"]
+    factors = drawn(grey, crop=8, **STILL | {"brightness": 0.3})["image"] / before
+    assert 0.7 <= factors.min() < 0.73
+    assert 1.27 < factors.max() <= 1.3 + 1e-4
+    starker = drawn(grey, crop=8, **STILL | {"contrast": 0.3})["image"]
+    np.testing.assert_allclose(starker.mean((1, 2, 3)), before.mean((1, 2, 3)), atol=1e-4)
+    ratio = starker.std((1, 2, 3)) / before.std((1, 2, 3))
+    assert 0.7 <= ratio.min() < 0.73
+    assert 1.27 < ratio.max() <= 1.3 + 1e-3
+
+
+def test_its_seed_repeats_it_pass_by_pass():
+    def passes():
+        data = places(2).apply(protocol(seed=5))
+        return [next(data.as_numpy_iterator())["image"] for _ in range(2)]
+
+    first, again = passes(), passes()
+    np.testing.assert_array_equal(first, again)
+    assert np.any(first[0] != first[1])
+
+
+def test_it_refuses_what_it_cannot_do(reader):
+    with pytest.raises(TypeError, match="4095"):
+        to_tf(reader, 4).apply(protocol())
+    with pytest.raises(ValueError, match="batch_size="):
+        to_tf(reader).apply(protocol())

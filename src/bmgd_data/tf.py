@@ -10,6 +10,7 @@ The features are those of the TFDS records (``bmgd_data.tfds``): the same keys, 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from bmgd_data.reader import Reader
 
-__all__ = ["to_tf"]
+__all__ = ["protocol", "to_tf"]
 
 _PICTURES: Final[dict[str, type[np.generic]]] = {
     "image": np.uint16,
@@ -44,6 +45,8 @@ _PICTURES: Final[dict[str, type[np.generic]]] = {
 _HELD_BELOW: Final = 2**30
 """Bytes of pictures up to which they are held in memory unless `in_memory` says otherwise; the
 paper's 819 images take 268 MB."""
+_REACH: Final = 4
+"""Bumps this many standard deviations beyond the border still shape the field within it."""
 _ALIGNMENT: Final = 64
 """Bytes. TensorFlow takes an array over without a copy where it starts at a multiple of this."""
 
@@ -108,6 +111,127 @@ def to_tf(
     if batch_size is not None:
         order = order.batch(batch_size, drop_remainder=drop_remainder)
     return order.map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def protocol(
+    crop: int = 224,
+    *,
+    flip: float = 0.5,
+    displacement: float = 2.0,
+    smoothness: float = 10.0,
+    brightness: float = 0.2,
+    contrast: float = 0.2,
+    seed: int | None = None,
+) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
+    """Make the augmentation that the paper suggests, for ``Dataset.apply``.
+
+    The same as ``bmgd_data.augment.protocol``, which is PyTorch's and explains the numbers: each
+    image of a batch is flipped, cropped, deformed and brightened by numbers of its own; the masks
+    move along, by the nearest pixel.
+
+    Args:
+        crop: Side of the square that is cut out at a random place, in pixels. A smaller image is
+            continued by its mirror image, and beyond that by its border.
+        flip: Probability of a horizontal flip.
+        displacement: Standard deviation of the elastic displacement in pixels; 0 for none.
+        smoothness: Standard deviation in pixels of the Gaussian that it is smooth by.
+        brightness: Grey values are multiplied by up to 1 - `brightness` and 1 + `brightness`.
+        contrast: Likewise, their distance from the image's mean.
+        seed: Makes it reproducible, pass by pass.
+
+    Returns:
+        What takes a tf.data.Dataset of batches, dicts with `image` float (B, H, W, C) in 0..1 and
+        any of `mask` and `instances` (B, H, W, 1), and gives one whose pictures are of size `crop`.
+
+    Raises:
+        ValueError: On applying: the elements are not batches of one size.
+        TypeError: On applying: the images are not float.
+
+    Example:
+        >>> from bmgd_data import Reader
+        >>> from bmgd_data.tf import protocol, to_tf
+        >>> reader = Reader("train", "1200Pa", source="phantom")
+        >>> def floats(batch):
+        ...     return batch | {"image": tf.cast(batch["image"], tf.float32) / 4095}
+        >>> data = to_tf(reader, batch_size=4, shuffle=True).map(floats).apply(protocol(crop=224))
+        >>> data.element_spec["mask"].shape
+        TensorShape([None, 224, 224, 1])
+    """
+    bumps = _bumps(crop, smoothness)
+
+    def changed(batch: dict[str, tf.Tensor], own: tf.Tensor) -> dict[str, tf.Tensor]:
+        image = batch["image"]
+        count, sides = tf.shape(image)[0], image.shape[1:3]
+        seeds = tf.unstack(tf.random.split(own, 5))
+
+        def uniform(number: int, *shape: int) -> tf.Tensor:
+            return tf.random.stateless_uniform([count, *shape], seeds[number])
+
+        noise = tf.random.stateless_normal([count, 2, *[bumps.shape[1]] * 2], seeds[0])
+        field = displacement * (bumps @ noise @ bumps.T)
+        along = tf.range(crop, dtype=tf.float32)
+        columns = tf.where(uniform(1, 1) < flip, crop - 1 - along, along)
+        rows, corners, places = tf.broadcast_to(along, [count, crop]), uniform(2, 2), []
+        for axis, (side, line) in enumerate(zip(sides, (rows, columns), strict=True)):
+            room = side - crop
+            start = tf.floor(corners[:, axis, None] * (abs(room) + 1)) + min(room, 0)
+            place = field[:, axis] + tf.expand_dims(start + line, 1 if axis else 2)
+            mirrored = side - 1 - tf.abs(side - 1 - tf.abs(place))
+            places.append(tf.clip_by_value(mirrored, 0.0, side - 1.0))
+        moved = _interpolated(image, *places)
+        mean = tf.reduce_mean(moved, [1, 2, 3], keepdims=True)
+        moved = mean + (moved - mean) * (1 + contrast * (2 * uniform(3, 1, 1, 1) - 1))
+        moved *= 1 + brightness * (2 * uniform(4, 1, 1, 1) - 1)
+        nearest = tf.cast(tf.stack(places, -1) + 0.5, tf.int32)
+        masks = {
+            key: tf.gather_nd(batch[key], nearest, batch_dims=1)
+            for key in ("mask", "instances")
+            if key in batch
+        }
+        return batch | masks | {"image": tf.clip_by_value(moved, 0, 1)}
+
+    def apply(data: tf.data.Dataset) -> tf.data.Dataset:
+        image = data.element_spec["image"]
+        if image.shape.rank != 4 or None in image.shape[1:3]:  # noqa: PLR2004 - (B, H, W, C)
+            raise ValueError(
+                f"protocol() takes batches of images of one size, not {image.shape}. Give "
+                "batch_size= to to_tf, and one stiffness to the Reader where sizes differ."
+            )
+        if not image.dtype.is_floating:
+            raise TypeError(
+                f"protocol() takes images as float in 0..1, not {image.dtype.name}: divide them by "
+                "the full scale before, tf.cast(image, tf.float32) / 4095 for 12 bits."
+            )
+        own = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
+        pairs = tf.data.Dataset.zip(data, own)
+        return pairs.map(changed, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    return apply
+
+
+def _bumps(size: int, smoothness: float) -> NDArray[np.float32]:
+    """(size, bumps): how much each bump of a row adds to each pixel; squares sum to 1 per pixel."""
+    count = math.ceil(size / smoothness) + 2 * _REACH
+    middles = (size - 1) / 2 + smoothness * (np.arange(count) - (count - 1) / 2)
+    weights = np.exp(-0.5 * ((np.arange(size)[:, None] - middles) / smoothness) ** 2)
+    bumps: NDArray[np.float32] = weights / np.linalg.norm(weights, axis=1, keepdims=True)
+    return bumps.astype(np.float32)
+
+
+def _interpolated(image: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """Values at places (B, h, w) between the four nearest pixels, (B, h, w, C)."""
+    lows, shares = [], []
+    for place, side in zip((rows, columns), image.shape[1:3], strict=True):
+        low = tf.clip_by_value(tf.floor(place), 0.0, max(side - 2.0, 0.0))
+        lows.append(tf.cast(low, tf.int32))
+        shares.append((place - low)[..., None])
+
+    def corner(down: int, right: int) -> tf.Tensor:
+        return tf.gather_nd(image, tf.stack([lows[0] + down, lows[1] + right], -1), batch_dims=1)
+
+    upper = corner(0, 0) * (1 - shares[1]) + corner(0, 1) * shares[1]
+    lower = corner(1, 0) * (1 - shares[1]) + corner(1, 1) * shares[1]
+    return upper * (1 - shares[0]) + lower * shares[0]
 
 
 def _columns(reader: Reader) -> dict[str, Any]:
