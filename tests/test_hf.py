@@ -13,7 +13,7 @@ from common import TINY
 
 datasets = pytest.importorskip("datasets")
 
-from bmgd_data.hf import FEATURES, dataset_card, to_hf, to_hf_dict  # noqa: E402
+from bmgd_data.hf import FEATURES, as_torch, dataset_card, to_hf, to_hf_dict  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,24 @@ def test_torch_format_keeps_bits(dataset, reader):
     np.testing.assert_array_equal(image.numpy().squeeze(), reader[3]["image"])
 
 
+def test_rows_as_the_torch_data_set_gives_them(dataset, reader, tiny_root):
+    torch = pytest.importorskip("torch")
+    from bmgd_data import BMGD
+
+    rows = dataset.with_transform(as_torch())
+    data = BMGD("all", source=TINY, root=tiny_root)
+    for row, sample in zip(rows, data, strict=True):
+        for key in ("image", "mask", "instances"):
+            assert row[key].dtype == sample[key].dtype
+            assert torch.equal(row[key], sample[key].as_subclass(torch.Tensor))
+        assert row["name"] == sample["name"]
+    loader = torch.utils.data.DataLoader(rows, batch_size=4, num_workers=1)
+    assert next(iter(loader))["image"].shape == (4, 1, 256, 256)
+    assert rows.select_columns(["mask", "name"])[0]["mask"].dtype == torch.uint8
+    grey = dataset.with_transform(as_torch(full_scale=255))[0]["image"]
+    assert torch.allclose(grey * 255, rows[0]["image"] * facts.FULL_SCALE)
+
+
 @pytest.mark.filterwarnings("ignore:.*where the paper counts")
 def test_a_local_path_is_not_told(tmp_path, tiny_root):
     from bmgd_data.export import export
@@ -109,7 +127,7 @@ def test_a_local_path_is_not_told(tmp_path, tiny_root):
     folder = export(Reader("all", "950Pa", source=TINY, root=tiny_root), "tiff", tmp_path / "own")
     dataset = to_hf(Reader("all", "950Pa", source=folder))
     assert str(tmp_path) not in str(dataset.info)
-    assert "local folder" in dataset.info.description
+    assert "local files" in dataset.info.description
 
 
 def test_card():

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from bmgd_data.card import provenance
+from bmgd_data.errors import BMGDWarning
 from bmgd_data.reader import Reader
 from common import TINY
 
@@ -147,8 +149,8 @@ def test_prepare_data_is_enough_for_a_read_without_the_network(tmp_path: Path) -
     made = BMGDDataModule(stiffness="950Pa", source=TINY, root=tmp_path, instances="watershed")
     made.prepare_data()
     (store,) = (tmp_path / "stores").iterdir()
-    assert (store / "watershed").is_dir()
-    assert not hasattr(made, "datasets")  # it runs in one process: state there would be lost
+    assert len([*store.glob("watershed*")]) == 1
+    assert not made.datasets  # it runs in one process: state there would be lost
 
 
 # ------------------------------------------------------------------------------------ the Trainer
@@ -212,6 +214,61 @@ def test_trainer(tiny_root: Path, fast: bool) -> None:
         assert sorted(net.seen[split]) == read(tiny_root, split)
     predicted = trainer.predict(net, datamodule=made)
     assert [name for batch in predicted for name in batch] == net.seen["test"]
+
+
+class Logging(Net):
+    """Logs without naming the batch size."""
+
+    def validation_step(self, batch: dict[str, Any], index: int) -> None:
+        self.log("loss", self._loss(batch, "val"))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore:The .*dataloader.* does not have many workers")
+@pytest.mark.filterwarnings("ignore:The number of training batches")
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")
+def test_batch_size_hparams_and_checkpoints(tiny_root: Path, tmp_path: Path) -> None:
+    """Lightning's "ambiguous collection" would be an error here, as all warnings are."""
+    from lightning.pytorch.loggers import CSVLogger
+
+    made = BMGDDataModule(source=TINY, root=tiny_root, batch_size=3)
+    logger = CSVLogger(tmp_path)
+    options = QUIET | {"logger": logger, "enable_checkpointing": True, "max_epochs": 1}
+    trainer = lightning.Trainer(**options, default_root_dir=tmp_path)
+    trainer.fit(Logging(), datamodule=made)
+    path = str(tmp_path / "trained.ckpt")
+    trainer.save_checkpoint(path)
+    kept = torch.load(path, weights_only=True)
+    reader = Reader("all", source=TINY, root=tiny_root)
+    for data in (kept["datamodule_hyper_parameters"]["data"], kept["BMGDDataModule"]):
+        assert data == provenance(reader)
+    assert kept["datamodule_hyper_parameters"]["batch_size"] == 3
+    assert reader.digest in (Path(logger.log_dir) / "hparams.yaml").read_text()
+    assert str(tiny_root) not in str(kept["datamodule_hyper_parameters"])
+    again = BMGDDataModule.load_from_checkpoint(path, source=TINY, root=tiny_root)
+    assert again.batch_size == 3
+    other = BMGDDataModule(source=TINY, root=tiny_root, instances="watershed")
+    with pytest.warns(BMGDWarning, match="trained on other data: instance_method 'components'"):
+        lightning.Trainer(**QUIET).validate(
+            Logging(), datamodule=other, ckpt_path=path, verbose=False
+        )
+
+
+def test_names_are_strings(tiny_root: Path) -> None:
+    name = next(iter(module(tiny_root, num_workers=1).val_dataloader()))["name"][0]
+    assert isinstance(name, str)
+    assert name == Reader("val", source=TINY, root=tiny_root).names[0]
+    assert (repr(name), json.dumps([name])) == (repr(str(name)), f'["{name}"]')
+    assert {name: 1}[str(name)] == 1
+
+
+def test_repr_says_what_it_is(tiny_root: Path) -> None:
+    assert "Not set up" in repr(BMGDDataModule(fold=1))
+    text = repr(module(tiny_root, stiffness="1200Pa", batch_size=4))
+    reader = Reader("train", "1200Pa", source=TINY, root=tiny_root)
+    for told in ("stiffness=['1200Pa']", "batch_size=4", f"train: {len(reader)} images"):
+        assert told in text
+    assert reader.digest[:12] in text
 
 
 DDP = """

@@ -14,6 +14,7 @@ bool arrays.
 
 from __future__ import annotations
 
+import importlib.util
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,12 +34,12 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from bmgd_data.conditions import Stiffness
     from bmgd_data.reader import Sample
 
-__all__ = ["FEATURES", "SPLITS", "dataset_card", "to_hf", "to_hf_dict"]
+__all__ = ["FEATURES", "SPLITS", "as_torch", "dataset_card", "to_hf", "to_hf_dict"]
 
 SPLITS: Final = {"train": "train", "val": "validation", "test": "test"}
 """Our name of a split to Hugging Face's."""
@@ -121,6 +122,46 @@ def to_hf_dict(
         instances=instances,
     )
     return datasets.DatasetDict({theirs: to_hf(read(ours)) for ours, theirs in SPLITS.items()})
+
+
+def as_torch(full_scale: int = facts.FULL_SCALE) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Make the transform that gives rows as the torch data set `bmgd_data.BMGD` gives samples.
+
+    ``with_format("torch")`` gives images as uint16, which torch can hardly compute with, and masks
+    as bool. Use this as ``dataset.with_transform(as_torch())``.
+
+    Args:
+        full_scale: Grey value that becomes 1.0; see ``Reader.full_scales``.
+
+    Returns:
+        A function of a batch of rows, for ``with_transform`` or ``set_transform``: `image` float32
+        (1, H, W) from 0 to 1, `mask` uint8 (H, W), `instances` int32 (H, W), the rest as it is.
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise MissingDependencyError(
+            'torch is not installed: pip install "bmgd-data[torch]". Without it, '
+            'dataset.with_format("numpy") gives arrays.'
+        )
+    return partial(_as_torch, full_scale)
+
+
+def _as_torch(full_scale: int, batch: dict[str, Any]) -> dict[str, Any]:
+    import numpy as np
+    import torch
+
+    def tensors(key: str, dtype: Any) -> list[Any]:
+        return [torch.from_numpy(np.asarray(image).astype(dtype)) for image in batch[key]]
+
+    made = dict(batch)
+    for key, dtype in (("image", np.float32), ("mask", np.uint8), ("instances", np.int32)):
+        if key in batch:
+            made[key] = tensors(key, dtype)
+    if "image" in made:
+        made["image"] = [image[None] / full_scale for image in made["image"]]
+    return made
 
 
 def _columns(reader: Reader) -> dict[str, list[Any]]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from bmgd_data import conditions, splits
-from bmgd_data.errors import MissingDependencyError
+from bmgd_data.card import provenance
+from bmgd_data.errors import BMGDWarning, MissingDependencyError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from torch.utils.data import DataLoader, Subset
 
@@ -67,6 +70,7 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
 
     Raises:
         ValueError: An argument that is not understood.
+        RuntimeError: A loader is asked for before `setup`.
 
     Example:
         >>> from bmgd_data.lightning import BMGDDataModule
@@ -113,6 +117,19 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
             "scheme": splits.parse_scheme(scheme),
             "instances": instances,
         }
+        # Paths of this machine are left out: a checkpoint is for others, too.
+        self.save_hyperparameters(
+            {
+                "stiffness": [condition.name for condition in chosen],
+                "scheme": scheme,
+                "instances": instances,
+                "batch_size": batch_size,
+                "num_workers": num_workers,
+                "fold": fold,
+                "folds": folds,
+                "hold_out": [condition.name for condition in self.held_out] or None,
+            }
+        )
 
     def prepare_data(self) -> None:
         """Fetch and build what is missing; Lightning calls it in one process of each machine."""
@@ -140,6 +157,39 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
             )
             for split in splits.SPLITS
         }
+        self.save_hyperparameters({"data": provenance(reader)})
+
+    def state_dict(self) -> dict[str, Any]:
+        """What checkpoints keep: which data they were trained on."""
+        return dict(self.hparams.get("data", {}))
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Warn if a checkpoint was trained on other data than this."""
+        own = self.state_dict()
+        if differing := [key for key in _COMPARED if own and own[key] != state_dict.get(key)]:
+            told = ", ".join(
+                f"{key} {state_dict.get(key)!r}, here {own[key]!r}" for key in differing
+            )
+            warnings.warn(
+                f"The checkpoint was trained on other data: {told}. Images that it was trained on "
+                "may be in this module's validation or test split. Name the source and the "
+                "arguments that it was trained with.",
+                BMGDWarning,
+                stacklevel=2,
+            )
+
+    def __repr__(self) -> str:
+        known = {key: value for key, value in self.hparams.items() if key != "data"}
+        lines = [f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in known.items())})"]
+        if not self.datasets:
+            return f"{lines[0]}\n  Not set up: prepare_data() and setup() open the data."
+        lines += [f"  {split}: {len(data)} images" for split, data in self.datasets.items()]
+        data = self.hparams["data"]
+        return "\n".join(
+            [*lines, f"  Source: {data['source']}", f"  Data version: {data['digest'][:12]}"]
+        )
+
+    __str__ = __repr__
 
     def _assign(self, names: list[str], condition: Condition, scheme: str) -> list[str]:
         """The split of each sample of one condition; "" for one that is in none."""
@@ -168,8 +218,6 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         import torch
         from torch.utils.data import DataLoader
 
-        from bmgd_data.torch import collate
-
         if not self.datasets:
             raise RuntimeError(
                 "The data is not open yet: call setup(), and before it, where the data may be "
@@ -180,7 +228,28 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
             batch_size=self.batch_size,
             shuffle=shuffle,
             num_workers=self.num_workers,
-            collate_fn=collate,
+            collate_fn=_collate,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
+
+
+_COMPARED: Final = ("digest", "scheme", "instance_method")
+
+
+@dataclass(init=False, eq=False, repr=False)
+class _Name(str):
+    """A sample's name in a batch.
+
+    To know the batch size, ``self.log`` looks at all that is in a batch, and warns that a str has
+    another size than the tensors. It passes over an object of a dataclass that has no fields.
+    """
+
+    __slots__ = ()
+
+
+def _collate(samples: Sequence[Sample]) -> Sample:
+    from bmgd_data.torch import collate
+
+    batch = collate(samples)
+    return {**batch, "name": [_Name(name) for name in batch["name"]]}
