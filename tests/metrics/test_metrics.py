@@ -13,8 +13,8 @@ from bmgd_data.metrics import (
     count_pixels,
     instance_f1,
     match,
-    overlaps,
 )
+from bmgd_data.metrics.instance import overlaps
 from labelled import image_pairs
 
 

@@ -7,11 +7,9 @@ zero by zero, such as the precision of a model that found nothing of what is the
 
 from __future__ import annotations
 
-from bmgd_data.metrics.counts import Counts
 from bmgd_data.metrics.evaluator import Evaluator
 from bmgd_data.metrics.instance import (
     IOU_THRESHOLDS,
-    AtIoU,
     InstanceCounts,
     InstanceQuality,
     InstanceScores,
@@ -20,8 +18,8 @@ from bmgd_data.metrics.instance import (
     instance_scores,
     match,
 )
-from bmgd_data.metrics.overlap import Overlaps, overlaps
 from bmgd_data.metrics.pixel import (
+    Counts,
     PixelCounts,
     PixelQuality,
     PixelScores,
@@ -33,14 +31,12 @@ from bmgd_data.metrics.table import ImageCounts, Row, Table, tabulate
 
 __all__ = [
     "IOU_THRESHOLDS",
-    "AtIoU",
     "Counts",
     "Evaluator",
     "ImageCounts",
     "InstanceCounts",
     "InstanceQuality",
     "InstanceScores",
-    "Overlaps",
     "PixelCounts",
     "PixelQuality",
     "PixelScores",
@@ -52,7 +48,6 @@ __all__ = [
     "instance_f1",
     "instance_scores",
     "match",
-    "overlaps",
     "pixel_scores",
     "tabulate",
 ]
