@@ -14,7 +14,8 @@ import pytest
 import tifffile
 from scipy import ndimage
 
-from bmgd_data import Reader, facts, pipeline
+from bmgd_data import Reader, facts
+from bmgd_data._store import derived
 from bmgd_data.errors import DatasetNotFoundError
 from bmgd_data.metrics import instance_f1
 from common import TINY
@@ -234,7 +235,7 @@ def test_wrong_arguments_list_the_valid_ones_and_fetch_nothing(wrong, says, tmp_
 
 def test_watershed_is_kept_for_the_next_time(few, monkeypatch):
     first = few(instances="watershed")
-    monkeypatch.setattr(pipeline.build, "derive", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(derived, "derive", lambda *_: pytest.fail("computed again"))
     again = few(instances="watershed")
     np.testing.assert_array_equal(first.instances, again.instances)
     assert (again.n_nuclei >= few().n_nuclei).all()
@@ -273,7 +274,7 @@ def test_stats_scale_each_condition_by_its_own_full_scale(tmp_path, nuclei, tiff
 
 def test_stats_of_nothing(tmp_path, nuclei, write_7z):
     reader = Reader.__new__(Reader)
-    reader._parts, reader.scheme = [], "random"
+    reader._parts, reader._assigned = [], []
     with pytest.raises(ValueError, match="train split holds no images"):
         reader.stats()
 

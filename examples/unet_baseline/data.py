@@ -12,6 +12,7 @@ from torchvision.transforms import v2
 
 from bmgd_data import conditions, facts
 from bmgd_data.augment import protocol
+from bmgd_data.splits import deal
 from bmgd_data.torch import BMGD, Sample, collate
 
 if TYPE_CHECKING:
@@ -90,8 +91,12 @@ def _fixed(settings: Settings) -> Splits:
 
 def _folds(settings: Settings) -> Splits:
     whole = _open(settings, "all")
-    fold = np.empty(len(whole), int)
-    fold[_by_hash(whole.names)] = np.arange(len(whole)) % settings.folds
+    reader = whole.whole.reader
+    if reader.grouped:
+        fold = np.array(deal(reader.names, reader.groups.tolist(), settings.folds))
+    else:
+        fold = np.empty(len(whole), int)
+        fold[_by_hash(whole.names)] = np.arange(len(whole)) % settings.folds
     test, val = fold == settings.fold, fold == (settings.fold + 1) % settings.folds
     parts = (np.flatnonzero(rows).tolist() for rows in (~test & ~val, val, test))
     return Splits(*(Part(whole.whole, rows) for rows in parts))

@@ -44,7 +44,11 @@ class Settings:
         "", "Where the data comes from: a folder, a URL or 'phantom'; empty for BMGD itself."
     )
     root: str = _choice("", "Folder that prepared data is kept in; empty for the user's cache.")
-    scheme: str = _choice("random", "How splits are drawn; the default has the paper's 80:10:10.")
+    scheme: str = _choice(
+        "random",
+        "How splits and folds are drawn: 'random' has the paper's 80:10:10, 'grouped' keeps images "
+        "of one colony together; or the path of a CSV file with known groups (name, group).",
+    )
     instances: str = _choice(
         "watershed", "How true masks become instances; predicted ones are split the same way."
     )
@@ -140,6 +144,8 @@ def from_options(options: argparse.Namespace, **changes: Any) -> Settings:
     values = {name: value for name, value in vars(options).items() if name in names} | changes
     if (source := values.get("source")) and Path(source).is_dir():
         values["source"] = str(Path(source).resolve())  # a checkpoint may be used from elsewhere
+    if (scheme := values.get("scheme")) and scheme.lower().endswith(".csv"):
+        values["scheme"] = str(Path(scheme).resolve())
     try:
         return Settings(**values)
     except ValueError as error:

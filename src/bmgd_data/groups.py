@@ -198,13 +198,13 @@ def _lengths(pictures: NDArray[np.int32]) -> Floats:
 HIGH: Final = 0.55  # alike enough by itself
 LOW: Final = 0.45  # alike enough for two that are among each other's nearest
 _RANKS: Final = 2  # a slice has two neighbours: the sum of both ranks, the nearest being 0
-_SHARE: Final = 0.7  # of the nearest likeness: where slices are close, chance likeness is refused
+_SHARE: Final = 0.8  # of the nearest likeness: where slices are close, chance likeness is refused
 
 
 def links(alike: Floats) -> Bools:
     """Which images are alike enough to show one colony.
 
-    Two images are linked where their likeness is at least `HIGH` and at least 0.7 of what one of
+    Two images are linked where their likeness is at least `HIGH` and at least 0.8 of what one of
     them has with its nearest, or where it is at least `LOW` and each is near enough to the top of
     the other's list. The thresholds were chosen on generated colonies; the documentation's page on
     splits has the measured recall and precision.

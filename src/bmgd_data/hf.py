@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from bmgd_data.conditions import Stiffness
     from bmgd_data.reader import Sample
+    from bmgd_data.splits import AnyScheme
 
 __all__ = ["FEATURES", "SPLITS", "as_torch", "dataset_card", "to_hf", "to_hf_dict"]
 
@@ -91,7 +92,7 @@ def to_hf_dict(
     root: str | os.PathLike[str] | None = None,
     source: str | os.PathLike[str] | None = None,
     download: bool = True,
-    scheme: str = "random",
+    scheme: AnyScheme = "random",
     instances: str = "components",
 ) -> datasets.DatasetDict:
     """Turn all splits into a DatasetDict with the keys train, validation and test.
@@ -102,7 +103,8 @@ def to_hf_dict(
         source: "upstream", "phantom" (generated data), a folder with the archives or the unpacked
             folders, or the base URL of a mirror. None: BMGD_SOURCE, or upstream.
         download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
-        scheme: How splits are drawn: "random" (80:10:10 of each stiffness).
+        scheme: How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise,
+            images of one colony together). Known groups: a CSV file (name, group) or a mapping.
         instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
             nuclei split) or "provided" (label images of the archive, where it has any).
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader, Subset
 
     from bmgd_data.conditions import Stiffness
-    from bmgd_data.facts import Condition
+    from bmgd_data.reader import Reader
+    from bmgd_data.splits import AnyScheme
     from bmgd_data.torch import Sample
 
 __all__ = ["BMGDDataModule"]
@@ -54,7 +55,8 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         source: "upstream", "phantom" (generated data), a folder with the archives or the unpacked
             folders, or the base URL of a mirror. None: BMGD_SOURCE, or upstream.
         download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
-        scheme: How splits are drawn: "random" (80:10:10 of each stiffness).
+        scheme: How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise,
+            images of one colony together). Known groups: a CSV file (name, group) or a mapping.
         instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
             nuclei split) or "provided" (label images of the archive, where it has any).
         transforms: Gets and returns a whole sample; used for training only.
@@ -62,7 +64,8 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         num_workers: Worker processes of each DataLoader; they stay alive between epochs.
         fold: Which fold of a cross-validation is validated, from 0; None keeps the scheme's own
             validation split. Folds are cut from train and validation together, in each stiffness
-            alone, by the names' hash; test stays as it is.
+            alone, by the names' hash; test stays as it is. Where the scheme keeps groups of images
+            together, folds do too.
         folds: How many folds there are.
         hold_out: One or several stiffnesses never trained on: all their images, and no others, are
             the test split. Of the other stiffnesses train and validation are used and their own
@@ -87,7 +90,7 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         root: str | os.PathLike[str] | None = None,
         source: str | os.PathLike[str] | None = None,
         download: bool = True,
-        scheme: str = "random",
+        scheme: AnyScheme = "random",
         instances: str = "components",
         transforms: Callable[[Sample], Sample] | None = None,
         batch_size: int = 8,
@@ -114,14 +117,14 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
             "root": root,
             "source": source,
             "download": download,
-            "scheme": splits.parse_scheme(scheme),
+            "scheme": scheme,
             "instances": instances,
         }
         # Paths of this machine are left out: a checkpoint is for others, too.
         self.save_hyperparameters(
             {
                 "stiffness": [condition.name for condition in chosen],
-                "scheme": scheme,
+                "scheme": splits.resolve_scheme(scheme).name,
                 "instances": instances,
                 "batch_size": batch_size,
                 "num_workers": num_workers,
@@ -146,10 +149,8 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         plain = BMGD("all", **self._arguments)
         augmented = copy.copy(plain)
         augmented.transforms = self.transforms
-        reader, members = plain.reader, []
-        for condition in reader.conditions:
-            names = [name for name in reader.names if name.startswith(f"{condition.name}/")]
-            members += self._assign(names, condition, reader.scheme)
+        self.reader = plain.reader
+        members = self._members(self.reader)
         self.datasets = {
             split: Subset(
                 augmented if split == "train" else plain,
@@ -157,7 +158,7 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
             )
             for split in splits.SPLITS
         }
-        self.save_hyperparameters({"data": provenance(reader)})
+        self.save_hyperparameters({"data": provenance(self.reader)})
 
     def state_dict(self) -> dict[str, Any]:
         """What checkpoints keep: which data they were trained on."""
@@ -191,13 +192,31 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
 
     __str__ = __repr__
 
-    def _assign(self, names: list[str], condition: Condition, scheme: str) -> list[str]:
-        """The split of each sample of one condition; "" for one that is in none."""
-        if condition in self.held_out:
-            return ["test"] * len(names)
-        assigned = splits.assign(names, condition, scheme)
+    def _members(self, reader: Reader) -> list[str]:
+        """The split of each sample; "" for one that is in none.
+
+        Raises:
+            ValueError: No image is validated in this fold.
+        """
+        members: list[str] = []
+        for condition in reader.conditions:
+            part = reader.of(condition)
+            members += self._assign(part, held_out=condition in self.held_out)
+        if self.fold and "val" not in members:
+            fold, folds = self.fold
+            raise ValueError(
+                f"No image is validated in fold {fold} of {folds}: outside test there are fewer "
+                "groups of images. Ask for fewer folds."
+            )
+        return members
+
+    def _assign(self, reader: Reader, *, held_out: bool) -> list[str]:
+        if held_out:
+            return ["test"] * len(reader)
+        assigned = reader.splits
         if self.fold:
-            assigned = splits.refold(names, assigned, *self.fold)
+            groups = reader.groups.tolist() if reader.grouped else None
+            assigned = splits.refold(reader.names, assigned, *self.fold, groups)
         return ["" if self.held_out and split == "test" else split for split in assigned]
 
     def train_dataloader(self) -> DataLoader[Sample]:
@@ -223,8 +242,14 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
                 "The data is not open yet: call setup(), and before it, where the data may be "
                 "missing, prepare_data(). A Trainer calls both."
             )
+        data = self.datasets[split]
+        if not len(data):
+            told = f"The {split} split holds no images. {self.reader.shortage}".rstrip()
+            if split == "train":
+                raise ValueError(told)
+            warnings.warn(told, BMGDWarning, stacklevel=3)
         return DataLoader(
-            self.datasets[split],
+            data,
             batch_size=self.batch_size,
             shuffle=shuffle,
             num_workers=self.num_workers,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict, overload
@@ -17,6 +18,7 @@ from bmgd_data._store import derived
 from bmgd_data._store.arrays import LazyArray
 from bmgd_data._store.store import Store
 from bmgd_data._system import disk, home
+from bmgd_data.errors import BMGDWarning
 
 if TYPE_CHECKING:
     import os
@@ -25,8 +27,12 @@ if TYPE_CHECKING:
 
     from bmgd_data._store.store import Instances
     from bmgd_data.conditions import Stiffness
+    from bmgd_data.splits import AnyScheme
+
 
 __all__ = ["Reader", "Sample", "Stats"]
+
+_GROUPS_APART: Final = 100_000  # more groups than a stiffness has; times 1800 it fits into int32
 
 
 class Sample(TypedDict):
@@ -74,7 +80,8 @@ class Reader(Sequence[Sample]):
         source: "upstream", "phantom" (generated data), a folder with the archives or the unpacked
             folders, or the base URL of a mirror. None: BMGD_SOURCE, or upstream.
         download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
-        scheme: How splits are drawn: "random" (80:10:10 of each stiffness).
+        scheme: How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise,
+            images of one colony together). Known groups: a CSV file (name, group) or a mapping.
         instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
             nuclei split) or "provided" (label images of the archive, where it has any).
 
@@ -101,11 +108,12 @@ class Reader(Sequence[Sample]):
         root: str | os.PathLike[str] | None = None,
         source: str | os.PathLike[str] | None = None,
         download: bool = True,
-        scheme: str = "random",
+        scheme: AnyScheme = "random",
         instances: str = "components",
     ) -> None:
         self.split = splits.parse_split(split)
-        self.scheme = splits.parse_scheme(scheme)
+        self._scheme = splits.resolve_scheme(scheme)
+        self.scheme = self._scheme.name
         self.conditions = conditions.parse_stiffness(stiffness)
         self.instance_method = instance_methods.parse_method(instances)
         self.root = home.root(root)
@@ -118,7 +126,15 @@ class Reader(Sequence[Sample]):
         ]
         self._paths = [store.path for store in stores]
         self._open(stores)
+        self._groups: dict[str, NDArray[np.int32]] = {}
+        self._assigned = [self._assign(part.store) for part in self._parts]
         self._rows = self._select(self.split)
+        if not len(self) and self._scheme.grouped:
+            warnings.warn(
+                f"The split {self.split!r} holds no images. {self.shortage}",
+                BMGDWarning,
+                stacklevel=2,
+            )
 
     def _open(self, stores: Iterable[Store]) -> None:
         """Map the arrays. The methods' labels are looked up here, so that indexing is quick."""
@@ -127,12 +143,29 @@ class Reader(Sequence[Sample]):
             labels = derived.labelled(store, self.instance_method, self.root)
             self._parts.append(_Part(store, store.images, store.masks, labels))
 
+    def _assign(self, store: Store) -> list[str]:
+        """The split of each image of a condition."""
+        names = store.index.names
+        groups = self._groups_of(store).tolist() if self._scheme.grouped else None
+        return splits.assign(names, store.condition, self._scheme.rule, groups)
+
+    def _groups_of(self, store: Store) -> NDArray[np.int32]:
+        """Groups of a condition's images, 0 and on: the ones that were given, or computed ones."""
+        condition = store.condition
+        if condition.name not in self._groups:
+            if self._scheme.known is None:
+                numbers = derived.grouped(store, self.root).numbers
+            else:
+                given = splits.known_groups(self._scheme.known, store.index.names, condition)
+                number_of = {group: number for number, group in enumerate(dict.fromkeys(given))}
+                numbers = np.array([number_of[group] for group in given], np.int32)
+            self._groups[condition.name] = numbers
+        return self._groups[condition.name]
+
     def _select(self, wanted: str) -> NDArray[np.int32]:
         """(N, 2): the part, and the row in it, of each sample of a split."""
         chosen = []
-        for number, part in enumerate(self._parts):
-            names, condition = part.store.index.names, part.store.condition
-            assigned = splits.assign(names, condition, self.scheme)
+        for number, assigned in enumerate(self._assigned):
             rows = [row for row, split in enumerate(assigned) if wanted in ("all", split)]
             chosen.append(np.array([np.full(len(rows), number), rows], np.int32).T)
         return np.concatenate(chosen)
@@ -201,6 +234,10 @@ class Reader(Sequence[Sample]):
             where = f"names look like {self.names[0]!r}" if len(self) else "it holds no sample"
         raise KeyError(f"No sample {name!r} in this Reader of split {self.split!r}; {where}.")
 
+    def of(self, condition: facts.Condition) -> Reader:
+        """The samples of one stiffness, in this order, as a Reader of their own."""
+        return self._subset(self._rows[self.stiffness_pa == condition.pa])
+
     def _subset(self, rows: NDArray[np.int32]) -> Reader:
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, _rows=rows)
@@ -242,9 +279,23 @@ class Reader(Sequence[Sample]):
     @property
     def splits(self) -> list[str]:
         """The split of each of the N samples: "train", "val" or "test"."""
-        stores = [part.store for part in self._parts]
-        assigned = [splits.assign(s.index.names, s.condition, self.scheme) for s in stores]
-        return [assigned[part][row] for part, row in self._rows.tolist()]
+        return [self._assigned[part][row] for part, row in self._rows.tolist()]
+
+    @property
+    def groups(self) -> NDArray[np.int32]:
+        """(N,) which group of images, such as one colony's slices, each sample belongs to.
+
+        A number is the stiffness in pascal times 100,000, plus the group's place in its stiffness;
+        so it does not depend on what else is read, and no two stiffnesses share one. Where the
+        scheme has known groups, these are they; otherwise they are computed at the first use and
+        kept, see ``bmgd_data.groups``.
+        """
+        numbers = [
+            part.store.condition.pa * _GROUPS_APART + self._groups_of(part.store)
+            for part in self._parts
+        ]
+        found = [numbers[part][row] for part, row in self._rows.tolist()]
+        return np.array(found, np.int32)
 
     @property
     def stiffness_pa(self) -> NDArray[np.int64]:
@@ -275,6 +326,30 @@ class Reader(Sequence[Sample]):
         """Largest value that the bit depth allows, by stiffness in pascal; 4095 for 12 bits."""
         return {part.store.condition.pa: part.store.index.full_scale for part in self._parts}
 
+    @property
+    def grouped(self) -> bool:
+        """Whether the scheme keeps images of one group together."""
+        return self._scheme.grouped
+
+    @property
+    def shortage(self) -> str:
+        """Where whole groups leave validation or test empty, and what to do; or nothing."""
+        lacking = []
+        for part, assigned in zip(self._parts, self._assigned, strict=True):
+            empty = [split for split in splits.SPLITS[1:] if split not in assigned]
+            if empty and self._scheme.grouped:
+                count = len(set(self._groups_of(part.store).tolist()))
+                lacking.append(
+                    f"{part.store.condition.name} has none in {' and '.join(empty)} (its "
+                    f"{len(assigned)} images are {count} group{'s' * (count != 1)})"
+                )
+        if not lacking:
+            return ""
+        return (
+            f"Whole groups are too large here: {', '.join(lacking)}. Use BMGDDataModule with fold= "
+            "or hold_out=, or scheme='random', which lets look-alikes straddle the splits."
+        )
+
     def stats(self) -> Stats:
         """Mean and standard deviation over all pixels of the train split, whatever split this is.
 
@@ -285,10 +360,9 @@ class Reader(Sequence[Sample]):
             ValueError: The train split is empty.
         """
         total = squares = pixels = 0.0
-        for part in self._parts:
+        for part, assigned in zip(self._parts, self._assigned, strict=True):
             index = part.store.index
             scale = index.full_scale
-            assigned = splits.assign(index.names, part.store.condition, self.scheme)
             train = [row for row, split in enumerate(assigned) if split == "train"]
             total += sum(index.sums[row] for row in train) / scale
             squares += sum(index.sums_of_squares[row] for row in train) / scale**2
@@ -306,6 +380,8 @@ class Reader(Sequence[Sample]):
             f"{nuclei[part_of == number].sum()} nuclei"
             for number, condition in enumerate(self.conditions)
         ]
+        if shortage := self.shortage:
+            lines.append(f"  {shortage}")
         lines += [
             f"  Instances: {self.instance_method}",
             f"  Source: {self.source.label}",

@@ -7,26 +7,40 @@ archive gives the same membership as fetching all four.
 
 from __future__ import annotations
 
+import csv
 import hashlib
-from typing import TYPE_CHECKING, Final
+import os
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from bmgd_data import facts
+from bmgd_data.errors import BMGDWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
-    from bmgd_data import facts
-
-    Scheme = Callable[[Sequence[str], Sequence[int] | None, facts.Condition], list[str]]
+    AnyScheme = str | os.PathLike[str] | Mapping[str, str | int]
+    """A name, the path of a CSV file with known groups, or a mapping of names to groups."""
+    Draw = Callable[[Sequence[str], Sequence[Hashable] | None, facts.Condition], list[str]]
     """Names, groups (None where the scheme asks for none) and condition to a split for each."""
 
 __all__ = [
     "SCHEMES",
     "SPLITS",
+    "Scheme",
     "assign",
+    "deal",
+    "grouped",
+    "known_groups",
     "parse_fold",
     "parse_scheme",
     "parse_split",
     "random",
     "refold",
+    "resolve_scheme",
 ]
 
 SPLITS: Final = ("train", "val", "test")
@@ -49,14 +63,30 @@ def parse_split(split: str) -> str:
     return name
 
 
+class Scheme(NamedTuple):
+    """How splits are drawn."""
+
+    name: str
+    """What it is called: a key of `SCHEMES`, or where the known groups come from."""
+    rule: str
+    """The key of `SCHEMES` that draws the splits."""
+    known: Mapping[str, str] | None = None
+    """Group of each sample name, where groups were given; else they are computed."""
+
+    @property
+    def grouped(self) -> bool:
+        """Whether images of one group stay together."""
+        return self.rule in _GROUPED
+
+
 def parse_scheme(scheme: str) -> str:
     """Read the name of a scheme.
 
     Raises:
         ValueError: Unknown scheme.
     """
-    if scheme not in SCHEMES:
-        why = _NO_SCHEME.get(scheme, f"Unknown scheme {scheme!r}.")
+    if not isinstance(scheme, str) or scheme not in SCHEMES:
+        why = _NO_SCHEME.get(str(scheme), f"Unknown scheme {scheme!r}.")
         raise ValueError(f"{why} Valid: {', '.join(map(repr, SCHEMES))}.")
     return scheme
 
@@ -67,11 +97,112 @@ _NO_SCHEME: Final = {
 }
 
 
+def resolve_scheme(scheme: AnyScheme) -> Scheme:
+    """Read a scheme: a name, or known groups.
+
+    Args:
+        scheme: A key of `SCHEMES`; or the path of a CSV file with the columns ``name`` and
+            ``group`` (others are ignored); or a mapping of sample names to groups.
+
+    Raises:
+        ValueError: Unknown scheme, or groups that cannot be used.
+    """
+    if isinstance(scheme, Mapping):
+        pairs = ((str(n), "" if group is None else str(group)) for n, group in scheme.items())
+        return _known(pairs, "a mapping")
+    path = os.fspath(scheme)
+    if path in SCHEMES or not (isinstance(scheme, os.PathLike) or path.lower().endswith(".csv")):
+        try:
+            return Scheme(parse_scheme(path), path)
+        except ValueError as error:
+            raise ValueError(
+                f"{error} Or known groups: the path of a CSV file (its name ends in .csv) with the "
+                "columns name and group, or a mapping of sample names to groups."
+            ) from error
+    return _known(_read_csv(Path(path).expanduser()), Path(path).name)
+
+
+def _read_csv(path: Path) -> list[tuple[str, str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file)
+            if missing := {"name", "group"} - set(table.fieldnames or ()):
+                raise ValueError(
+                    f"{path} has no column {' and no column '.join(sorted(missing))}. Its first "
+                    "line must name the columns name and group, separated by commas."
+                )
+            return [(row["name"] or "", row["group"] or "") for row in table]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"The groups in {path} cannot be read: {error}.") from error
+
+
+def _known(pairs: Iterable[tuple[str, str]], where: str) -> Scheme:
+    """Known groups as a scheme, whose name tells them from others."""
+    known: dict[str, str] = {}
+    problems: dict[str, list[str]] = {}
+    owners = tuple(f"{condition.name}/" for condition in facts.CONDITIONS)
+    for name, group in pairs:
+        if not name.startswith(owners):
+            problems.setdefault("are no sample names, which look like '1200Pa/001'", []).append(
+                name
+            )
+        elif not group:
+            problems.setdefault("have no group", []).append(name)
+        elif known.setdefault(name, group) != group:
+            problems.setdefault("have two groups", []).append(name)
+    if problems:
+        told = [f"{_listed(names)} {what}" for what, names in problems.items()]
+        raise ValueError(f"The groups of {where} cannot be used: {'; '.join(told)}.")
+    stiffnesses = {(group, name.partition("/")[0]) for name, group in known.items()}
+    if several := sorted(g for g, count in Counter(g for g, _ in stiffnesses).items() if count > 1):
+        warnings.warn(
+            f"{len(several)} groups of {where} hold images of several stiffnesses, such as "
+            f"{several[0]!r}. Each stiffness is split by itself, so these groups may be in train "
+            "and in test at once. Hold one stiffness out, or give such groups to one stiffness.",
+            BMGDWarning,
+            stacklevel=4,
+        )
+    content = "\n".join(f"{name},{group}" for name, group in sorted(known.items()))
+    digest = hashlib.sha256(content.encode()).hexdigest()[:12]
+    return Scheme(f"grouped by {where}, {digest}", "grouped", known)
+
+
+def known_groups(
+    known: Mapping[str, str], names: Sequence[str], condition: facts.Condition
+) -> list[str]:
+    """Look up the known group of each sample of a condition.
+
+    Args:
+        known: Group of each name; those of other conditions are left alone.
+        names: All sample names of the condition.
+        condition: Which condition they are of.
+
+    Raises:
+        ValueError: Names without a group, or groups of names that there are not.
+    """
+    own = {name for name in known if name.startswith(f"{condition.name}/")}
+    problems = {
+        "images have no group": [name for name in names if name not in own],
+        "names with a group are of no image": sorted(own.difference(names)),
+    }
+    if told := [f"{len(some)} {what}: {_listed(some)}" for what, some in problems.items() if some]:
+        raise ValueError(
+            f"The known groups do not fit the {len(names)} images of {condition.name}: "
+            f"{'; '.join(told)}. Reader('all').names has the names; each needs one group."
+        )
+    return [known[name] for name in names]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:5]))
+    return shown + f" and {len(names) - 5} more" * (len(names) > 5)  # noqa: PLR2004
+
+
 def assign(
     names: Sequence[str],
     condition: facts.Condition,
     scheme: str = "random",
-    groups: Sequence[int] | None = None,
+    groups: Sequence[Hashable] | None = None,
 ) -> list[str]:
     """Say for each sample of one condition which split it is in.
 
@@ -79,20 +210,20 @@ def assign(
         names: The condition's sample names, in any order.
         condition: Which condition they are of.
         scheme: How splits are drawn: a key of `SCHEMES`.
-        groups: For each name the group of images that it belongs to; "random" takes None.
+        groups: For each name the group of images that it belongs to; "random" needs none.
 
     Returns:
         ``"train"``, ``"val"`` or ``"test"`` for each name.
 
     Raises:
-        ValueError: Unknown scheme.
+        ValueError: Unknown scheme, or one that needs groups and has none.
     """
     return SCHEMES[parse_scheme(scheme)](names, groups, condition)
 
 
 def random(
     names: Sequence[str],
-    groups: Sequence[int] | None,  # noqa: ARG001 - every scheme takes the same
+    groups: Sequence[Hashable] | None,  # noqa: ARG001 - every scheme takes the same
     condition: facts.Condition,
 ) -> list[str]:
     """80:10:10, ranked by the sha256 of the name; groups do not matter.
@@ -102,10 +233,70 @@ def random(
     (``facts.CONDITIONS``); at any other, validation and test are each n/10 rounded half up. No
     random generator, machine or order has a say.
     """
-    size = condition.val if len(names) == condition.images else (len(names) + 5) // 10
+    size = _size(names, condition)
     ranked = sorted(names, key=_rank)
     test, val = set(ranked[:size]), set(ranked[len(ranked) - size :])
     return ["test" if name in test else "val" if name in val else "train" for name in names]
+
+
+def grouped(
+    names: Sequence[str], groups: Sequence[Hashable] | None, condition: facts.Condition
+) -> list[str]:
+    """Whole groups, to sizes as near to those of "random" as groups allow.
+
+    Groups are ranked by the sha256 of their smallest name. Test is filled from the low end with the
+    groups that fit; the smallest that does not fit is added where that comes nearer to the size,
+    or where nothing fitted. Then validation is filled from the high end. The largest group and at
+    least half of the images stay in train, so with few groups validation or test may be empty.
+    Where every image is a group of its own, this is "random", image for image.
+
+    Raises:
+        ValueError: There are no groups.
+    """
+    if groups is None:
+        raise ValueError("The scheme 'grouped' needs the group of each name in groups=.")
+    target, room = _size(names, condition), len(names) // 2
+    order, size = _census(names, groups)
+    largest = max(order, key=size.__getitem__, default=None)
+    queue = [group for group in order if group != largest or size[group] == 1]
+    where: dict[Hashable, str] = {}
+    for split, ranked in (("test", queue), ("val", queue[::-1])):
+        chosen = _fill([group for group in ranked if group not in where], size, target)
+        if (taken := sum(size[group] for group in chosen)) <= room:
+            where.update(dict.fromkeys(chosen, split))
+            room -= taken
+    return [where.get(group, "train") for group in groups]
+
+
+def _size(names: Sequence[str], condition: facts.Condition) -> int:
+    """Images of validation, and of test."""
+    return condition.val if len(names) == condition.images else (len(names) + 5) // 10
+
+
+def _census(
+    names: Sequence[str], groups: Sequence[Hashable]
+) -> tuple[list[Hashable], Counter[Hashable]]:
+    """The groups in the order of their smallest names' hashes, and their sizes."""
+    least: dict[Hashable, str] = {}
+    for name, group in zip(names, groups, strict=True):
+        least[group] = min(name, least.get(group, name))
+    return sorted(least, key=lambda group: _rank(least[group])), Counter(groups)
+
+
+def _fill(queue: Sequence[Hashable], size: Mapping[Hashable, int], target: int) -> list[Hashable]:
+    """Groups from a queue whose sizes add up to about the target."""
+    taken, total, over = [], 0, []
+    for group in queue:
+        if total + size[group] <= target:
+            taken.append(group)
+            total += size[group]
+        else:
+            over.append(group)
+    if total < target and over:
+        least = min(over, key=size.__getitem__)  # of equals, the first
+        if not taken or total + size[least] - target < target - total:
+            taken.append(least)
+    return taken
 
 
 def parse_fold(fold: int, folds: int) -> tuple[int, int]:
@@ -121,31 +312,68 @@ def parse_fold(fold: int, folds: int) -> tuple[int, int]:
     return fold, folds
 
 
-def refold(names: Sequence[str], assigned: Sequence[str], fold: int, folds: int) -> list[str]:
-    """Draw train and validation anew, as one fold of a k-fold cross-validation; test stays.
+def refold(
+    names: Sequence[str],
+    assigned: Sequence[str],
+    fold: int,
+    folds: int,
+    groups: Sequence[Hashable] | None = None,
+) -> list[str]:
+    """Draw train and validation again, as one fold of a k-fold cross-validation; test stays.
 
     The names that are not in test, ranked by sha256, are cut into `folds` runs whose lengths differ
     by one at most; run number `fold` is validation and the others are train. So each of these
-    names is validated in exactly one fold.
+    names is validated in exactly one fold. With `groups`, each group goes whole to the fold that is
+    smallest so far, in the order of their smallest names' sha256; with fewer groups than folds,
+    some folds have no validation here.
 
     Args:
         names: One condition's sample names, in any order.
         assigned: The split of each, as from `assign`.
         fold: Number of the fold, from 0.
         folds: How many there are.
+        groups: The group of each name, where groups are to stay whole.
 
     Raises:
-        ValueError: There is no such fold, or it would be empty.
+        ValueError: There is no such fold, or, without groups, it would be empty.
     """
     fold, folds = parse_fold(fold, folds)
-    ranked = sorted((n for n, at in zip(names, assigned, strict=True) if at != "test"), key=_rank)
-    if folds > len(ranked):
-        raise ValueError(f"{len(ranked)} images cannot be cut into {folds} folds. Ask for fewer.")
-    val = {name for rank, name in enumerate(ranked) if rank * folds // len(ranked) == fold}
+    if groups is None:
+        kept = [n for n, split in zip(names, assigned, strict=True) if split != "test"]
+        if folds > len(kept):
+            raise ValueError(f"{len(kept)} images cannot be cut into {folds} folds. Ask for fewer.")
+        ranked = sorted(kept, key=_rank)
+        of = {name: rank * folds // len(ranked) for rank, name in enumerate(ranked)}
+        placed = [of.get(name) for name in names]
+    else:
+        rows = [row for row, split in enumerate(assigned) if split != "test"]
+        numbers = deal([names[row] for row in rows], [groups[row] for row in rows], folds)
+        placed = [None] * len(names)
+        for row, number in zip(rows, numbers, strict=True):
+            placed[row] = number
     return [
-        "val" if name in val else "test" if split == "test" else "train"
-        for name, split in zip(names, assigned, strict=True)
+        "test" if split == "test" else "val" if at == fold else "train"
+        for at, split in zip(placed, assigned, strict=True)
     ]
+
+
+def deal(names: Sequence[str], groups: Sequence[Hashable], folds: int) -> list[int]:
+    """Deal whole groups out to folds: each to the fold that has the fewest images so far.
+
+    Args:
+        names: Sample names, in any order.
+        groups: The group of each.
+        folds: How many folds there are.
+
+    Returns:
+        The fold of each name, 0 to folds - 1.
+    """
+    order, size = _census(names, groups)
+    totals, of = [0] * folds, {}
+    for group in order:
+        of[group] = totals.index(min(totals))
+        totals[of[group]] += size[group]
+    return [of[group] for group in groups]
 
 
 def _rank(name: str) -> bytes:
@@ -156,5 +384,6 @@ def _rank(name: str) -> bytes:
     return hashlib.sha256(encoded).digest() + encoded
 
 
-SCHEMES: Final[dict[str, Scheme]] = {"random": random}
+SCHEMES: Final[dict[str, Draw]] = {"random": random, "grouped": grouped}
 """Ways of drawing splits, by name: functions of (names, groups, condition)."""
+_GROUPED: Final = {"grouped"}

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from bmgd_data.conditions import Stiffness
+    from bmgd_data.splits import AnyScheme
 
 __all__ = ["BMGD", "Sample", "collate"]
 
@@ -74,7 +75,8 @@ class BMGD(Dataset[Sample]):
         source: "upstream", "phantom" (generated data), a folder with the archives or the unpacked
             folders, or the base URL of a mirror. None: BMGD_SOURCE, or upstream.
         download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
-        scheme: How splits are drawn: "random" (80:10:10 of each stiffness).
+        scheme: How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise,
+            images of one colony together). Known groups: a CSV file (name, group) or a mapping.
         instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
             nuclei split) or "provided" (label images of the archive, where it has any).
         transforms: Gets and returns a whole sample; torchvision's v2 transforms fit.
@@ -100,7 +102,7 @@ class BMGD(Dataset[Sample]):
         root: str | os.PathLike[str] | None = None,
         source: str | os.PathLike[str] | None = None,
         download: bool = True,
-        scheme: str = "random",
+        scheme: AnyScheme = "random",
         instances: str = "components",
         transforms: Callable[[Sample], Sample] | None = None,
     ) -> None:

@@ -80,8 +80,9 @@ Download = Annotated[
 Scheme = Annotated[
     str,
     typer.Option(
-        callback=_valid(splits.parse_scheme),
-        help='How splits are drawn: "random" (80:10:10 of each stiffness).',
+        callback=_valid(splits.resolve_scheme),
+        help='How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise, '
+        "images of one colony together). Known groups: a CSV file (name, group).",
     ),
 ]
 Instances = Annotated[

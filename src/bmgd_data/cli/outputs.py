@@ -84,7 +84,10 @@ def export(
         scheme=scheme,
         instances=instances,
     )
-    readers = read(split) if split else {name: read(name) for name in SPLITS}
+    if split:
+        readers: Reader | dict[str, Reader] = read(split)
+    else:  # whole groups may leave a split empty, which the Reader says
+        readers = {name: reader for name in SPLITS if (reader := read(name))}
     made = exports.export(readers, form.value, dest)
     say(f"Written to {made}: {exports.FORMATS[form.value].layout}.")
     say("index.csv there tells which file is which sample.")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from bmgd_data.conditions import Stiffness
     from bmgd_data.reader import Sample
+    from bmgd_data.splits import AnyScheme
 
 _BINARY, _LABELS = "binary", "labels"
 
@@ -53,7 +54,8 @@ class Evaluator:
         source: "upstream", "phantom" (generated data), a folder with the archives or the unpacked
             folders, or the base URL of a mirror. None: BMGD_SOURCE, or upstream.
         download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
-        scheme: How splits are drawn: "random" (80:10:10 of each stiffness).
+        scheme: How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise,
+            images of one colony together). Known groups: a CSV file (name, group) or a mapping.
         instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
             nuclei split) or "provided" (label images of the archive, where it has any).
         threshold: Probabilities greater than this are foreground.
@@ -81,7 +83,7 @@ class Evaluator:
         root: str | os.PathLike[str] | None = None,
         source: str | os.PathLike[str] | None = None,
         download: bool = True,
-        scheme: str = "random",
+        scheme: AnyScheme = "random",
         instances: str = "components",
         threshold: float = THRESHOLD,
         batch_size: int = BATCH_SIZE,

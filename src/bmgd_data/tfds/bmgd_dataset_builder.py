@@ -44,7 +44,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         source: "upstream", "phantom" (generated data), a folder with the archives or the unpacked
             folders, or the base URL of a mirror. None: BMGD_SOURCE, or upstream.
         download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
-        scheme: How splits are drawn: "random" (80:10:10 of each stiffness).
+        scheme: How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise,
+            images of one colony together).
         instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
             nuclei split) or "provided" (label images of the archive, where it has any).
         config: One of the above, or a stiffness in another spelling.
