@@ -31,6 +31,11 @@ NEEDS = {
     "bmgd_data.tf import": "tensorflow",
     "bmgd_data.tfds": "tensorflow_datasets",
     "import grain": "grain",
+    "import webdataset": "webdataset",
+    "import mlcroissant": "mlcroissant",
+    "import polars": "polars",
+    "CocoDetection": "pycocotools",
+    "import cv2": "cv2",
     "tfds.as_dataframe": "pandas",
     "tfds.show_examples": "matplotlib",
 }

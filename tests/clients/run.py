@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -116,7 +117,9 @@ def run(name: str, base: Path, environments: Path) -> dict[str, str]:
     if missing or (name == "imagej" and shutil.which("java") is None):
         return {"version": "-", "seen": f"not run: {', '.join(missing) or 'java'} is missing"}
     command = [*client.under, python_of(name, environments), HERE / f"{name}_client.py", base]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=base)
+    # A stranger's environment, which does not see this package.
+    own = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=base, env=own)
     if done.returncode:
         print(done.stdout[-2000:], done.stderr[-4000:], file=sys.stderr)
         return {
