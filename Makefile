@@ -7,7 +7,7 @@ PEER_VENV := build/peer/venv
 PYTEST  = $(VENV)/bin/python -m pytest
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow test-wheel test-lowest faults coverage mutants check format docs bench dist clean
+.PHONY: demo test test-slow test-wheel test-lowest release-check faults coverage mutants check format docs bench dist clean
 
 demo: $(DEMO)/.ready  ## the main job on generated data, with the light core only
 	BMGD_HOME=build/demo $(DEMO)/bin/bmgd demo --out bmgd-demo.png
@@ -27,6 +27,10 @@ test-wheel: dist  ## the default tests, on the wheel as users install it
 test-lowest: $(LOWEST)/.ready  ## the core's tests, with the lowest versions that pyproject.toml allows
 	$(LOWEST)/bin/python -m pip check
 	$(LOWEST)/bin/python -m pytest --numprocesses 2 -W "ignore:'click:DeprecationWarning"
+
+# Each program gets an environment of its own in build/clients, about 13 GB in all.
+release-check: $(VENV)/.ready  ## the programs that read our exports; prints the table of what they see
+	nice $(VENV)/bin/python tests/clients/run.py $(CLIENTS)
 
 faults: $(VENV)/.ready  ## each fault many times, at random moments; prints how many were survived
 	$(PYTEST) -m faults
