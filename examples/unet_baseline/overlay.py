@@ -36,21 +36,31 @@ def representative(shown: Sequence[Shown]) -> list[Shown]:
     return chosen
 
 
-def panels(rows: Sequence[Shown], path: Path, title: str) -> None:
-    """Write a PNG: image, truth, prediction, and both over the image with errors in colour."""
+def panels(
+    rows: Sequence[Shown], path: Path, title: str, labels: Sequence[str] | None = None
+) -> None:
+    """Write a PNG: image, truth, prediction, and both over the image with errors in colour.
+
+    Args:
+        rows: What to draw.
+        path: Where the PNG goes.
+        title: Stands above.
+        labels: What stands beside each row; None for its stiffness.
+    """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
     figure = Figure(figsize=(10, 2.6 * len(rows) + 0.9), layout="constrained")
     axes = figure.subplots(len(rows), len(_TITLES), squeeze=False)
-    for line, each in zip(axes, rows, strict=True):
+    labels = labels or [f"{each.stiffness_pa} Pa" for each in rows]
+    for line, each, label in zip(axes, rows, labels, strict=True):
         pictures = (each.image, each.truth, each.prediction, coloured(each))
         for place, head, picture in zip(line, _TITLES, pictures, strict=True):
             place.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             place.set(xticks=[], yticks=[])
             if each is rows[0]:
                 place.set_title(head, fontsize=10)
-        line[0].set_ylabel(f"{each.stiffness_pa} Pa", fontsize=10)
+        line[0].set_ylabel(label, fontsize=10)
         line[3].set_xlabel(f"{each.name}   F1 {each.f1:.3f}", fontsize=8)
     colours = {"found": _RIGHT, "missed": _MISSED, "invented": _INVENTED}
     handles = [Patch(color=colour, label=label) for label, colour in colours.items()]

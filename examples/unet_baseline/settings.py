@@ -20,8 +20,11 @@ ENCODERS: Final = {
     "densenet121": "densenet121",
     "vgg19": "vgg19",
     "efficientnet-b5": "efficientnet-b5",
+    "efficientnet-lite0": "tu-tf_efficientnet_lite0",
 }
-"""The paper's encoders, and what segmentation-models-pytorch calls them."""
+"""The paper's encoders, that of its group's earlier baseline, and a small one whose ImageNet
+weights come in a package; and what segmentation-models-pytorch calls them."""
+FROM_WHEEL: Final = "efficientnet-lite0"
 
 
 def _choice(default: Any, why: str) -> Any:
@@ -37,8 +40,8 @@ class Settings:
     )
     weights: str = _choice(
         "imagenet",
-        "Where the encoder starts: 'imagenet' as in the paper (downloaded), 'none' for random "
-        "weights, or the path of a checkpoint.",
+        "Where the encoder starts: 'imagenet' as in the paper (downloaded; efficientnet-lite0's "
+        "come with requirements.txt), 'none' for random weights, or the path of a checkpoint.",
     )
     source: str = _choice(
         "", "Where the data comes from: a folder, a URL or 'phantom'; empty for BMGD itself."

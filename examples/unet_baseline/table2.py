@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from data import splits
-from evaluate import evaluate
+from evaluate import evaluate, show
+from overlay import panels
 from settings import Settings, add_options, from_options
 from train import BEST, RESULT, check_data
 
@@ -94,6 +95,27 @@ def _train(settings: Settings, folder: Path, *, progress: bool) -> None:
     ended = subprocess.run(command, check=False)  # noqa: S603 - this folder's own script
     if ended.returncode:
         raise SystemExit(f"{folder}: training stopped, see above. The same command goes on here.")
+
+
+def picture(results: dict[str, dict[str, Any]], settings: Settings, out: Path) -> None:
+    """One test image through every encoder, as in the paper's Fig. 3.
+
+    It is the image with the median number of nuclei, so that no network's success chooses it.
+
+    Args:
+        results: By encoder, what `run` gave.
+        settings: Of any of them.
+        out: The folder of the runs; table2.png is written there.
+    """
+    test = splits(settings).test
+    counts = test.whole.reader.n_nuclei[list(test.rows)]
+    name = test.names[counts.argsort(kind="stable")[len(counts) // 2]]
+    rows = [
+        show((out / "table2" / encoder / BEST).resolve(), name, root=settings.root)
+        for encoder in results
+    ]
+    title = f"{name}, test split of {test.origin}; contrast stretched, threshold 0.5"
+    panels(rows, out / "table2.png", title, [PAPER[encoder] for encoder in results])
 
 
 def paper_table(results: dict[str, dict[str, Any]]) -> str:
@@ -208,6 +230,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 results.setdefault(encoder, {})[name] = result
                 text = report(options.protocol, results, base)
                 (options.out / f"{options.protocol}.md").write_text(text, encoding="utf-8")
+        if options.protocol == "table2":
+            picture({encoder: only[""] for encoder, only in results.items()}, base, options.out)
     except (BMGDError, ValueError) as error:
         if os.environ.get("BMGD_DEBUG"):
             raise
