@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +12,17 @@ if TYPE_CHECKING:
 
 
 class History(lightning.Callback):
-    """Writes metrics.csv and curve.png after each epoch.
+    """Gives the logger a row after each epoch, and draws curve.png.
 
-    The rows travel in the checkpoint, so that a resumed run neither loses nor repeats any.
+    The rows travel in the checkpoint, so that a resumed run neither loses nor repeats any: the
+    logger, which begins an empty file, gets them again.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.rows: list[dict[str, float]] = []
         self._began = 0.0
+        self._logged = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Rows so far, for the checkpoint."""
@@ -51,14 +52,11 @@ class History(lightning.Callback):
         module.train_loss.reset()
         self.rows.append(row)
         if trainer.is_global_zero:
-            self._write()
-
-    def _write(self) -> None:
-        with (self.folder / "metrics.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.rows[0])
-            writer.writeheader()
-            writer.writerows(self.rows)
-        curve(self.rows, self.folder / "curve.png")
+            for each in self.rows[self._logged :]:
+                trainer.logger.log_metrics(each, step=each["epoch"])
+            trainer.logger.save()
+            self._logged = len(self.rows)
+            curve(self.rows, self.folder / "curve.png")
 
 
 def curve(rows: list[dict[str, float]], path: Path) -> None:

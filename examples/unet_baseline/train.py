@@ -15,6 +15,7 @@ import torch
 from data import Share, loader, splits
 from history import History
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger
 from model import Baseline, fresh
 from settings import Settings, add_options, from_options
 
@@ -59,7 +60,7 @@ def train(settings: Settings, out: Path, *, resume: bool = False, progress: bool
     out.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists.*")
+        warnings.filterwarnings("ignore", message=".*(Checkpoint|logs) directory.*exists.*")
         trainer.fit(
             module,
             batches,
@@ -119,7 +120,8 @@ def _trainer(settings: Settings, out: Path, *, progress: bool) -> lightning.Trai
         precision=_precision(settings, on_gpu=on_gpu),
         max_epochs=settings.epochs,
         callbacks=callbacks,
-        logger=False,
+        logger=CSVLogger(out, name="", version=""),
+        log_every_n_steps=1,
         enable_progress_bar=progress,
         enable_model_summary=False,
         use_distributed_sampler=False,  # ours is sharded already, exactly
