@@ -14,7 +14,7 @@ PACKAGE = Path(bmgd_data.__file__).parent
 LAYERS = (
     {"facts", "errors"},
     {"conditions", "_system"},
-    {"splits", "groups", "instances"},
+    {"splits", "groups", "hulls", "touching", "instances"},
     {"_store"},
     {"_container"},
     {"_origin"},

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
-from scipy.spatial import ConvexHull
 
-from bmgd_data import touching
+from bmgd_data import hulls, touching
 
 MASKS = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=24))
 
@@ -96,22 +95,6 @@ def test_contacts_are_those_of_a_plain_search(labels):
         assert found[pair] == (saddle.max(), -y.min(), y.max(), -x.min(), x.max())
 
 
-@given(points=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=3, max_size=40))
-def test_hulls_are_those_of_qhull(points):
-    square = [(0, 0), (0, 1), (1, 0), (1, 1)]  # never flat, as pixels are not
-    hull = touching._hull(points + square)
-    assert touching._area(hull) == pytest.approx(ConvexHull(points + square).volume)
-    assert len(hull) == len(ConvexHull(points + square).vertices)
-
-
-def test_corners_are_of_pixels_not_of_their_centres():
-    mask = np.array([[0, 1, 0], [1, 1, 1]], bool)
-    corners = touching._corners(mask, 5, 7)
-    assert touching._area(touching._hull(corners)) == 5
-    assert min(corners) == (5, 8)
-    assert max(corners) == (7, 10)
-
-
 def test_log_odds_are_the_formula():
     """Two squares of 4 and 2 px side by side: every feature by hand."""
     one, two = piece(4, 0, peak=2.0), piece(2, 4, peak=1.0)
@@ -137,7 +120,7 @@ def test_the_best_pair_is_merged_first_and_what_it_touches_rated_again():
     touching._merge(pieces, rate, above=0)
     assert sorted(sorted(found.labels) for found in pieces.values()) == [[2, 4], [6, 8]]
     merged = next(found for found in pieces.values() if 2 in found.labels)
-    assert touching._area(merged.hull) == 8
+    assert hulls.area(merged.hull) == 8
     assert list(merged.contacts.values()) == [contact]
 
 

@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from bmgd_data import hulls
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
 __all__ = ["split"]
-
-_Point = tuple[int, int]
-"""(y, x): a corner of a pixel."""
 
 _EIGHT: Final = np.ones((3, 3))
 _SMOOTHING_PX: Final = 0.5
@@ -97,7 +96,7 @@ class _Piece:
     area: int
     peak: float
     """Largest depth."""
-    hull: list[_Point]
+    hull: list[hulls.Point]
     """Corners of the convex hull of its pixels, as squares."""
     contacts: dict[int, _Contact]
     """By the key of the other piece."""
@@ -116,8 +115,8 @@ def _log_odds_of_one(one: _Piece, other: _Piece, contact: _Contact, median_area:
     """
     area, smaller = one.area + other.area, min(one.area, other.area)
     width = 2 * math.sqrt(smaller / math.pi)
-    hull_areas = _area(one.hull) + _area(other.hull)
-    solidity_lost = area / hull_areas - area / _area(_hull(one.hull + other.hull))
+    hull_areas = hulls.area(one.hull) + hulls.area(other.hull)
+    solidity_lost = area / hull_areas - area / hulls.area(hulls.hull(one.hull + other.hull))
     return (
         3.311 * _saddle_share(one, other, contact)
         - 0.671 * contact.length / width
@@ -166,7 +165,7 @@ def _join(pieces: dict[int, _Piece], key: int, other: int, new: int) -> None:
         one.labels + two.labels,
         one.area + two.area,
         max(one.peak, two.peak),
-        _hull(one.hull + two.hull),
+        hulls.hull(one.hull + two.hull),
         contacts,
     )
 
@@ -182,7 +181,7 @@ def _touching(labels: NDArray[np.int32], depth: NDArray[np.float32]) -> dict[int
             if label not in pieces:
                 box = boxes[label - 1]
                 inside = labels[box] == label
-                hull = _hull(_corners(inside, *(side.start for side in box)))
+                hull = hulls.hull(hulls.corners(inside, box[0].start, box[1].start))
                 peak = float(depth[box][inside].max())
                 pieces[label] = _Piece([label], areas[label], peak, hull, {})
         one, two = pair
@@ -211,35 +210,3 @@ def _contacts(
     largest = np.maximum.reduceat(fields[:, order], starts, axis=1)
     for pair, values in zip(pairs[:, order[starts]].T.tolist(), largest.T.tolist(), strict=True):
         yield pair, _Contact(*values)
-
-
-def _corners(inside: NDArray[np.bool_], top: int, left: int) -> list[_Point]:
-    """Outer corners of the first and the last pixel of each row; no row is empty."""
-    y = top + np.arange(len(inside))
-    first = left + inside.argmax(axis=1)
-    end = left + inside.shape[1] - inside[:, ::-1].argmax(axis=1)
-    corners = np.stack([[y, y, y + 1, y + 1], [first, end, first, end]], axis=-1)
-    return list(map(tuple, corners.reshape(-1, 2).tolist()))
-
-
-def _hull(points: list[_Point]) -> list[_Point]:
-    """Corners of the convex hull, in order around it (Andrew's monotone chain, 1979)."""
-    ordered = sorted(points)
-    corners: list[_Point] = []
-    for half in (ordered, ordered[::-1]):
-        start = len(corners)
-        for y, x in half:
-            while len(corners) - start > 1:
-                (y0, x0), (y1, x1) = corners[-2:]
-                if (y1 - y0) * (x - x0) > (x1 - x0) * (y - y0):
-                    break
-                corners.pop()
-            corners.append((y, x))
-        corners.pop()  # the other half begins with it
-    return corners
-
-
-def _area(corners: list[_Point]) -> float:
-    """Area of a polygon (shoelace formula)."""
-    around = zip(corners, corners[1:] + corners[:1], strict=True)
-    return abs(sum(y0 * x1 - x0 * y1 for (y0, x0), (y1, x1) in around)) / 2

@@ -16,7 +16,7 @@ from bmgd_data import __version__, conditions, facts
 from bmgd_data._origin import sources
 from bmgd_data._store import derived
 from bmgd_data._system import home
-from bmgd_data.cli import console, findings, outputs, upkeep
+from bmgd_data.cli import console, findings, outputs, study, upkeep
 from bmgd_data.cli.about import about
 from bmgd_data.cli.console import say
 from bmgd_data.cli.options import (
@@ -248,6 +248,7 @@ def evaluate(
 
 app.command()(outputs.export)
 app.command()(outputs.tfds)
+app.command()(study.nuclei)
 
 
 @app.command()

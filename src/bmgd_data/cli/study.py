@@ -1,0 +1,89 @@
+"""The commands for people who study the data: `bmgd nuclei`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import numpy as np
+import typer
+
+from bmgd_data import facts
+from bmgd_data.cli import console
+from bmgd_data.cli.console import say
+from bmgd_data.cli.options import (  # noqa: TC001 - typer reads them
+    Download,
+    Instances,
+    Quiet,
+    Root,
+    Scheme,
+    Source,
+    Split,
+    Stiffness,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_COLUMNS: Final = (
+    *("stiffness", ">groups", ">images", ">nuclei"),
+    *(">median area, um2", ">quartiles", ">95 % by chance"),
+)
+_FEW: Final = 5
+"""Of fewer groups, samples drawn with replacement tell nothing."""
+
+
+def nuclei(  # noqa: PLR0917 - typer passes them by name
+    out: Annotated[
+        Path, typer.Option(help="The file to be written: comma-separated values.")
+    ] = Path("nuclei.csv"),
+    split: Split = "all",
+    stiffness: Stiffness = None,
+    root: Root = None,
+    source: Source = None,
+    download: Download = True,
+    scheme: Scheme = "random",
+    instances: Instances = "watershed",
+    pixel_size: Annotated[
+        float, typer.Option(min=1e-6, help="Width and height of a pixel in micrometres.")
+    ] = facts.PIXEL_SIZE_UM,
+    _quiet: Quiet = False,
+) -> None:
+    """Measure every nucleus and write one row each: area, shape, brightness, neighbours."""
+    from bmgd_data import nuclei as measuring
+    from bmgd_data.reader import Reader
+
+    reader = Reader(
+        split,
+        stiffness,
+        root=root,
+        source=source,
+        download=download,
+        scheme=scheme,
+        instances=instances,
+    )
+    table = measuring.nuclei(reader, pixel_size_um=pixel_size)
+    table.to_csv(out)
+    draws = measuring.bootstrap(table, "area_um2", "group")
+    rows = [
+        [
+            f"{row.stiffness_pa} Pa",
+            str(row.groups),
+            str(row.images),
+            str(row.nuclei),
+            f"{row.median:.1f}",
+            f"{row.lower_quartile:.1f} to {row.upper_quartile:.1f}",
+            _interval(draws[row.stiffness_pa]) if row.groups >= _FEW else "too few groups",
+        ]
+        for row in table.summary("area_um2")
+    ]
+    console.show(_COLUMNS, rows)
+    say("By chance: where the median lies in 95 % of samples of groups drawn with replacement.")
+    for note in table.notes:
+        say(note)
+    say(f"\nWritten to {out}: {len(table)} rows, {len(table.columns)} columns.")
+
+
+def _interval(medians: NDArray[np.float64]) -> str:
+    low, high = np.quantile(medians, [0.025, 0.975])
+    return f"{low:.1f} to {high:.1f}"

@@ -1,0 +1,41 @@
+"""`bmgd nuclei`, as a microscopist meets it."""
+
+from __future__ import annotations
+
+import csv
+
+from test_cli import bmgd
+
+from bmgd_data import Reader
+from common import TINY
+
+
+def test_nuclei_writes_a_row_each_and_says_what_they_rest_on(tiny_root, tmp_path):
+    out = tmp_path / "nuclei.csv"
+    data = ("--source", TINY, "--root", tiny_root, "--stiffness", "950,1200")
+    shown = bmgd("nuclei", "--out", out, *data, COLUMNS="200").output
+    with out.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    reader = Reader("all", [950, 1200], source=TINY, root=tiny_root, instances="watershed")
+    assert len(rows) == reader.n_nuclei.sum()
+    assert "1200 Pa" in shown
+    assert "told apart by watershed" in shown
+    assert f"{len(rows)} rows" in shown
+
+
+def test_nuclei_of_a_split_with_another_pixel(tiny_root, tmp_path):
+    areas = []
+    for size in ("0.25", "0.5"):
+        out = tmp_path / f"{size}.csv"
+        data = ("--source", TINY, "--root", tiny_root, "--split", "test", "--pixel-size", size)
+        assert f"{size.rstrip('0')} um wide" in bmgd("nuclei", "--out", out, *data).output
+        with out.open(newline="", encoding="utf-8") as file:
+            areas.append([float(row["area_um2"]) for row in csv.DictReader(file)])
+    assert [4 * area for area in areas[0]] == areas[1]
+
+
+def test_nuclei_that_cannot_be_written(tiny_root, tmp_path):
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "nuclei.csv"
+    told = bmgd("nuclei", "--out", out, "--source", TINY, "--root", tiny_root, code=1).stderr
+    assert "Cannot write" in told

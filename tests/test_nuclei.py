@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import csv
+import math
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import pdist
+from skimage.measure import perimeter_crofton, regionprops
+
+from bmgd_data import Reader
+from bmgd_data.errors import StorageError
+from bmgd_data.nuclei import Table, bootstrap, measure, nuclei
+from common import TINY
+
+FINE = {"pixel_size_um": 1.0}
+
+
+def one(mask: np.ndarray, image: np.ndarray | None = None, **options: float) -> dict[str, float]:
+    """The only nucleus of an image."""
+    grey = np.full(mask.shape, 100, np.uint16) if image is None else image
+    columns = measure(grey, mask.astype(np.uint16), **{**FINE, **options})
+    assert {len(values) for values in columns.values()} == {1}
+    return {name: values[0] for name, values in columns.items()}
+
+
+def ellipse(a: float, b: float, angle: float = 0.0, side: int = 201) -> np.ndarray:
+    y, x = np.mgrid[:side, :side] - side // 2
+    u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    return (u / a) ** 2 + (v / b) ** 2 <= 1
+
+
+def rectangle(height: int, width: int) -> np.ndarray:
+    return np.pad(np.ones((height, width), bool), 3)
+
+
+# --------------------------------------------------------------------------------------- closed forms
+
+
+@pytest.mark.parametrize("radius", [8, 20, 60])
+def test_discs(radius):
+    found = one(ellipse(radius, radius))
+    assert found["area_um2"] == pytest.approx(np.pi * radius**2, rel=0.03)
+    assert found["perimeter_um"] == pytest.approx(2 * np.pi * radius, rel=0.4 / radius)
+    assert found["major_axis_um"] == pytest.approx(2 * radius, rel=0.02)
+    assert found["feret_um"] == pytest.approx(2 * radius + 1, rel=0.02)
+    assert found["aspect_ratio"] == pytest.approx(1)
+    assert found["eccentricity"] == pytest.approx(0, abs=1e-6)
+    assert found["form_factor"] == pytest.approx(1, abs=1 / radius)
+    assert found["solidity"] == pytest.approx(1, abs=1 / radius)
+    assert (found["centroid_y_um"], found["centroid_x_um"]) == (100.5, 100.5)
+
+
+@pytest.mark.parametrize("angle", [0, 0.4, np.pi / 4, np.pi / 2])
+def test_ellipses_whatever_way_they_lie(angle):
+    found = one(ellipse(60, 30, angle))
+    assert found["area_um2"] == pytest.approx(np.pi * 60 * 30, rel=0.01)
+    assert found["major_axis_um"] == pytest.approx(120, rel=0.01)
+    assert found["minor_axis_um"] == pytest.approx(60, rel=0.01)
+    assert found["aspect_ratio"] == pytest.approx(2, rel=0.01)
+    assert found["eccentricity"] == pytest.approx(math.sqrt(0.75), rel=0.01)
+    assert found["feret_um"] == pytest.approx(120, rel=0.02)
+    ramanujan = np.pi * (3 * 90 - math.sqrt((3 * 60 + 30) * (60 + 3 * 30)))
+    assert found["perimeter_um"] == pytest.approx(ramanujan, rel=0.03)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 2), (2, 1), (3, 7), (20, 10)])
+def test_rectangles_are_exact(height, width):
+    """Of n x m pixels the moments are n^2 / 12 and m^2 / 12, and nothing of the hull is empty."""
+    found = one(rectangle(height, width))
+    long, short = max(height, width), min(height, width)
+    assert found["area_um2"] == height * width
+    assert found["major_axis_um"] == pytest.approx(4 * long / math.sqrt(12))
+    assert found["minor_axis_um"] == pytest.approx(4 * short / math.sqrt(12))
+    assert found["aspect_ratio"] == pytest.approx(long / short)
+    assert found["eccentricity"] == pytest.approx(math.sqrt(1 - (short / long) ** 2))
+    assert found["solidity"] == 1
+    assert found["feret_um"] == pytest.approx(math.hypot(height, width))
+    assert found["centroid_x_um"] == pytest.approx(3 + width / 2)
+    # Lines cross a rectangle 2 n and 2 m times along the axes, 2 (n + m - 1) times along diagonals.
+    crossings = 2 * (height + width) + 2 * 2 * (height + width - 1) / math.sqrt(2)
+    assert found["perimeter_um"] == pytest.approx(np.pi / 8 * crossings)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2)])
+def test_the_smallest_nuclei_have_every_value_but_a_neighbour(shape):
+    found = one(rectangle(*shape))
+    assert math.isnan(found.pop("nearest_um"))
+    assert np.isfinite(list(found.values())).all()
+    assert found["std_raw"] == 0
+
+
+def test_lengths_and_areas_grow_with_the_pixel():
+    small, large = one(ellipse(30, 12, 0.3)), one(ellipse(30, 12, 0.3), pixel_size_um=0.5)
+    for name in small:
+        power = 2 if name.endswith("um2") else 1 if name.endswith("um") else 0
+        assert large[name] == pytest.approx(small[name] * 0.5**power, nan_ok=True), name
+
+
+# -------------------------------------------------------------------------------- several in one image
+
+
+@pytest.fixture(scope="module")
+def phantom(tiny_root):
+    return Reader("all", source=TINY, root=tiny_root, instances="watershed")
+
+
+def test_other_tools_measure_the_same(phantom):
+    sample = max(phantom, key=lambda sample: sample["n_nuclei"])
+    columns = measure(sample["image"], sample["instances"], **FINE)
+    for row, region in enumerate(regionprops(sample["instances"], sample["image"])):
+        inside = sample["instances"] == region.label
+        points = np.argwhere(inside)
+        corners = np.concatenate([points + step for step in ((0, 0), (0, 1), (1, 0), (1, 1))])
+        expected = {
+            "label": region.label,
+            "area_um2": region.area,
+            "centroid_y_um": region.centroid[0] + 0.5,
+            "centroid_x_um": region.centroid[1] + 0.5,
+            "perimeter_um": perimeter_crofton(np.pad(inside, 1), directions=4),
+            # scikit-image takes pixels for points.
+            "major_axis_um": math.sqrt(region.axis_major_length**2 + 16 / 12),
+            "minor_axis_um": math.sqrt(region.axis_minor_length**2 + 16 / 12),
+            "feret_um": pdist(corners).max(),
+            "mean_raw": sample["image"][inside].mean(),
+            "std_raw": sample["image"][inside].std(),
+            "total_raw": sample["image"][inside].sum(),
+        }
+        for name, value in expected.items():
+            assert columns[name][row] == pytest.approx(value), name
+
+
+def test_neighbours_and_borders():
+    labels = np.zeros((20, 30), np.uint16)
+    labels[5:8, 5:8] = 1
+    labels[8:10, 8:10] = 2  # by a corner
+    labels[0:2, 20:22] = 4  # 3 is left out
+    labels[12, 29] = 7
+    columns = measure(np.ones(labels.shape, np.uint16), labels, pixel_size_um=2)
+    assert columns["label"].tolist() == [1, 2, 4, 7]
+    assert columns["touches_other"].tolist() == [True, True, False, False]
+    assert columns["touches_border"].tolist() == [False, False, True, True]
+    assert columns["nearest_um"][:2] == pytest.approx(2 * math.hypot(2.5, 2.5))
+    assert columns["nearest_um"][3] == pytest.approx(2 * math.hypot(11.5, 8.5))
+
+
+def test_fractions_are_of_the_full_scale():
+    image = np.array([[100, 300], [0, 0]], np.uint16)
+    found = one(np.array([[1, 1], [0, 0]]), image, full_scale=400)
+    assert (found["mean_raw"], found["std_raw"], found["total_raw"]) == (200, 100, 400)
+    assert (found["mean_fraction"], found["std_fraction"], found["total_fraction"]) == (
+        0.5,
+        0.25,
+        1,
+    )
+
+
+def test_shapes_that_differ_are_refused():
+    with pytest.raises(ValueError, match=r"\(3, 4\).*\(4, 3\)"):
+        measure(np.ones((3, 4)), np.ones((4, 3), int))
+
+
+# ------------------------------------------------------------------------------------------ the table
+
+
+@pytest.fixture(scope="module")
+def table(phantom):
+    return nuclei(phantom)
+
+
+def test_there_is_a_row_for_every_nucleus(phantom, table):
+    assert len(table) == phantom.n_nuclei.sum()
+    names = [
+        name for name, n in zip(phantom.names, phantom.n_nuclei, strict=True) for _ in range(n)
+    ]
+    assert table["name"].tolist() == names
+    assert table["area_um2"].sum() == pytest.approx(np.asarray(phantom.masks).sum() * 0.25**2)
+    splits = dict(zip(phantom.names, phantom.splits, strict=True))
+    groups = dict(zip(phantom.names, phantom.groups.tolist(), strict=True))
+    assert table["group"].tolist() == [groups[name] for name in names]
+    row = next(iter(table))
+    assert row["split"] == splits[row["name"]]
+    assert row["stiffness_pa"] == 250
+    assert set(table["instances"]) == {"watershed"}
+
+
+def test_a_reader_without_samples_gives_an_empty_table(phantom, table):
+    empty = nuclei(phantom[:0])
+    assert len(empty) == 0
+    assert list(empty.columns) == list(table.columns)
+    assert empty.summary() == []
+
+
+def test_csv_holds_all_rows_and_no_nan(table, tmp_path):
+    table.to_csv(tmp_path / "new" / "nuclei.csv")
+    with (tmp_path / "new" / "nuclei.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(table)
+    assert list(rows[0]) == list(table.columns)
+    assert [float(row["area_um2"]) for row in rows] == pytest.approx(
+        table["area_um2"].tolist(), 1e-5
+    )
+    alone = np.isnan(table["nearest_um"])
+    assert [row["nearest_um"] == "" for row in rows] == alone.tolist()
+
+
+def test_a_file_that_cannot_be_written(table, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="Cannot write"):
+        table.to_csv(tmp_path / "file" / "nuclei.csv")
+
+
+def test_pandas_takes_it_as_it_is(table):
+    pytest.importorskip("pandas")
+    frame = table.to_pandas()
+    assert list(frame.columns) == list(table.columns)
+    assert frame["touches_border"].dtype == bool
+
+
+def test_it_says_what_must_be_known(table):
+    told = repr(table)
+    assert "told apart by watershed" in told
+    assert "sections" in told
+    assert "no measure of DNA" in told
+    assert "p =" not in told
+
+
+def test_an_unknown_column_lists_the_valid_ones(table):
+    with pytest.raises(ValueError, match=r"'size'.*area_um2"):
+        table["size"]
+    with pytest.raises(ValueError, match="holds no numbers"):
+        table.summary("split")
+
+
+# --------------------------------------------------------------------------------------- the bootstrap
+
+
+def made(values: list[list[float]]) -> Table:
+    """One stiffness; an inner list is an image, and every two images a group."""
+    name = np.repeat([f"250Pa/{n}" for n in range(len(values))], [len(v) for v in values])
+    flat = np.concatenate(values)
+    group = np.repeat(np.arange(len(values)) // 2, [len(v) for v in values])
+    columns = {
+        "name": name,
+        "stiffness_pa": np.full(len(flat), 250),
+        "label": np.arange(len(flat)),
+        "group": group,
+        "area_um2": flat,
+    }
+    return Table(columns, "components", 0.25)
+
+
+def test_summary_is_of_numpy():
+    (row,) = made([[1, 2], [3, math.nan, 10]]).summary("area_um2")
+    assert row == (250, 1, 2, 4, *np.quantile([1, 2, 3, 10], [0.25, 0.5, 0.75]))
+
+
+def test_medians_are_of_whole_units():
+    table = made([[1.0] * 5, [1.0] * 5, [9.0] * 5, [9.0] * 5])
+    groups = bootstrap(table, "area_um2", "group", draws=400)[250]
+    # Of two groups, two draws give 1 and 1, 1 and 9 (lower median 1) or 9 and 9.
+    assert set(groups) == {1.0, 9.0}
+    assert (groups == 9).mean() == pytest.approx(0.25, abs=0.08)
+
+
+def test_alike_nuclei_widen_the_interval_only_where_they_are_drawn_together():
+    rng = np.random.default_rng(1)
+    images = [list(rng.normal(centre, 0.1, 20)) for centre in rng.normal(10, 2, 15) for _ in "ab"]
+    width = {
+        unit: np.ptp(np.quantile(bootstrap(made(images), "area_um2", unit)[250], [0.025, 0.975]))
+        for unit in ("nucleus", "image", "group")
+    }
+    assert width["nucleus"] < width["image"] < width["group"]
+
+
+def test_equal_seeds_draw_alike_and_others_do_not():
+    table = made([[1.0, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]])
+    draws = [bootstrap(table, "area_um2", "image", seed=seed)[250].tolist() for seed in (0, 0, 1)]
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_an_unknown_unit_lists_the_valid_ones(table):
+    with pytest.raises(ValueError, match=r"'colony'.*'group', 'image', 'nucleus'"):
+        bootstrap(table, "area_um2", "colony")
