@@ -25,7 +25,12 @@ for path, image, mask in zip(X, images, labels, strict=True):
 labels = [fill_label_holes(mask) for mask in labels]
 objects = sum(len(np.unique(mask)) - 1 for mask in labels)
 conf = Config2D(
-    n_rays=8, grid=(4, 4), train_patch_size=(64, 64), unet_n_depth=1, train_batch_size=2
+    n_rays=8,
+    grid=(4, 4),
+    train_patch_size=(64, 64),
+    unet_n_depth=1,
+    train_batch_size=2,
+    train_tensorboard=False,
 )
 model = StarDist2D(conf, name="small", basedir=str(BASE / "models"))
 images = [normalize(image, 1, 99.8) for image in images]

@@ -119,8 +119,9 @@ def test_the_scale_does_not_depend_on_the_image():
     assert in_8_bits(np.arange(256, dtype=np.uint16)[None], 255).tolist() == [[*range(256)]]
 
 
-def test_the_card_says_what_clients_see(exported):
-    text = (exported("imagefolder") / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("form", [pytest.param("coco", marks=need("pycocotools")), "imagefolder"])
+def test_the_card_says_what_clients_see(form, exported):
+    text = (exported(form) / "README.md").read_text(encoding="utf-8")
     for told in (
         'convert("RGB")',
         "cv2.imread",

@@ -132,22 +132,26 @@ def _unpacked(condition: facts.Condition) -> str:
 
 
 def _samples_of(below: PurePosixPath, known: Mapping[str, list[str]]) -> list[str]:
-    """The samples that a file may be of: the fewest appended words win, then the longest path."""
-    stem = unicodedata.normalize("NFC", str(below)[: -len(below.suffix)])
-    stems = [stem]
+    """The samples that a file may be of: the fewest appended words count, then the longest path."""
+    stems = [unicodedata.normalize("NFC", str(below)[: -len(below.suffix)])]
     while stems:
-        for text in stems:
-            parts = text.split("/")
-            for start in range(len(parts)):
-                rest = parts[start:]
-                plain = [rest[0], *(part for part in rest[1:-1] if part not in _ROLES), rest[-1]]
-                for path in ("/".join(rest), "/".join(plain if len(rest) > 1 else rest)):
-                    if path in known:
-                        return known[path]
+        for path in (path for stem in stems for path in _tails(stem)):
+            if path in known:
+                return known[path]
         stems = [
-            text.removesuffix(word) for text in stems for word in APPENDED if text.endswith(word)
+            stem.removesuffix(word) for stem in stems for word in APPENDED if stem.endswith(word)
         ]
     return []
+
+
+def _tails(path: str) -> Iterator[str]:
+    """A path, and what follows each folder in it; also without the folders that name a role."""
+    parts = path.split("/")
+    for start in range(len(parts)):
+        rest = parts[start:]
+        yield "/".join(rest)
+        inner = [name for name in rest[1:-1] if name not in _ROLES]
+        yield "/".join([*rest[:1], *inner, *rest[1:][-1:]])
 
 
 def _is_of(below: PurePosixPath, conditions: Collection[str]) -> bool:
