@@ -23,7 +23,9 @@ batch = []
 for image, target in data:
     known = images[target["image_id"]]
     labels, raw = truth[f"{known['name']}/instances"], truth[f"{known['name']}/image"]
-    require_same(image[0] * 255, np.rint(raw * (255 / known["full_scale"])), known["name"])
+    require_same(
+        np.rint(image[0].numpy() * 255), np.rint(raw * (255 / known["full_scale"])), known["name"]
+    )
     stacked = np.stack([labels == label for label in range(1, labels.max() + 1)])
     require_same(target["masks"].numpy() > 0, stacked, f"masks of {known['name']}")
     batch.append((image.as_subclass(torch.Tensor), target))

@@ -144,6 +144,7 @@ def read_coco(folder, reader, outline="rle"):
     coco = COCO(folder / f"annotations_{outline}.json")
     assert coco.dataset["info"]["citation"] == facts.CITATION
     assert provenance(reader).items() <= coco.dataset["info"].items()
+    assert coco.dataset["info"]["picture_white"] == facts.FULL_SCALE
     assert coco.dataset["licenses"][0]["name"] == facts.DATA_LICENSE
     assert [category["name"] for category in coco.loadCats(coco.getCatIds())] == ["nucleus"]
     assert len(coco.getImgIds()) == len(reader)
@@ -508,6 +509,11 @@ def test_destination_that_comes_meanwhile(reader, tmp_path, monkeypatch):
 def test_names_that_are_no_folders(names, reader, tmp_path):
     with pytest.raises(ValueError, match="cannot name a folder"):
         export(dict.fromkeys(names, reader), "tiff", tmp_path / "out")
+
+
+def test_two_names_of_one_split(reader, tmp_path):
+    with pytest.raises(ValueError, match=r"'validation' cannot name a folder.*same split"):
+        export({"val": reader, "validation": reader}, "imagefolder", tmp_path / "out")
 
 
 def test_nothing_to_export(reader, tmp_path):

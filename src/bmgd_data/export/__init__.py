@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import os
+from collections import Counter
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -25,7 +26,7 @@ from bmgd_data.export.parts import Part
 from bmgd_data.reader import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["FORMATS", "Format", "export", "file_names", "safe_file_name"]
 
@@ -60,7 +61,6 @@ class Format(NamedTuple):
     """What else its readers should know."""
 
 
-_PICTURE: Final = "8 bits"
 _PICTURES: Final = """\
 The pictures in `images/` have 8 bits on one scale for all of them, never one of their own: grey is
 raw value x 255 / full scale, rounded. So brightness stays comparable, and grey / 255 is the float
@@ -97,7 +97,7 @@ FORMATS: Final = {
     ),
     "coco": Format(
         "COCO JSON beside PNG, as torchvision's CocoDetection and detectors read it",
-        f"images/*.png ({_PICTURE}), images_16bit/*.png (uint16), annotations_rle.json (exact), "
+        "images/*.png (8 bits), images_16bit/*.png (uint16), annotations_rle.json (exact), "
         "annotations_polygons.json (exact but for holes, which polygons of COCO cannot say: they "
         "are filled)",
         coco.write,
@@ -106,7 +106,7 @@ FORMATS: Final = {
     ),
     "imagefolder": Format(
         "Hugging Face imagefolder with metadata",
-        f"<split>/images/*.png ({_PICTURE}), <split>/images_16bit/*.png (uint16), "
+        "<split>/images/*.png (8 bits), <split>/images_16bit/*.png (uint16), "
         "<split>/masks/*.png (1 bit), <split>/instances/*.png (16 bits), <split>/metadata.jsonl",
         imagefolder.write,
         in_split_folder=True,
@@ -152,7 +152,8 @@ def export(
 
     Args:
         readers: One reader; or several by name, such as ``{"train": ..., "val": ...}``, each of
-            which goes into a subfolder of that name.
+            which goes into a subfolder of that name ("validation" for "val" where the format is
+            Hugging Face's).
         format: A key of `FORMATS`.
         dest: The folder to be made; it must not exist yet.
 
@@ -213,20 +214,23 @@ def _named(readers: Reader | Mapping[str, Reader], chosen: Format) -> dict[str, 
         own = "train" if readers.split == "all" else readers.split
         named = {chosen.splits.get(own, own) if chosen.in_split_folder else "": readers}
     else:
-        named = {chosen.splits.get(name, name): reader for name, reader in readers.items()}
-        _check_folders(named)
+        folders = [chosen.splits.get(name, name) for name in readers]
+        _check_folders(folders)
+        named = dict(zip(folders, readers.values(), strict=True))
     empty = [name or reader.split for name, reader in named.items() if not len(reader)]
     if empty or not named:
         raise ValueError(f"Nothing to export: no images in {', '.join(empty) or 'no readers'}.")
     return named
 
 
-def _check_folders(names: Iterable[str]) -> None:
-    unfit = [name for name, safe in file_names(list(names)).items() if name != safe]
+def _check_folders(names: Sequence[str]) -> None:
+    unfit = [name for name, safe in file_names(sorted(set(names))).items() if name != safe]
+    unfit += [name for name, times in Counter(names).items() if times > 1]
     if unfit:
         raise ValueError(
             f"{', '.join(map(repr, unfit))} cannot name a folder on every system. Use letters, "
-            "digits, '-' and '_', such as 'train', and no two that differ in case only."
+            "digits, '-' and '_', such as 'train', and no two that differ in case only, or that "
+            "mean the same split."
         )
 
 

@@ -66,7 +66,7 @@ def _info(part: Part) -> dict[str, Any]:
         "url": facts.REPOSITORY,
         "citation": facts.CITATION,
         "version": part.provenance["digest"][:12],
-        "white": part.white,
+        "picture_white": part.white,
         **part.provenance,
     }
 
