@@ -27,7 +27,7 @@ def names(form: str) -> dict[str, str]:
 
 def require_same(found: np.ndarray, wanted: np.ndarray, what: str) -> None:
     """End with a message unless all pixels are equal."""
-    found = np.squeeze(np.asarray(found))
+    found, wanted = np.squeeze(np.asarray(found)), np.squeeze(wanted)
     if found.shape != wanted.shape or (found != wanted).any():
         sys.exit(f"{what} differs: {found.shape} {found.dtype}, at most {found.max()}")
 
