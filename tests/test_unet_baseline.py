@@ -13,9 +13,12 @@ import os
 import pkgutil
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -766,6 +769,113 @@ def test_predict_tells_what_is_not_there(run: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="No "):
         main([str(run), str(tmp_path)])
     assert main([str(run), str(tmp_path / "gone.tif"), "--out", str(tmp_path)]) == 1
+
+
+@pytest.fixture
+def some_images(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "some"
+    folder.mkdir()
+    for number in range(5):
+        pixels = rng.integers(0, 4096, (150, 100)).astype(np.uint16)
+        tifffile.imwrite(folder / f"{number}.tif", pixels)
+    (folder / "3.tif").write_bytes(b"II*")
+    return folder
+
+
+def test_parts_share_the_images_out_and_resume_leaves_out_what_is_done(
+    run: Path, some_images: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    from predict import main
+
+    arguments = [str(run), str(some_images), "--out", str(tmp_path / "out"), "--overlap", "16"]
+    assert main([*arguments, "--part", "2/2"]) == 1
+    made = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert made == ["1.tif.instances.tif", "1.tif.mask.tif"]
+    (tmp_path / "out" / "1.tif.mask.tif").write_bytes(b"mine")
+    assert main([*arguments, "--part", "1/2"]) == 0
+    assert main([*arguments, "--resume"]) == 1  # the damaged one is tried again
+    assert "1 images are left to do" in capsys.readouterr().out
+    assert (tmp_path / "out" / "1.tif.mask.tif").read_bytes() == b"mine"
+    assert len(list((tmp_path / "out").iterdir())) == 8
+    for wrong in ("0/2", "3/2", "1", "a/b"):
+        with pytest.raises(SystemExit):
+            main([*arguments, "--part", wrong])
+        assert "such as 1/8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("large", [10**9, 1])
+def test_workers_give_what_this_process_gives_in_order(  # noqa: PLR0917 - fixtures
+    run: Path,
+    some_images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    large: int,
+) -> None:
+    """Files, and planes in bands of one row of tiles."""
+    distributed = pytest.importorskip("distributed")
+    import spread
+    from predict import main
+
+    monkeypatch.setattr(spread, "LARGE", large)
+    monkeypatch.setattr(spread, "_BAND_TILES", 1)
+    arguments = [str(run), str(some_images), "--tile", "64", "--overlap", "16", "--out"]
+    assert main([*arguments, str(tmp_path / "here")]) == 1
+    here = capsys.readouterr()
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        assert main([*arguments, str(tmp_path / "there"), "--scheduler", address]) == 1
+    there = capsys.readouterr()
+    assert there.out == here.out
+    assert "3.tif: left out: damaged" in there.err
+    for path in (tmp_path / "here").iterdir():
+        theirs = tifffile.imread(tmp_path / "there" / path.name)
+        assert np.mean(theirs == tifffile.imread(path)) > 0.999
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_nothing(run: Path, some_images: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    from predict import main
+
+    (some_images / "3.tif").unlink()
+    for number in range(10, 40):
+        shutil.copy(some_images / "0.tif", some_images / f"{number}.tif")
+    killed = []
+
+    def kill_one(out: Path, client: Any) -> None:
+        while len(list(out.glob("*.mask.tif"))) < 4:
+            time.sleep(0.05)
+        killed.append(next(iter(client.run(os.getpid).values())))
+        os.kill(killed[0], signal.SIGKILL)
+
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        out = tmp_path / "out"
+        out.mkdir()
+        killer = threading.Thread(target=kill_one, args=(out, client))
+        killer.start()
+        arguments = [str(run), str(some_images), "--tile", "32", "--overlap", "8"]
+        assert main([*arguments, "--out", str(out), "--scheduler", cluster.scheduler_address]) == 0
+        killer.join()
+    assert killed
+    assert len(list(out.glob("*.mask.tif"))) == len(list(out.glob("*.instances.tif"))) == 34
+    assert not list(out.glob("*.part"))
+
+
+def test_a_scheduler_that_is_not_there_is_told(run: Path, some_images: Path) -> None:
+    pytest.importorskip("distributed")
+    from predict import main
+
+    with pytest.raises(SystemExit, match="dask scheduler"):
+        main([str(run), str(some_images), "--scheduler", "nonsense://x"])
 
 
 def test_scripts_end_errors_as_one_line(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -69,16 +69,31 @@ def tiled(
     Returns:
         (H, W) float32.
     """
-    where = next(module.parameters()).device
+    where = list(tiles(image.shape, tile, overlap))
+    total, weight = blended(module, image, where, overlap, symmetric=symmetric, done=done)
+    return total / weight
+
+
+def blended(
+    module: torch.nn.Module,
+    image: NDArray[np.float32],
+    where: Sequence[tuple[slice, slice]],
+    overlap: int,
+    *,
+    symmetric: bool = False,
+    done: Callable[[int], object] = lambda _: None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Sum the weighted probabilities of some tiles, and their weights; both (H, W)."""
+    on = next(module.parameters()).device
     total, weight = np.zeros_like(image), np.zeros_like(image)
-    for rows, columns in tiles(image.shape, tile, overlap):
-        part = torch.from_numpy(np.ascontiguousarray(image[rows, columns])).to(where)
+    for rows, columns in where:
+        part = torch.from_numpy(np.ascontiguousarray(image[rows, columns])).to(on)
         chance = chances(module, part[None, None], symmetric=symmetric)[0]
         blend = np.outer(*(_ramp(side, overlap) for side in chance.shape))
         total[rows, columns] += chance * blend
         weight[rows, columns] += blend
         done(1)
-    return total / weight
+    return total, weight
 
 
 def tiles(shape: tuple[int, ...], tile: int, overlap: int) -> Iterator[tuple[slice, slice]]:

@@ -18,7 +18,7 @@ from bmgd_data import instances
 from bmgd_data._system import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -39,8 +39,26 @@ def found(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
                 yield each, each.relative_to(path)
 
 
+def in_tiles(
+    module: Any, plane: NDArray[np.float32], options: argparse.Namespace, bar: Any
+) -> NDArray[np.float32]:
+    """Probability of nucleus of one plane, computed here."""
+    return tiled(
+        module,
+        plane,
+        tile=options.tile,
+        overlap=options.overlap,
+        symmetric=options.symmetric,
+        done=bar,
+    )
+
+
 def predict(
-    module: Any, stack: Stack, options: argparse.Namespace, title: str = ""
+    module: Any,
+    stack: Stack,
+    options: argparse.Namespace,
+    title: str = "",
+    chance_of: Callable[..., NDArray[np.float32]] = in_tiles,
 ) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
     """Find the nuclei of a stack, plane by plane, as the network was trained.
 
@@ -55,15 +73,7 @@ def predict(
     count = 0
     with progress.bar(title, per_plane * len(flat_masks)) as bar:
         for place, plane in enumerate(stack.planes()):
-            chance = tiled(
-                module,
-                plane,
-                tile=options.tile,
-                overlap=options.overlap,
-                symmetric=options.symmetric,
-                done=bar,
-            )
-            mask = chance > options.threshold
+            mask = chance_of(module, plane, options, bar) > options.threshold
             split = instances.DERIVED[options.instances](mask).astype(np.uint32)
             flat_masks[place] = mask * np.uint8(255)
             flat_labels[place] = np.where(split, split + count, 0)
@@ -74,27 +84,86 @@ def predict(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and predict; 1 where a file could not be done."""
     options = _options(arguments)
-    run = options.run
-    module = trained(run / BEST if run.is_dir() else run).to(device(options.device))
-    images = list(found(options.images))
-    if not images:
+    every = list(found(options.images))
+    if not every:
         raise SystemExit(f"No {', '.join(ENDINGS)} files in {', '.join(map(str, options.images))}.")
+    part, parts = options.part
+    images = every[part - 1 :: parts]
+    if options.resume:
+        images = [(path, below) for path, below in images if not _is_done(options.out, below)]
+        print(f"{len(images)} images are left to do.")
+    if options.scheduler:
+        checkpoint(options.run)
+        from spread import outcomes
+
+        results = outcomes(images, options)
+    else:
+        module = loaded(options.run, options.device)
+        results = (
+            done(module, path, below, options, title=f"{number}/{len(images)} {path.name}")
+            for number, (path, below) in enumerate(images, start=1)
+        )
     failed = 0
-    for number, (path, below) in enumerate(images, start=1):
-        try:
-            stack = _opened(path, options)
-            title = f"{number}/{len(images)} {path.name}"
-            masks, labels = predict(module, stack, options, title)
-            for ending, pixels in ((MASK, masks), (INSTANCES, labels)):
-                write(options.out / below.with_name(below.name + ending), pixels, stack)
-        except Exception as error:  # noqa: BLE001 - whatever ails one file, the others go on
+    for (path, _), result in zip(images, results, strict=True):
+        if isinstance(result, str):
             failed += 1
-            print(f"{path}: left out: {_told(error)}", file=sys.stderr)
+            print(f"{path}: {result}", file=sys.stderr)
         else:
-            print(f"{path}: {np.unique(labels[labels > 0]).size} nuclei")
+            print(f"{path}: {result} nuclei")
     if failed:
         print(f"{failed} of {len(images)} files were left out.", file=sys.stderr)
     return int(failed > 0)
+
+
+def checkpoint(run: Path) -> Path:
+    """The checkpoint of a run's folder, or the file itself.
+
+    Raises:
+        SystemExit: It is not there.
+    """
+    path = run / BEST if run.is_dir() else run
+    if not path.is_file():
+        raise SystemExit(f"No checkpoint at {path}. Run train.py first, or name another one.")
+    return path
+
+
+def loaded(run: Path, where: str) -> Any:
+    """The network of a run, on a device."""
+    return trained(checkpoint(run)).to(device(where))
+
+
+def _outputs(out: Path, below: Path) -> tuple[Path, Path]:
+    mask, labels = (out / below.with_name(below.name + ending) for ending in (MASK, INSTANCES))
+    return mask, labels
+
+
+def _is_done(out: Path, below: Path) -> bool:
+    return all(path.is_file() for path in _outputs(out, below))
+
+
+def done(
+    module: Any,
+    path: Path,
+    below: Path,
+    options: argparse.Namespace,
+    chance_of: Callable[..., NDArray[np.float32]] = in_tiles,
+    *,
+    title: str = "",
+) -> int | str:
+    """Read an image, predict, write its masks.
+
+    Returns:
+        The number of nuclei; or what kept it from being done, in words.
+    """
+    try:
+        stack = _opened(path, options)
+        results = predict(module, stack, options, title, chance_of)
+        for place, pixels in zip(_outputs(options.out, below), results, strict=True):
+            write(place, pixels, stack)
+    except Exception as error:  # noqa: BLE001 - whatever ails one file, the others go on
+        return f"left out: {_told(error)}"
+    labels = results[1]
+    return int(np.unique(labels[labels > 0]).size)
 
 
 def _opened(path: Path, options: argparse.Namespace) -> Stack:
@@ -136,12 +205,31 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--overlap", type=int, default=64, help="Pixels tiles share. [64]")
     parser.add_argument("--symmetric", action="store_true", help="Average over flips and turns.")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
+    parser.add_argument(
+        "--resume", action="store_true", help="Leave out images whose masks are in --out already."
+    )
+    parser.add_argument(
+        "--part", type=_part, default=(1, 1), metavar="I/N",
+        help="Only the I-th of N shares of the images, as in a job array: 1/8 to 8/8.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--scheduler",
+        help="Predict on dask.distributed workers: tcp://HOST:8786, or 'local' for this machine's "
+        "cores. Workers need the same paths.",
+    )
     options = parser.parse_args(arguments)
     if not 0 <= options.overlap <= options.tile // 2:
         parser.error(f"--overlap {options.overlap} must be from 0 to half of --tile.")
     if not 0 < options.threshold < 1:
         parser.error(f"--threshold {options.threshold} must be between 0 and 1.")
     return options
+
+
+def _part(text: str) -> tuple[int, int]:
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N with I from 1 to N, such as 1/8.")
+    return int(part), int(parts)
 
 
 if __name__ == "__main__":
