@@ -397,7 +397,9 @@ def test_a_stray_pixel(tiff, values):
     assert (mask ^ MASK).sum() <= 1
 
 
-@pytest.mark.parametrize("numbers", [(1, 2, 3), (17, 40, 200), (500, 501, 502), (128, 1, 255)])
+@pytest.mark.parametrize(
+    "numbers", [(1, 2, 3), (17, 40, 200), (500, 501, 502), (128, 1, 255), (1, 255, 255)]
+)
 def test_labels_are_no_fringes(tiff, numbers):
     values = np.array([0, *numbers], np.uint16)[LABELS]
     pixels, note = decode.labels(tiff(values), "a.tif")

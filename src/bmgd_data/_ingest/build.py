@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import re
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -34,6 +36,10 @@ Progress = Callable[[int], object]
 """Called with the number of steps taken since the last call."""
 
 _QUEUED: Final = 32
+_PARTICULARS: Final = re.compile(r"\(.*?\)|\S*[\d/]\S*")
+"""What differs between faults of one kind: numbers, shapes, names of files."""
+_SHOWN: Final = 3
+_KINDS: Final = 20
 _BUILT_WITH: Final = ("imagecodecs", "numpy", "py7zr", "scipy", "tifffile")
 
 
@@ -62,7 +68,7 @@ def build(
     """
     plan = pairing.read((member.path for member in files.members), condition)
     if plan.damage:
-        raise _damage(files.path, plan.damage)
+        raise _damage(files.path, condition, plan.damage)
     with disk.staged(final) as folder, Intake(plan, condition, folder) as intake:
         with _in_background(intake.take) as hand_over:
 
@@ -75,7 +81,7 @@ def build(
         if check is not None:
             check()
         if faults := intake.faults():
-            raise _damage(files.path, faults)
+            raise _damage(files.path, condition, faults)
         counts = intake.finish()
         arrays = [store.IMAGES, store.MASKS, *(f"{method}/{store.LABELS}" for method in counts)]
         with ThreadPoolExecutor() as pool:
@@ -95,19 +101,40 @@ def build(
         store.write_index(folder, asdict(index))
 
 
-def _damage(path: Path, damage: Sequence[str]) -> CorruptArchiveError:
+def _damage(path: Path, condition: facts.Condition, damage: Sequence[str]) -> CorruptArchiveError:
+    folder = condition.archive.removesuffix(".7z")
     if path.is_dir():
-        then = "Mend the files named, or unpack the archive anew, and read again."
+        then = "Fix or remove the files named, or unpack the archive again, and read again."
     else:
+        unpack = "zipfile -e" if path.suffix.lower() == ".zip" else "py7zr x"
         then = (
-            f"The archive is kept at {path}; unpack it, mend the files named, and give that folder "
-            "as source=. If it is upstream's own archive, please report this message; "
-            "`bmgd download --accept-changed` fetches it anew once it is mended there."
+            f'Unpack it with `python -m {unpack} "{path}" "{folder}"`, fix or remove the files '
+            f'named in that folder, and read it with source="{folder}". If it is upstream\'s own '
+            "archive, please report this message; `bmgd download --accept-changed` fetches it "
+            "again once it is fixed there."
         )
+    lines = [f"{path} cannot be used; {len(damage)} fault(s) found:", *_grouped(damage)]
     return CorruptArchiveError(
-        "\n  ".join([f"{path} cannot be used; {len(damage)} fault(s) found:", *damage])
-        + f"\n{then}"
+        "\n  ".join(lines) + f"\n{then}\nWhat cannot be fixed can be converted: see "
+        '`bmgd_data.export.write_canonical` and the page "When the data looks different" of the '
+        "documentation."
     )
+
+
+def _grouped(faults: Sequence[str]) -> list[str]:
+    """One line for faults of many files that differ in numbers and names only."""
+    alike: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for fault in faults:
+        path, _, why = fault.partition(": ")
+        alike[_PARTICULARS.sub("", why)].append((path, why))
+    lines = []
+    for group in alike.values():
+        paths = [path for path, _ in group]
+        some = ", ".join(paths[:_SHOWN])
+        many = f"{len(group)} files, e.g. {some}" if len(group) > _SHOWN else some
+        lines.append(f"{many}: {group[0][1]}" if group[0][1] else many)
+    more = [f"and {len(lines) - _KINDS} other kinds of faults"] if len(lines) > _KINDS else []
+    return lines[:_KINDS] + more
 
 
 class _Weighed(queue.Queue[tuple[str, bytes] | None]):

@@ -193,7 +193,8 @@ class Intake:
         masks = self._labels["many-valued-masks"]
         if masks.files and not masks.consistent:
             faults += [
-                f"{path}: neither a binary mask nor instance labels; it has {values} values"
+                f"{path}: neither a binary mask nor instance labels; it has {values} values. "
+                "Save 0 for background and 255 for nuclei"
                 for path, values in masks.files.items()
             ]
         return [printable(fault) for fault in faults]

@@ -27,6 +27,8 @@ _OTHER_COLOURS: Final = 0.001  # share of colours that are neither, in such an i
 _OFF_LINE: Final = 0.25  # of their distance: by how much JPEG moves colours along edges
 _LUMA: Final = np.array([0.299, 0.587, 0.114])  # brightness of red, green, blue: ITU-R BT.601
 _NEAR: Final = 0.1  # of the range: noise of JPEG in flat places
+_NOISE: Final = 0.05  # of the range: noise of JPEG away from edges
+_EDGES: Final = 0.4  # share of an image that has other values at most
 _FLAT: Final = 0.25  # share of fringes in places of one value; of labels, that is most
 _SURROUNDING: Final = 0.25  # share of an image that a background other than 0 covers at least
 
@@ -61,7 +63,9 @@ def image(data: bytes, path: str) -> Image:
             )
         pixels, notes = grey, ["stored as colour", *notes]
     if pixels.dtype == np.bool_:
-        raise DecodeError("a 1-bit image, where at least 8 bits are expected; is it a mask?")
+        raise DecodeError(
+            "a 1-bit image, where at least 8 bits are expected; put the grey image in its place"
+        )
     bits = 8 if pixels.dtype == np.uint8 else 16
     if pixels.dtype not in (np.uint8, np.uint16):
         notes = [f"stored as {pixels.dtype}", *notes]
@@ -225,13 +229,13 @@ def _rounded(pixels: NDArray[Any]) -> tuple[NDArray[np.uint16], bool]:
     fractions = bool((whole != pixels).any())
     if fractions and high < _FEWEST_GREYS:
         raise DecodeError(
-            f"fractions from {low:g} to {high:g}, whose scale is unknown; multiply them by what 1 "
-            "stood for, 4095 for 12 bits, and save whole numbers"
+            f"fractions from {low:.9g} to {high:.9g}, whose scale is unknown; multiply them by "
+            "what 1 stood for, 4095 for 12 bits, and save whole numbers"
         )
     if low < -0.5 or high >= _MAX_UINT16 + 0.5:  # noqa: PLR2004
         raise DecodeError(
-            f"values from {low:g} to {high:g}, where 0 to {_MAX_UINT16} are expected; subtract the "
-            "lowest, or clip them, in all images alike"
+            f"values from {low:.9g} to {high:.9g}, where 0 to {_MAX_UINT16} are expected; "
+            "subtract the lowest, or clip them, in all images alike"
         )
     return whole.astype(np.uint16), fractions
 
@@ -280,20 +284,23 @@ def _without_fringes(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
     low, high = ordered[_STRAYS].astype(float), ordered[-1 - _STRAYS].astype(float)
     if low == high:
         low, high = float(pixels.min()), float(pixels.max())
+    span = high - low
     others = (pixels != low) & (pixels != high)
-    whole = pixels.dtype.kind in "iu"
-    if whole and high - low < _FEWEST_GREYS and np.count_nonzero(others) > _STRAYS:
+    count = np.count_nonzero(others)
+    if pixels.dtype.kind in "iu" and span < _FEWEST_GREYS and count > _STRAYS:
+        return None
+    off = np.minimum(np.abs(pixels - low), np.abs(pixels - high)) > _NOISE * span
+    if np.count_nonzero(off) > _EDGES * pixels.size:
         return None
     cut = pixels > (low + high) / 2
-    full = np.count_nonzero(pixels >= high - _NEAR * (high - low))
+    full = np.count_nonzero(pixels >= high - _NEAR * span)
     if 2 * full < np.count_nonzero(cut):
         return None
     flat = others & (maximum_filter(pixels, 3) == minimum_filter(pixels, 3))
     if high in _WHITES:  # 254 for 255 is an error of rounding, not a label
-        error = (high - low) / _WHITES[0]
-        flat &= (pixels > low + error) & (pixels < high - error)
+        flat &= pixels < high - span / _WHITES[0]
     in_flat_places = np.count_nonzero(others & maximum_filter(flat, 3))
-    return None if in_flat_places > _FLAT * np.count_nonzero(others) else np.asarray(cut)
+    return None if in_flat_places > _FLAT * count else np.asarray(cut)
 
 
 def _with_background(values: NDArray[np.int64], notes: list[str]) -> NDArray[np.int64]:
@@ -310,7 +317,7 @@ def _with_background(values: NDArray[np.int64], notes: list[str]) -> NDArray[np.
     background = int(kinds[counts.argmax()])
     if counts.max() < _SURROUNDING * values.size:
         shown = ", ".join(map(str, kinds[:4]))
-        raise DecodeError(f"labels without background (0); their values: {shown}, ...")
+        raise DecodeError(f"labels without background (0); their values: {shown}, ...; make it 0")
     notes.append(f"with {background} as background")
     labels = values - min(int(kinds[0]), 0)
     labels[values == background] = 0

@@ -71,7 +71,9 @@ def read(data: bytes, path: str) -> Raster:
         raise DecodeError("an empty file")
     magic = next((magic for magic in _SUFFIXES if data.startswith(magic)), None)
     if magic is None:
-        raise DecodeError(f"neither TIFF, PNG, BMP nor JPEG; it begins with {data[:8]!r}")
+        raise DecodeError(
+            f"neither TIFF, PNG, BMP nor JPEG; it begins with {data[:8]!r}; save it as TIFF"
+        )
     try:
         pixels, notes = _read_tiff(data) if magic in _TIFF else _read_other(data, magic)
     except DecodeError:

@@ -5,7 +5,8 @@
 
     export(Reader("train"), "cellpose", "bmgd-cellpose")
 
-`FORMATS` says which formats there are and what each holds.
+`FORMATS` says which formats there are and what each holds. `write_canonical` goes the other way: it
+writes arrays of any origin in the form that `Reader` reads.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from bmgd_data._system import disk, progress
 from bmgd_data._system.file_names import as_upstream, file_names, safe_file_name
 from bmgd_data.errors import MissingDependencyError, StorageError
 from bmgd_data.export import coco, imagefolder, parquet, pictures, readme, shards
+from bmgd_data.export.canonical import write_canonical
 from bmgd_data.export.parts import Part
 from bmgd_data.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["FORMATS", "Format", "export", "file_names", "safe_file_name"]
+__all__ = ["FORMATS", "Format", "export", "file_names", "safe_file_name", "write_canonical"]
 
 
 HUGGING_FACE: Final[Mapping[str, str]] = MappingProxyType({"val": "validation"})

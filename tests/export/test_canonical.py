@@ -1,0 +1,80 @@
+"""What is written from arrays is read back as it was, without any doubt."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bmgd_data import Reader, StorageError
+from bmgd_data.export import write_canonical
+from common import TINY
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*where the paper counts")
+
+IMAGE = np.full((64, 64), 700, np.uint16)
+MASK = np.zeros((64, 64), bool)
+IMAGE[20:40, 10:30], MASK[20:40, 10:30] = 1500, True
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_root):
+    return Reader("all", "950Pa", source=TINY, root=tiny_root)
+
+
+def test_a_reader_comes_back_as_it_was(tiny, tmp_path):
+    samples = ((s["name"], s["image"], s["mask"]) for s in tiny)
+    folder = write_canonical(tmp_path / "out", 950, samples)
+    back = Reader("all", "950 Pa", source=folder)
+    assert folder == tmp_path / "out"
+    assert back.names == tiny.names
+    np.testing.assert_array_equal(back.images, tiny.images)
+    np.testing.assert_array_equal(back.masks, tiny.masks)
+    index = back._parts[0].store.index
+    assert (index.doubts, index.full_scale) == ([], 4095)
+
+
+def test_names_with_folders_and_several_stiffnesses(tmp_path):
+    names = ["colony 1/z01", "colony 1/z02", "colony 2/z01.b", "größe"]
+    for stiffness in (250, 1800):
+        write_canonical(tmp_path, stiffness, [(name, IMAGE, 255 * MASK) for name in names])
+    assert {path.name for path in tmp_path.iterdir()} == {"250 Pa", "1800 Pa"}
+    back = Reader("all", [250, 1800], source=tmp_path)
+    assert back.names == [f"{pa}Pa/{name}" for pa in (250, 1800) for name in names]
+    assert np.asarray(back.masks[3]).sum() == MASK.sum()
+
+
+REFUSED = {
+    "no samples": ([], "No samples"),
+    "floats": ([("a", IMAGE / 4095, MASK)], "image of 'a' is float64, where uint16 .*rint"),
+    "8 bits": ([("a", IMAGE.astype(np.uint8), MASK)], "is uint8, where uint16 is expected"),
+    "a mask of floats": ([("a", IMAGE, MASK * 1.0)], "mask of 'a' is float64, .* mask > 0.5"),
+    "a negative mask": ([("a", IMAGE, MASK.astype(int) - 1)], "integers from 0 on"),
+    "a stack": ([("a", IMAGE[None], MASK)], r"shape \(1, 64, 64\), where all are \(H, W\)"),
+    "another mask": ([("a", IMAGE, MASK[1:])], r"mask of 'a' has the shape \(63, 64\)"),
+    "another shape": ([("a", IMAGE, MASK), ("b", IMAGE[1:], MASK[1:])], "image of 'b' has the sh"),
+    "twins": ([("a", IMAGE, MASK), ("A", IMAGE, MASK)], "'A' and 'a' are one name"),
+    "the same name": ([("a", IMAGE, MASK)] * 2, "'a' and 'a' are one name"),
+    "a path upwards": ([("../a", IMAGE, MASK)], "'../a' cannot name a file .*'_/a' can"),
+    "an absolute path": ([("/a", IMAGE, MASK)], "'/a' cannot name a file"),
+    "no name": ([("", IMAGE, MASK)], "'' cannot name a file"),
+    "a folder of masks": ([("mask/a", IMAGE, MASK)], "would not be read as they are"),
+    "another stiffness": ([("1200 Pa z1", IMAGE, MASK)], "stiffness: 2 .* name another one"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_could_not_be_read_back_is_refused_and_nothing_is_left(case, tmp_path):
+    samples, says = REFUSED[case]
+    with pytest.raises(ValueError, match=says):
+        write_canonical(tmp_path / "out", "950Pa", samples)
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_nothing_is_overwritten_or_shadowed(tmp_path):
+    write_canonical(tmp_path, 950, [("a", IMAGE, MASK)])
+    (tmp_path / "1200.Pa.7z").touch()
+    for stiffness in (950, 1200):
+        with pytest.raises(StorageError, match="is there already, and was left as it is"):
+            write_canonical(tmp_path, stiffness, [("b", IMAGE, MASK)])
+    with pytest.raises(ValueError, match="one stiffness"):
+        write_canonical(tmp_path, ["250Pa", "1800Pa"], [])
