@@ -735,7 +735,7 @@ def refused(source: Path, home: Path, *says: str) -> None:
         assert part in message
     advice = (
         "fetch it again",
-        "mend the files named",
+        "fix or remove the files named",
         "source=",
         "check where",
         "smaller dictionary",
@@ -766,7 +766,7 @@ def test_the_whole_class_map_is_no_instance_mask(tmp_path, home):
     refused(
         lay_out(tmp_path / "source", files, packed=True),
         home,
-        *(f"950 Pa/mask/{name}.tif: neither" for name in "abc"),
+        "950 Pa/mask/a.tif, 950 Pa/mask/b.tif, 950 Pa/mask/c.tif: neither",
     )
 
 
@@ -836,7 +836,7 @@ def test_no_pairs(files, says, packed, tmp_path, home):
         (b"\n<!DOCTYPE html><html>", "it is a web page"),
         (b"<?xml version='1.0'?>", "it is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "it is a git-LFS pointer"),
-        (b"PK\x03\x04", "it begins with b'PK"),
+        (b"PK\x03\x04", "is damaged (BadZipFile"),
         (b"7z\xbc\xaf\x27\x1c\0\4", "is cut off after 8 bytes"),
         (b"7z\xbc\xaf\x27\x1c" + bytes(26), "damaged start header"),
     ],

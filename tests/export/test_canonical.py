@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -78,3 +81,16 @@ def test_nothing_is_overwritten_or_shadowed(tmp_path):
             write_canonical(tmp_path, stiffness, [("b", IMAGE, MASK)])
     with pytest.raises(ValueError, match="one stiffness"):
         write_canonical(tmp_path, ["250Pa", "1800Pa"], [])
+
+
+def test_the_documented_ten_lines_give_the_same_samples(tiny, tiny_root, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "different.md").read_text(encoding="utf-8")
+    before, conversion = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len([line for line in conversion.splitlines() if line]) <= 10
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BMGD_SOURCE", TINY)
+    monkeypatch.setenv("BMGD_HOME", str(tiny_root))
+    exec(before, given := {})
+    exec(conversion, found := {})
+    np.testing.assert_array_equal(found["converted"].images, given["reader"].images)
+    np.testing.assert_array_equal(found["converted"].masks, tiny.masks)

@@ -81,7 +81,7 @@ def build(
         if check is not None:
             check()
         if faults := intake.faults():
-            raise _damage(files.path, condition, faults)
+            raise _damage(files.path, condition, _grouped(faults), len(faults))
         counts = intake.finish()
         arrays = [store.IMAGES, store.MASKS, *(f"{method}/{store.LABELS}" for method in counts)]
         with ThreadPoolExecutor() as pool:
@@ -101,7 +101,9 @@ def build(
         store.write_index(folder, asdict(index))
 
 
-def _damage(path: Path, condition: facts.Condition, damage: Sequence[str]) -> CorruptArchiveError:
+def _damage(
+    path: Path, condition: facts.Condition, lines: Sequence[str], count: int = 0
+) -> CorruptArchiveError:
     folder = condition.archive.removesuffix(".7z")
     if path.is_dir():
         then = "Fix or remove the files named, or unpack the archive again, and read again."
@@ -113,9 +115,9 @@ def _damage(path: Path, condition: facts.Condition, damage: Sequence[str]) -> Co
             "archive, please report this message; `bmgd download --accept-changed` fetches it "
             "again once it is fixed there."
         )
-    lines = [f"{path} cannot be used; {len(damage)} fault(s) found:", *_grouped(damage)]
+    found = [f"{path} cannot be used; {count or len(lines)} fault(s) found:", *lines]
     return CorruptArchiveError(
-        "\n  ".join(lines) + f"\n{then}\nWhat cannot be fixed can be converted: see "
+        "\n  ".join(found) + f"\n{then}\nWhat cannot be fixed can be converted: see "
         '`bmgd_data.export.write_canonical` and the page "When the data looks different" of the '
         "documentation."
     )
