@@ -10,7 +10,7 @@ import numpy as np
 from bmgd_data import facts
 from bmgd_data._system.progress import bar
 from bmgd_data.instances import DERIVED
-from bmgd_data.metrics import folder as folders
+from bmgd_data.metrics import predictions
 from bmgd_data.metrics.instance import InstanceCounts, count_instances
 from bmgd_data.metrics.pixel import BATCH_SIZE, THRESHOLD, PixelCounts, count_pixels
 from bmgd_data.metrics.table import ImageCounts, Table, tabulate
@@ -147,19 +147,23 @@ class Evaluator:
             raise ValueError("Predictions were added before. Make a new Evaluator to score again.")
         asked = {condition.name for condition in self.reader.conditions}
         elsewhere = {condition.name for condition in facts.CONDITIONS} - asked
-        paths, problems = folders.find(Path(folder), self._row, elsewhere)
+        paths, problems = predictions.find(Path(folder), self._row, elsewhere)
         counted, bad = {}, []
         with bar("scoring", len(paths)) as progress:
             for name, path in paths.items():
                 try:
-                    counted[name] = self._count(self.reader[self._row[name]], folders.read(path))
+                    counted[name] = self._count(
+                        self.reader[self._row[name]], predictions.read(path)
+                    )
                 except ValueError as error:
                     bad.append(str(error))
                 progress(1)
         if bad:
             problems.append(f"{len(bad)} do not fit their samples:")
-            problems += [f"  {text}" for text in bad[: folders.SHOWN]]
-            problems += [f"  and {len(bad) - folders.SHOWN} more"] * (len(bad) > folders.SHOWN)
+            problems += [f"  {text}" for text in bad[: predictions.SHOWN]]
+            problems += [f"  and {len(bad) - predictions.SHOWN} more"] * (
+                len(bad) > predictions.SHOWN
+            )
         if problems:
             raise ValueError("\n".join([f"{folder} cannot be scored:", *problems]))
         self._counted = counted
@@ -173,7 +177,7 @@ class Evaluator:
         if missing := [name for name in self._row if name not in self._counted]:
             raise ValueError(
                 f"{len(missing)} of {len(self._row)} predictions are missing: "
-                f"{folders.listed(missing)}. Add one for each sample of the split."
+                f"{predictions.listed(missing)}. Add one for each sample of the split."
             )
         counted = [self._counted[name] for name in self._row]
         reading = _LABELS if any(image.surely_labels for image in counted) else _BINARY
@@ -195,7 +199,7 @@ class Evaluator:
         if predicted.dtype.kind in "iu":
             instances[_LABELS] = count_instances(sample["instances"], predicted, where=where)
             several = instances[_LABELS].found > 1
-            if several and (why := folders.why_no_labels(predicted)):
+            if several and (why := predictions.why_no_labels(predicted)):
                 raise ValueError(
                     f"{where}: integers are read as instance labels, but {why}. {_SAVE}"
                 )

@@ -9,7 +9,7 @@ import tifffile
 from scipy import ndimage
 
 from bmgd_data import Reader
-from bmgd_data.metrics import Evaluator, folder
+from bmgd_data.metrics import Evaluator, predictions
 from common import TINY
 
 NAMES = ["950Pa/025", "950Pa/colony 3.1/a", "1200Pa/025"]
@@ -47,7 +47,7 @@ def touch(base, *files):
 )
 def test_names_that_tools_give(file, name, tmp_path):
     touch(tmp_path, file)
-    found = folder.find(tmp_path, NAMES)
+    found = predictions.find(tmp_path, NAMES)
     assert found.paths == {name: tmp_path / file}
     (missing,) = found.problems
     assert missing.startswith("2 of 3 predictions are missing")
@@ -55,7 +55,7 @@ def test_names_that_tools_give(file, name, tmp_path):
 
 @pytest.mark.parametrize("file", ["025.tif", "950Pa_025_flows.tif", "950Pa_0250.tif", "x/a.tif"])
 def test_names_of_no_sample(file, tmp_path):
-    found = folder.find(touch(tmp_path, file), NAMES)
+    found = predictions.find(touch(tmp_path, file), NAMES)
     assert not found.paths
     assert f"1 files are of no sample that is scored: {file}." in found.problems[1]
 
@@ -63,7 +63,7 @@ def test_names_of_no_sample(file, tmp_path):
 def test_a_sample_named_like_an_output_keeps_its_file(tmp_path):
     names = ["950Pa/025", "950Pa/025_masks"]
     files = ("950Pa/025.tif", "950Pa/025_masks.tif")
-    found = folder.find(touch(tmp_path, *files), names)
+    found = predictions.find(touch(tmp_path, *files), names)
     assert list(found.paths.values()) == [tmp_path / file for file in files]
     assert not found.problems
 
@@ -71,7 +71,7 @@ def test_a_sample_named_like_an_output_keeps_its_file(tmp_path):
 def test_several_files_of_a_sample(tmp_path):
     """Cellpose writes beside its images, unless --savedir says where else."""
     touch(tmp_path, "950Pa_025_img.tif", "950Pa_025_masks.tif", "950Pa_025_img_cp_masks.tif")
-    (problem,) = folder.find(tmp_path, NAMES[:1]).problems
+    (problem,) = predictions.find(tmp_path, NAMES[:1]).problems
     for file in ("950Pa_025_img.tif", "950Pa_025_masks.tif", "950Pa_025_img_cp_masks.tif"):
         assert file in problem
     assert problem.startswith("1 samples have several files")
@@ -79,7 +79,7 @@ def test_several_files_of_a_sample(tmp_path):
 
 def test_a_file_of_several_samples(tmp_path):
     names = ["950Pa/a b", "950Pa/a_b"]
-    found = folder.find(touch(tmp_path, "950Pa_a_b_cp_masks.tif"), names)
+    found = predictions.find(touch(tmp_path, "950Pa_a_b_cp_masks.tif"), names)
     assert not found.paths
     assert (
         "1 files may be of several samples: 950Pa_a_b_cp_masks.tif (950Pa/a b or 950Pa/a_b)"
@@ -89,9 +89,9 @@ def test_a_file_of_several_samples(tmp_path):
 
 def test_other_stiffnesses_are_left_out(tmp_path):
     touch(tmp_path, "950Pa_025.tif", "250Pa_1.tif", "250 Pa/mask/1.tif", "t/250Pa/1.tif")
-    found = folder.find(tmp_path, NAMES[:1], elsewhere={"250Pa"})
+    found = predictions.find(tmp_path, NAMES[:1], elsewhere={"250Pa"})
     assert not found.problems
-    assert len(folder.find(tmp_path, NAMES[:1], elsewhere={"1800Pa"}).problems) == 1
+    assert len(predictions.find(tmp_path, NAMES[:1], elsewhere={"1800Pa"}).problems) == 1
 
 
 # ---------------------------------------------------------------- integers that are not labels
@@ -129,7 +129,7 @@ def samples(tiny_root):
 @pytest.mark.parametrize("kind", NO_LABELS)
 def test_what_cannot_be_labels(kind, samples):
     for sample in samples:
-        assert folder.why_no_labels(NO_LABELS[kind](sample)), sample["name"]
+        assert predictions.why_no_labels(NO_LABELS[kind](sample)), sample["name"]
 
 
 def test_labels_are_labels(samples):
@@ -147,15 +147,15 @@ def test_labels_are_labels(samples):
             np.where(labels > 0, labels, specks * 100),
             labels * 10**6 + grid,
         ):
-            assert folder.why_no_labels(kind) is None, sample["name"]
-        assert folder.why_no_labels(sample["mask"].astype(np.uint8) * np.uint8(255)) is None
+            assert predictions.why_no_labels(kind) is None, sample["name"]
+        assert predictions.why_no_labels(sample["mask"].astype(np.uint8) * np.uint8(255)) is None
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["components", "watershed"])
 def test_labels_of_real_nuclei_are_labels(method, standin, tmp_path):
     for sample in Reader("all", source=standin, root=tmp_path, instances=method):
-        assert folder.why_no_labels(sample["instances"]) is None
+        assert predictions.why_no_labels(sample["instances"]) is None
 
 
 def test_evaluator_refuses_them_with_the_way_on(tiny_root, tmp_path):
@@ -185,8 +185,8 @@ def test_pictures_in_colours(samples, tmp_path):
     colours[0] = 0
     iio.imwrite(tmp_path / "colours.png", colours[labels])
     with pytest.raises(ValueError, match=r"colours\.png: a picture in colours.*one channel"):
-        folder.read(tmp_path / "colours.png")
+        predictions.read(tmp_path / "colours.png")
     iio.imwrite(tmp_path / "two.png", colours[(labels > 0).astype(int)])
-    np.testing.assert_array_equal(folder.read(tmp_path / "two.png") > 0, labels > 0)
+    np.testing.assert_array_equal(predictions.read(tmp_path / "two.png") > 0, labels > 0)
     iio.imwrite(tmp_path / "grey.png", np.stack([labels] * 3, -1))
-    np.testing.assert_array_equal(folder.read(tmp_path / "grey.png"), labels)
+    np.testing.assert_array_equal(predictions.read(tmp_path / "grey.png"), labels)
