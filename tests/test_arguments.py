@@ -31,6 +31,7 @@ COMMANDS = {
     "demo": SHARED[1:],
     "evaluate": SHARED,
     "export": SHARED,
+    "leaks": SHARED[1:6],
     "tfds": SHARED[2:],
     "download": SHARED[1:4],
     "verify": SHARED[1:4],

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from bmgd_data._store.store import Instances
     from bmgd_data.conditions import Stiffness
+    from bmgd_data.groups import Groups
     from bmgd_data.splits import AnyScheme
 
 
@@ -112,8 +113,7 @@ class Reader(Sequence[Sample]):
         instances: str = "components",
     ) -> None:
         self.split = splits.parse_split(split)
-        self._scheme = splits.resolve_scheme(scheme)
-        self.scheme = self._scheme.name
+        resolved = splits.resolve_scheme(scheme)
         self.conditions = conditions.parse_stiffness(stiffness)
         self.instance_method = instance_methods.parse_method(instances)
         self.root = home.root(root)
@@ -126,9 +126,7 @@ class Reader(Sequence[Sample]):
         ]
         self._paths = [store.path for store in stores]
         self._open(stores)
-        self._groups: dict[str, NDArray[np.int32]] = {}
-        self._assigned = [self._assign(part.store) for part in self._parts]
-        self._rows = self._select(self.split)
+        self._draw(resolved)
         if not len(self) and self._scheme.grouped:
             warnings.warn(
                 f"The split {self.split!r} holds no images. {self.shortage}",
@@ -142,6 +140,14 @@ class Reader(Sequence[Sample]):
         for store in stores:
             labels = derived.labelled(store, self.instance_method, self.root)
             self._parts.append(_Part(store, store.images, store.masks, labels))
+
+    def _draw(self, scheme: splits.Scheme) -> None:
+        """Take a scheme over, and choose the samples of the split."""
+        self._scheme = scheme
+        self.scheme = scheme.name
+        self._groups: dict[str, NDArray[np.int32]] = {}
+        self._assigned = [self._assign(part.store) for part in self._parts]
+        self._rows = self._select(self.split)
 
     def _assign(self, store: Store) -> list[str]:
         """The split of each image of a condition."""
@@ -227,16 +233,40 @@ class Reader(Sequence[Sample]):
         """Where the sample of a name stands; a KeyError, as of a mapping, if nowhere."""
         if (place := self._places.get(name)) is not None:
             return place
-        whole = self._subset(self._select("all"))
+        whole = self.whole
         if there := dict(zip(whole.names, whole.splits, strict=True)).get(name):
             where = f"the data has it in split {there!r}"
         else:
             where = f"names look like {self.names[0]!r}" if len(self) else "it holds no sample"
         raise KeyError(f"No sample {name!r} in this Reader of split {self.split!r}; {where}.")
 
+    @property
+    def whole(self) -> Reader:
+        """All samples of these stiffnesses, whatever split this is."""
+        other = self._subset(self._select("all"))
+        other.split = "all"
+        return other
+
     def of(self, condition: facts.Condition) -> Reader:
-        """The samples of one stiffness, in this order, as a Reader of their own."""
-        return self._subset(self._rows[self.stiffness_pa == condition.pa])
+        """The samples of one of the stiffnesses, in this order, as a Reader of their own."""
+        number = self.conditions.index(condition)
+        rows = self._rows[self._rows[:, 0] == number]
+        other = self._subset(np.stack([np.zeros_like(rows[:, 0]), rows[:, 1]], axis=1))
+        for each in ("conditions", "_paths", "_parts", "_assigned"):
+            setattr(other, each, [getattr(self, each)[number]])
+        return other
+
+    def under(self, scheme: AnyScheme, split: str = "all") -> Reader:
+        """The same data under another scheme.
+
+        Args:
+            scheme: As the class takes it.
+            split: "train", "val" (also "validation"), "test" or "all".
+        """
+        other = self._subset(self._rows)
+        other.split = splits.parse_split(split)
+        other._draw(splits.resolve_scheme(scheme))  # noqa: SLF001 - of this class
+        return other
 
     def _subset(self, rows: NDArray[np.int32]) -> Reader:
         other = object.__new__(type(self))
@@ -325,6 +355,20 @@ class Reader(Sequence[Sample]):
     def full_scales(self) -> dict[int, int]:
         """Largest value that the bit depth allows, by stiffness in pascal; 4095 for 12 bits."""
         return {part.store.condition.pa: part.store.index.full_scale for part in self._parts}
+
+    def found_groups(self) -> dict[str, Groups]:
+        """Groups found in pixels and names, and what they rest on, by stiffness ("1200Pa").
+
+        Computed at the first use and kept. They do not depend on the scheme; each has all images of
+        its stiffness, whatever split this is.
+        """
+        stores = [part.store for part in self._parts]
+        return {store.condition.name: derived.grouped(store, self.root) for store in stores}
+
+    @property
+    def knows_groups(self) -> bool:
+        """Whether the scheme was given the groups, instead of finding them."""
+        return self._scheme.known is not None
 
     @property
     def grouped(self) -> bool:

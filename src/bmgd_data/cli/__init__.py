@@ -16,7 +16,7 @@ from bmgd_data import __version__, conditions, facts
 from bmgd_data._origin import sources
 from bmgd_data._store import derived
 from bmgd_data._system import home
-from bmgd_data.cli import console, findings, outputs, study, upkeep
+from bmgd_data.cli import console, findings, leaks, outputs, study, upkeep
 from bmgd_data.cli.about import about
 from bmgd_data.cli.console import say
 from bmgd_data.cli.options import (
@@ -191,6 +191,8 @@ def verify(
 ) -> None:
     """Read all data again and compare it with its digests; nothing is downloaded.
 
+    The last table says how many look-alikes each scheme puts on both sides; see `bmgd leaks`.
+
     Ends with exit code 1 if anything has changed, is damaged, or is not here.
     """
     wanted = _wanted(root, source, stiffness)
@@ -204,6 +206,11 @@ def verify(
         for text in wrong:
             console.remark(text, "error")
         raise typer.Exit(1)
+    from bmgd_data.leaks import measure
+    from bmgd_data.reader import Reader
+
+    reader = Reader("all", stiffness, root=root, source=source, download=False)
+    leaks.show_schemes(measure(reader))
     say(f"\n{findings.verdict(found)}")
 
 
@@ -225,6 +232,15 @@ def evaluate(
     download: Download = True,
     scheme: Scheme = "random",
     instances: Instances = "components",
+    json_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Also write the scores there, with what makes them checkable: digests of data and "
+            "predictions, scheme, split. - prints it instead.",
+        ),
+    ] = None,
     _quiet: Quiet = False,
 ) -> None:
     """Score predictions: pixels and nuclei, overall and by stiffness."""
@@ -240,12 +256,16 @@ def evaluate(
         instances=instances,
     )
     evaluator.add_folder(folder)
-    table = evaluator.table()
-    console.show(*table.cells())
-    for note in table.notes:
-        say(note)
+    if json_file != Path("-"):
+        table = evaluator.table()
+        console.show(*table.cells())
+        for note in table.notes:
+            say(note)
+    if json_file:
+        console.write(json_file, json.dumps(evaluator.to_dict(), indent=1) + "\n")
 
 
+app.command()(leaks.leaks)
 app.command()(outputs.export)
 app.command()(outputs.tfds)
 app.command()(study.nuclei)

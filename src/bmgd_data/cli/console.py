@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from bmgd_data._system.progress import is_terminal
@@ -71,6 +72,18 @@ def show(titles: Sequence[str], rows: Sequence[Sequence[str]], *, total: bool = 
             for title, cell in zip(titles, row, strict=True):
                 say(f"{title.lstrip('>')}: {cell}")
     say()
+
+
+def write(path: Path, text: str) -> None:
+    """Write an answer to a file, or print it where the file is called "-"."""
+    if path == Path("-"):
+        say(text.rstrip("\n"))
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror}.") from error
+    remark(f"written: {path}")
 
 
 def _text(text: str, style: str = "") -> Text:

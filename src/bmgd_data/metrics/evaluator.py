@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from bmgd_data import facts
+from bmgd_data import __version__, facts, leaks, splits
+from bmgd_data._system import disk
 from bmgd_data._system.progress import bar
+from bmgd_data.card import provenance
 from bmgd_data.instances import DERIVED
 from bmgd_data.metrics import predictions
 from bmgd_data.metrics.instance import InstanceCounts, count_instances
 from bmgd_data.metrics.pixel import BATCH_SIZE, THRESHOLD, PixelCounts, count_pixels
-from bmgd_data.metrics.table import ImageCounts, Table, tabulate
+from bmgd_data.metrics.table import ALL, ImageCounts, Table, tabulate
 from bmgd_data.reader import Reader
 
 if TYPE_CHECKING:
@@ -184,12 +188,46 @@ class Evaluator:
         parts = [f"{pa}Pa" for pa in self.reader.stiffness_pa]
         return tabulate(
             (
-                ImageCounts(part, image.pixels, image.read_as(reading))
-                for part, image in zip(parts, counted, strict=True)
+                ImageCounts(part, image.pixels, image.read_as(reading), alike)
+                for part, image, alike in zip(parts, counted, self._alike, strict=True)
             ),
             batch_size=self.batch_size,
             notes=self._notes(counted, reading),
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Scores with what makes them checkable, as JSON takes it.
+
+        The table's content, and: which data (its digest, scheme and instance method, see ``data``),
+        split and stiffnesses; how many images look like one of train; the threshold; a sha256 of
+        the predictions as they were read, which does not depend on the files' format; and this
+        package's version.
+
+        Raises:
+            ValueError: Predictions are missing; the message lists them.
+        """
+        table = self.table()
+        reader = self.reader
+        return {
+            "bmgd_data": __version__,
+            "data": provenance(reader),
+            "split": reader.split,
+            "stiffness": [condition.name for condition in reader.conditions],
+            "images": len(reader),
+            "look_alikes_in_train": table.part(ALL).alike,
+            "threshold": self.threshold,
+            "predictions_sha256": disk.sha256_of(
+                [[name, self._counted[name].digest] for name in sorted(self._row)]
+            ),
+            **table.to_dict(),
+        }
+
+    @cached_property
+    def _alike(self) -> list[bool | None]:
+        """Which images look like one of train."""
+        if self.reader.split not in splits.SPLITS[1:]:
+            return [None] * len(self.reader)
+        return [bool(alike) for alike in leaks.exposed(self.reader)]
 
     def _count(self, sample: Sample, prediction: NDArray[Any]) -> _Counted:
         predicted, where = np.asarray(prediction), sample["name"]
@@ -207,7 +245,16 @@ class Evaluator:
             mask = predicted > (self.threshold if predicted.dtype.kind == "f" else 0)
             derived = DERIVED[self.method](mask)
             instances[_BINARY] = count_instances(sample["instances"], derived, where=where)
-        return _Counted(pixels, instances)
+        plain = predicted.astype(predicted.dtype.newbyteorder("<"), copy=False)
+        content = hashlib.sha256(f"{plain.dtype.str} {plain.shape}".encode())
+        content.update(plain.tobytes())
+        return _Counted(pixels, instances, content.hexdigest())
+
+    def _leak(self) -> list[str]:
+        if not (alike := sum(each or False for each in self._alike)):
+            return []
+        told = f"{alike} of the {len(self.reader)} images look like one of train, so these scores "
+        return [f"{told}say little about new colonies; see `bmgd leaks`, and scheme='grouped'."]
 
     def _notes(self, counted: list[_Counted], reading: str) -> list[str]:
         labelled = sum(reading in image.instances for image in counted if reading == _LABELS)
@@ -219,6 +266,7 @@ class Evaluator:
         return [
             f"{data} {reader.digest[:12]}; true instances: {reader.instance_method}.",
             f"Predictions: {'; '.join(ways)}. Foreground: labels, or above {self.threshold:g}.",
+            *self._leak(),
             *_READINGS,
         ]
 
@@ -241,6 +289,8 @@ class _Counted(NamedTuple):
 
     pixels: PixelCounts
     instances: dict[str, InstanceCounts]
+    digest: str
+    """sha256 of the prediction."""
 
     @property
     def surely_labels(self) -> bool:

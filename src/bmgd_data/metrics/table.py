@@ -21,6 +21,8 @@ class ImageCounts(NamedTuple):
     """The part of the data that it belongs to, such as "1200Pa"."""
     pixels: PixelCounts
     instances: InstanceCounts
+    alike: bool | None = None
+    """Whether it looks like an image of train; None where that is not known."""
 
 
 def tabulate(
@@ -45,7 +47,8 @@ def tabulate(
         chosen = [image for image in counted if part in (image.part, ALL)]
         pixels = score_pixels([image.pixels for image in chosen], batch_size)
         instances = score_instances([image.instances for image in chosen])
-        rows.append(Row(part, len(chosen), pixels, instances))
+        known = [image.alike for image in chosen if image.alike is not None]
+        rows.append(Row(part, len(chosen), pixels, instances, sum(known) if known else None))
     return Table(tuple(rows), batch_size, tuple(notes))
 
 
@@ -56,6 +59,8 @@ class Row(NamedTuple):
     images: int
     pixels: PixelScores
     instances: InstanceScores
+    alike: int | None = None
+    """Images that look like one of train; None where that is not known."""
 
 
 class Table(NamedTuple):
@@ -93,6 +98,7 @@ class Table(NamedTuple):
         lines = [
             [label.format(batch_size=self.batch_size), *(show(row) for row in self.rows)]
             for label, show in _LINES
+            if any(show(row) for row in self.rows)
         ]
         return ["score, ratios in %", *(f">{row.part}" for row in self.rows)], lines
 
@@ -117,6 +123,7 @@ def _percent(score: Callable[[Row], float]) -> Callable[[Row], str]:
 
 _LINES: Final[tuple[tuple[str, Callable[[Row], str]], ...]] = (
     ("images", lambda row: str(row.images)),
+    ("of them like one of train", lambda row: "" if row.alike is None else str(row.alike)),
     ("nuclei", lambda row: str(row.instances.nuclei)),
     ("nuclei predicted", lambda row: str(row.instances.found)),
     ("pixel F1, pooled", _percent(lambda row: row.pixels.pooled.f1)),
