@@ -78,8 +78,9 @@ CLIENTS = {
     "imagej": Client(
         "folders",
         (),
-        "java -jar ij.jar -batch macro.ijm (File > Open)",
+        "imagej -b macro.ijm, with open(...) in it",
         "nothing",
+        under=("xvfb-run", "-a"),
     ),
 }
 
