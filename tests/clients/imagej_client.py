@@ -14,7 +14,7 @@ for (i = 0; i < files.length; i++) {
   getPixelSize(unit, width, height);
   getRawStatistics(count, mean, least, most);
   print(getTitle(), bitDepth(), unit, width, height, count, d2s(mean, 6), least, most,
-        lengthOf(getMetadata("Info")) > 0);
+        lengthOf(getMetadata("Info")));
   close();
 }
 """
@@ -26,7 +26,9 @@ paths = [str(BASE / "folders" / file) for file in files]
 paths += [path.replace("/images/", "/masks/") for path in paths]
 (BASE / "macro.ijm").write_text(MACRO)
 command = ["java", "-jar", JAR, "-batch", str(BASE / "macro.ijm")]
-done = subprocess.run([*command, "|".join(paths)], check=True, capture_output=True, text=True)
+done = subprocess.run(
+    [*command, "|".join(paths)], check=True, capture_output=True, text=True, timeout=120
+)
 lines = [line.split() for line in done.stdout.splitlines() if ".tif" in line]
 if len(lines) != len(paths):
     sys.exit(
@@ -38,7 +40,7 @@ for line, array in zip(lines, arrays, strict=True):
     seen = (int(bits), float(width), float(height), int(float(count)), float(least), float(most))
     if seen != (16, 0.25, 0.25, array.size, array.min(), array.max()):
         sys.exit(f"ImageJ sees {line}, where the values run from {array.min()} to {array.max()}")
-    if abs(float(mean) - array.mean()) > 1e-4 or not unit.endswith("m") or noted != "1":
+    if abs(float(mean) - array.mean()) > 1e-4 or not unit.endswith("m") or noted == "0":
         sys.exit(f"ImageJ sees {line}, where the mean is {array.mean()}")
 (version,) = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("version")]
 tell(version, f"{len(paths)} files: bits, range, mean, 0.25 {unit} a pixel, Info")
