@@ -1,4 +1,4 @@
-"""The Hugging Face dialect gives the Reader's samples, bit for bit, through every file format."""
+"""The Hugging Face adapter gives the Reader's samples, bit for bit, through every file format."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ Images hold 12 bits in 16, so a viewer that does not stretch the contrast shows 
 """.splitlines(),
     PREPARATION,
 )
-"""What whoever uses the data should know."""
+"""What users of the data should know."""
 
 
 def dataset_card(

@@ -1,4 +1,4 @@
-"""The Hugging Face dialect: Dataset, DatasetDict and a data set card.
+"""The Hugging Face adapter: Dataset, DatasetDict and a data set card.
 
     from bmgd_data.hf import to_hf_dict
 

@@ -1,4 +1,4 @@
-"""The Lightning dialect: a data module, with cross-validation and a stiffness held out."""
+"""The Lightning adapter: a data module, with cross-validation and a stiffness held out."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def run(name: str, base: Path, environments: Path) -> dict[str, str]:
     if missing or (name == "imagej" and shutil.which("java") is None):
         return {"version": "-", "seen": f"not run: {', '.join(missing) or 'java'} is missing"}
     command = [*client.under, python_of(name, environments), HERE / f"{name}_client.py", base]
-    # A stranger's environment, which does not see this package.
+    # An environment without this package.
     own = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=base, env=own)
     if done.returncode:

@@ -258,7 +258,7 @@ def test_croissant(tiny_root, tmp_path, caplog):
     issues = dataset.metadata.ctx.issues
     assert not issues.errors
     assert {warning.split('"')[1].rsplit("/")[-1] for warning in issues.warnings} == {
-        *("datePublished", "license"),  # nobody knows them
+        *("datePublished", "license"),  # not known
     }
     assert "context" not in caplog.text
     for split, reader in readers.items():

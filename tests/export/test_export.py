@@ -443,7 +443,7 @@ def test_awkward_names(form, awkward, tmp_path):
         assert not set('<>:"\\|?*') & set(path.name)
         assert path.name.split(".")[0].upper() not in {"CON", "NUL"}
         assert not path.name.endswith((" ", "."))
-    if form != "tiff":  # its Reader would give the mended names
+    if form != "tiff":  # its Reader would give the changed names
         READ[form](folder, awkward)
     assert str(tmp_path) not in "".join(map(str, rows))
 

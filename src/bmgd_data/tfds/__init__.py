@@ -1,4 +1,4 @@
-"""The TensorFlow Datasets dialect: importing this package makes ``tfds.load("bmgd")`` known.
+"""The TensorFlow Datasets adapter: importing this package makes ``tfds.load("bmgd")`` known.
 
     import tensorflow_datasets as tfds
     import bmgd_data.tfds

@@ -53,7 +53,7 @@ class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
         if bad := bad + [path.name for path in records if not path.exists()]:
             raise CorruptArchiveError(
                 f"The records in {folder} are not whole: {', '.join(bad)} missing or unreadable. "
-                "Remove that folder, and load again or run `bmgd tfds`; they are written anew."
+                "Remove that folder, and load again or run `bmgd tfds`; they are written again."
             )
 
     def require_same(self, wanted: dict[str, str], label: str) -> None:
