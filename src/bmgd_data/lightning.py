@@ -52,8 +52,9 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
     Args:
         stiffness: One or several of "1200Pa", "1200 Pa", "1200", 1200. None: all four.
         root: Folder that data is kept in. None: BMGD_HOME, or the user's cache folder.
-        source: "upstream", "phantom" (generated data), a folder with the archives or the unpacked
-            folders, or the base URL of a mirror. None: BMGD_SOURCE, or upstream.
+        source: "upstream", "phantom" (generated data), an archive, a folder with the archives or
+            the unpacked folders, a ZIP of the repository, or the base URL of a mirror. None:
+            BMGD_SOURCE, or upstream.
         download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
         scheme: How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise,
             images of one colony together). Known groups: a CSV file (name, group) or a mapping.

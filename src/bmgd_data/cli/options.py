@@ -62,8 +62,9 @@ Source = Annotated[
     str | None,
     typer.Option(
         callback=valid_source,
-        help='"upstream", "phantom" (generated data), a folder with the archives or the unpacked '
-        "folders, or the base URL of a mirror. Default: BMGD_SOURCE, or upstream.",
+        help='"upstream", "phantom" (generated data), an archive, a folder with the archives or '
+        "the unpacked folders, a ZIP of the repository, or the base URL of a mirror. Default: "
+        "BMGD_SOURCE, or upstream.",
     ),
 ]
 Stiffness = Annotated[

@@ -52,8 +52,9 @@ def prepare(
         config: "all", or one stiffness: "250Pa", "950Pa", "1200Pa", "1800Pa" (or 1200, "1200 Pa").
         data_dir: TFDS's folder; None as in `Builder`.
         root: Folder that data is kept in. None: BMGD_HOME, or the user's cache folder.
-        source: "upstream", "phantom" (generated data), a folder with the archives or the unpacked
-            folders, or the base URL of a mirror. None: BMGD_SOURCE, or upstream.
+        source: "upstream", "phantom" (generated data), an archive, a folder with the archives or
+            the unpacked folders, a ZIP of the repository, or the base URL of a mirror. None:
+            BMGD_SOURCE, or upstream.
         download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
         scheme: How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise,
             images of one colony together).
