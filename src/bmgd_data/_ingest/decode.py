@@ -53,7 +53,7 @@ def image(data: bytes, path: str) -> Image:
         DecodeError: Not decodable, several planes, several colours, values beyond 0..65535, or
             fractions on an unknown scale.
     """
-    pixels, notes = raster.read(data, path)
+    pixels, notes, _ = raster.read(data, path)
     if pixels.ndim == 3:  # noqa: PLR2004
         grey = _one_channel(pixels)
         if grey is None:
@@ -94,11 +94,13 @@ def labels(data: bytes, path: str) -> Labels:
     Raises:
         DecodeError: Not decodable, several planes, fractions, or no background.
     """
-    pixels, notes = raster.read(data, path)
+    pixels, notes, indices = raster.read(data, path)
     if pixels.ndim == 3:  # noqa: PLR2004
-        grey = _one_channel(pixels)
         notes = ["stored as colour", *notes]
-        if grey is None:
+        grey = _one_channel(pixels)
+        if indices is not None and _number_labels(indices, pixels):
+            pixels = indices
+        elif grey is None:
             pixels = _colours_as_labels(pixels, notes)
         else:
             pixels = np.where(_transparent(pixels), 0, grey)
@@ -120,7 +122,7 @@ def prediction(data: bytes, path: str) -> NDArray[Any]:
     Raises:
         DecodeError: Not decodable, several planes, or a picture in more colours.
     """
-    pixels, _ = raster.read(data, path)
+    pixels, _, _ = raster.read(data, path)
     if pixels.ndim < 3:  # noqa: PLR2004
         return pixels
     colour, alpha = _colour_and_alpha(pixels)
@@ -206,6 +208,15 @@ def _colours_as_labels(pixels: NDArray[Any], notes: list[str]) -> NDArray[np.int
         shown = tuple(colours[background].astype(int).tolist())
         notes.append(f"with the colour {shown} as background")
     return found
+
+
+def _number_labels(indices: NDArray[Any], colours: NDArray[Any]) -> bool:
+    """Whether indices into a colour table are labels, as programs that draw labels store them.
+
+    They are not where black, which is background, has another index than 0.
+    """
+    black = np.asarray(~colours.any(axis=-1))
+    return not black[indices != 0].any() or bool(black[indices == 0].any())
 
 
 def _between(

@@ -59,6 +59,8 @@ class Raster(NamedTuple):
     """(H, W); or (H, W, channels), 2 to 4 of them, of which 2 and 4 end in transparency."""
     notes: list[str]
     """What was unusual about how they were stored; follows "images" or "masks"."""
+    indices: NDArray[Any] | None = None
+    """(H, W) of a file with a colour table that is not for display: what the file stores."""
 
 
 def read(data: bytes, path: str) -> Raster:
@@ -75,7 +77,7 @@ def read(data: bytes, path: str) -> Raster:
             f"neither TIFF, PNG, BMP nor JPEG; it begins with {data[:8]!r}; save it as TIFF"
         )
     try:
-        pixels, notes = _read_tiff(data) if magic in _TIFF else _read_other(data, magic)
+        pixels, notes, indices = _read_tiff(data) if magic in _TIFF else _read_other(data, magic)
     except DecodeError:
         raise
     # Decoders raise whatever their parsers stumble on: ValueError, struct.error, KeyError, ...
@@ -90,7 +92,7 @@ def read(data: bytes, path: str) -> Raster:
     suffix = PurePosixPath(path).suffix.strip().lower()
     if suffix not in _SUFFIXES[magic]:
         notes.append(f"in files named {suffix} which are {_SUFFIXES[magic][0][1:].upper()}")
-    return Raster(pixels, notes)
+    return Raster(pixels, notes, indices)
 
 
 # --------------------------------------------------------------------------------------------- TIFF
@@ -115,11 +117,12 @@ def _read_tiff(data: bytes) -> Raster:
             shape = tiff.series[0].shape
             if np.prod(shape, dtype=float) > np.prod(page.shape, dtype=float):
                 raise _several(f"a stack of shape {shape}")
-        pixels, notes = _pixels(data, page, display_only=bool(tiff.is_imagej))
+        pixels, notes, indices = _pixels(data, page, display_only=bool(tiff.is_imagej))
         if turned := _orientation(page):
             pixels = turned(pixels)
+            indices = None if indices is None else turned(indices)
             notes.append("turned as their Orientation tag says")
-    return Raster(pixels, notes)
+    return Raster(pixels, notes, indices)
 
 
 def _main_page(tiff: TiffFile, pages: int) -> TiffPage:
@@ -171,7 +174,8 @@ def _pixels(data: bytes, page: TiffPage, *, display_only: bool) -> Raster:
     """
     import tifffile
 
-    notes = []
+    notes: list[str] = []
+    indices = None
     kind = tifffile.PHOTOMETRIC(page.photometric).name if page.photometric is not None else ""
     if kind not in _PHOTOMETRICS:
         raise DecodeError(f"of colours stored as {kind or 'nothing known'}; save it as grey or RGB")
@@ -197,13 +201,14 @@ def _pixels(data: bytes, page: TiffPage, *, display_only: bool) -> Raster:
         if display_only or _is_for_display(table):
             notes += _inverting(table)
         else:
-            pixels = table[pixels.astype(np.intp)]
+            indices = pixels.astype(np.intp)
+            pixels = table[indices]
     elif kind == "MINISWHITE":
         if pixels.dtype == np.bool_:  # as the standard says; of deeper ones, nobody inverts all
             pixels = ~pixels
         else:
             notes.append("stored with white as zero")
-    return Raster(pixels, notes)
+    return Raster(pixels, notes, indices)
 
 
 def _padded(page: TiffPage) -> bool:
@@ -263,7 +268,10 @@ def _read_other(data: bytes, magic: bytes) -> Raster:
             table = np.array(picture.getpalette(), np.uint8).reshape(-1, 3)
             if _is_for_display(table):
                 return Raster(np.asarray(picture), _inverting(table))
-            picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
+            if "transparency" not in picture.info:
+                indices = np.asarray(picture)
+                return Raster(table[indices], notes, indices)
+            picture = picture.convert("RGBA")
         elif picture.mode == "PA":
             picture = picture.convert("RGBA")
         return Raster(np.asarray(picture), notes)
