@@ -19,6 +19,7 @@ import numpy as np
 import py7zr
 import pytest
 import tifffile
+from imagecodecs import png_encode
 from PIL import Image
 from skimage.measure import label
 
@@ -466,7 +467,81 @@ def _ramp() -> np.ndarray:
     return ramp
 
 
-FORMS = [*_tiff_forms(), *_mask_forms(), *_path_forms(), *_extra_forms(), *_value_forms()]
+def _tool_forms():
+    """As programs write them without being asked to."""
+    falling = np.arange(255, -1, -1, dtype=np.uint8).repeat(3).tolist()
+
+    def imagej_png(mask):
+        picture = Image.fromarray(white(mask)).convert("P")
+        picture.putpalette(falling)
+        return drawn(picture)
+
+    def reduced(mask):
+        large = np.roll(np.kron(white(mask), np.ones((4, 4))), 1, 0)
+        return tif(large.reshape(HEIGHT, 4, WIDTH, 4).mean((1, 3)).astype(np.uint8))
+
+    for title, encode, suffix, note in (
+        ("ImageJ's inverting table", imagej_png, "png", "shows them inverted"),
+        ("Labkit's 1 and 2", lambda m: tif(m.astype(np.uint8) + 1), "tif", "1 as background"),
+        ("-1 as background", lambda m: tif(m.astype(np.int16) - 1), "tif", "-1 as background"),
+        ("reduced to a quarter", reduced, "tif", "cut at half the maximum"),
+        ("JPEG", lambda m: drawn(white(m), "jpeg", quality=95), "jpg", "cut at half the maximum"),
+        (
+            "red on blue",
+            lambda m: drawn(np.dstack([white(m), 0 * white(m), white(~m)])),
+            "png",
+            "stored as colour and with the colour (0, 0, 255) as background",
+        ),
+        ("(H, W, 1)", lambda m: tif(white(m)[..., None]), "tif", None),
+        ("PNG named .tif", lambda m: drawn(white(m)), "tif", "in files named .tif which are PNG"),
+    ):
+        form = members(D, mask=encode, mask_at=f"950 Pa/mask/{{}}.{suffix}")
+        yield Form(f"mask of tools: {title}", form, notes=(note,) if note else ())
+    blue = np.array([0, 0, 1], np.uint16)
+    for title, encode, suffix, note in (
+        ("16-bit RGB PNG", lambda a: png_encode(np.dstack([a] * 3)), "png", "stored as colour"),
+        ("blue", lambda a: tif(a[..., None] * blue, photometric="rgb"), "tif", "stored as colour"),
+        ("fractions", lambda a: tif(a + np.float32(0.3)), "tif", "float32 and rounded"),
+        ("(1, H, W)", lambda a: tif(a[None]), "tif", None),
+        (
+            "bottom up",
+            lambda a: tif(a[::-1], extratags=[(274, "H", 1, 4, True)]),
+            "tif",
+            "turned as their Orientation tag says",
+        ),
+    ):
+        form = members(D, image=encode, image_at=f"950 Pa/image/{{}}.{suffix}")
+        yield Form(f"image of tools: {title}", form, notes=(note,) if note else ())
+    for title, image_at, mask_at in (
+        ("Cellpose", "950 Pa/{}.tif", "950 Pa/{}_cp_masks.tif"),
+        ("ilastik", "950 Pa/input/{}.tif", "950 Pa/target/{}_Simple Segmentation.tif"),
+        ("Fiji", "950 Pa/image/{}.tif", "950 Pa/mask/{}-1.tif"),
+        ("Windows", "950 Pa/image/{}.tif", "950 Pa/mask/{} - Copy.TIF"),
+    ):
+        yield Form(f"paths of tools: {title}", members(D, image_at=image_at, mask_at=mask_at))
+    numbers = data(["1", "2", "3"])
+    one_on = members(numbers) | {"950 Pa/mask/0.tif": tif(white(numbers.masks[0]))}
+    one_on["950 Pa/mask/1.tif"] = one_on["950 Pa/mask/2.tif"]
+    one_on["950 Pa/mask/2.tif"] = one_on.pop("950 Pa/mask/3.tif")
+    yield Form("paths: masks from 0 on", one_on, numbers, notes=("numbering: the numbers of",))
+    padded = members(numbers, mask_at="950 Pa/mask/00{}.tif")
+    yield Form("paths: zeros ahead", padded, numbers, notes=("numbering: zero padding differs",))
+    other = {path.replace("950", "1800"): blob for path, blob in members(D).items()}
+    yield Form(
+        "paths: two stiffnesses",
+        members(D) | other,
+        notes=("6 images in the folders of 1800Pa left out",),
+    )
+
+
+FORMS = [
+    *_tiff_forms(),
+    *_mask_forms(),
+    *_path_forms(),
+    *_extra_forms(),
+    *_value_forms(),
+    *_tool_forms(),
+]
 
 
 def lay_out(folder: Path, files: dict[str, bytes], *, packed: bool, filters=None) -> Path:
