@@ -824,7 +824,7 @@ def test_workers_give_what_this_process_gives_in_order(  # noqa: PLR0917 - fixtu
     assert main([*arguments, str(tmp_path / "here")]) == 1
     here = capsys.readouterr()
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
     ) as cluster:
         address = cluster.scheduler_address
         assert main([*arguments, str(tmp_path / "there"), "--scheduler", address]) == 1
@@ -854,7 +854,7 @@ def test_a_killed_worker_loses_nothing(run: Path, some_images: Path, tmp_path: P
 
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):

@@ -64,7 +64,7 @@ def _client(scheduler: str) -> Any:
     except ImportError as error:
         raise SystemExit("--scheduler needs dask.distributed: pip install distributed") from error
     if scheduler == "local":
-        return Client(threads_per_worker=1, dashboard_address=None)
+        return Client(threads_per_worker=1, dashboard_address=":0")
     try:
         return Client(scheduler, timeout=30)
     except (OSError, ValueError) as error:

@@ -566,3 +566,14 @@ def test_as_tfds_tests_it(tiny, tmp_path):
     unittest.defaultTestLoader.loadTestsFromTestCase(Case).run(result)
     assert result.testsRun >= 5
     assert not [text for _, text in result.errors + result.failures]
+
+
+def test_first_use_warns_of_nothing(tiny, tmp_path):
+    """TFDS asks so before it writes records, and logs a folder that is not there as a defect."""
+    builder = dialect.Builder(config="1200Pa", data_dir=tmp_path)
+    with unittest.TestCase().assertNoLogs("absl", "WARNING"):
+        assert not builder.is_prepared()
+
+
+def test_records_that_are_there_are_told(prepared, tiny):
+    assert dialect.Builder(config="1200Pa", data_dir=prepared).is_prepared()

@@ -141,6 +141,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
                 download_config=dataclasses.replace(given, try_download_gcs=False), **options
             )
 
+    def is_prepared(self) -> bool:
+        """Whether the records are there. TFDS's own answer warns of each folder that is not yet."""
+        return self.data_path.exists() and bool(super().is_prepared())
+
     def as_dataset(self, split: Any = None, **options: Any) -> Any:
         """As TFDS has it; "val" is another name of "validation"."""
         return super().as_dataset(split=_theirs(split), **options)
