@@ -10,7 +10,7 @@ from skimage.measure import perimeter_crofton, regionprops
 
 from bmgd_data import Reader
 from bmgd_data.errors import StorageError
-from bmgd_data.nuclei import Table, bootstrap, measure, nuclei
+from bmgd_data.nuclei import Table, measure, nuclei
 from common import TINY
 
 FINE = {"pixel_size_um": 1.0}
@@ -257,7 +257,7 @@ def test_summary_is_of_numpy():
 
 def test_medians_are_of_whole_units():
     table = made([[1.0] * 5, [1.0] * 5, [9.0] * 5, [9.0] * 5])
-    groups = bootstrap(table, "area_um2", "group", draws=400)[250]
+    groups = table.bootstrap("area_um2", "group", draws=400)[250]
     # Of two groups, two draws give 1 and 1, 1 and 9 (lower median 1) or 9 and 9.
     assert set(groups) == {1.0, 9.0}
     assert (groups == 9).mean() == pytest.approx(0.25, abs=0.08)
@@ -267,7 +267,7 @@ def test_alike_nuclei_widen_the_interval_only_where_they_are_drawn_together():
     rng = np.random.default_rng(1)
     images = [list(rng.normal(centre, 0.1, 20)) for centre in rng.normal(10, 2, 15) for _ in "ab"]
     width = {
-        unit: np.ptp(np.quantile(bootstrap(made(images), "area_um2", unit)[250], [0.025, 0.975]))
+        unit: np.ptp(np.quantile(made(images).bootstrap("area_um2", unit)[250], [0.025, 0.975]))
         for unit in ("nucleus", "image", "group")
     }
     assert width["nucleus"] < width["image"] < width["group"]
@@ -275,10 +275,10 @@ def test_alike_nuclei_widen_the_interval_only_where_they_are_drawn_together():
 
 def test_equal_seeds_draw_alike_and_others_do_not():
     table = made([[1.0, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]])
-    draws = [bootstrap(table, "area_um2", "image", seed=seed)[250].tolist() for seed in (0, 0, 1)]
+    draws = [table.bootstrap("area_um2", "image", seed=seed)[250].tolist() for seed in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]
 
 
 def test_an_unknown_unit_lists_the_valid_ones(table):
     with pytest.raises(ValueError, match=r"'colony'.*'group', 'image', 'nucleus'"):
-        bootstrap(table, "area_um2", "colony")
+        table.bootstrap("area_um2", "colony")

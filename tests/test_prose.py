@@ -31,6 +31,7 @@ NEEDS = {
     "bmgd_data.tf import": "tensorflow",
     "bmgd_data.tfds": "tensorflow_datasets",
     "import grain": "grain",
+    "import matplotlib": "matplotlib",
     "import webdataset": "webdataset",
     "import mlcroissant": "mlcroissant",
     "import polars": "polars",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import io
 import itertools
 import multiprocessing
@@ -248,6 +249,19 @@ def test_provided_where_the_archive_brought_none(few):
 
 
 # ------------------------------------------------------------------------------------- about the data
+
+
+def test_a_notebook_shows_what_repr_says_and_some_samples(few):
+    reader = few("all")
+    shown = reader._repr_html_()
+    assert shown.count("<img ") == 6
+    chosen = reader.stiffness_pa == 250
+    row = (250, chosen.sum(), reader.n_nuclei[chosen].sum())
+    assert "<td>{} Pa</td><td>{}</td><td>{}</td>".format(*row) in shown
+    assert "nuclei (components)" in shown
+    for line in repr(reader).splitlines()[3:]:
+        assert html.escape(line.strip()) in shown
+    assert reader[:0]._repr_html_().count("<img ") == 0
 
 
 def test_stats_are_of_the_train_split_whatever_split_this_is(few):

@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     Columns = dict[str, NDArray[Any]]
     """Arrays of equal length by name."""
 
-__all__ = ["Summary", "Table", "bootstrap", "measure", "nuclei"]
+__all__ = ["Summary", "Table", "measure", "nuclei"]
 
 _DIGITS: Final = 6  # of floats in files: finer than any pixel
 _HALF: Final = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -294,7 +294,7 @@ class Table:
     def summary(self, column: str = "area_um2") -> list[Summary]:
         """Median and quartiles of a column by stiffness; values that are NaN are left out.
 
-        There is no test and no p-value: see ``bootstrap``.
+        There is no test and no p-value: see `bootstrap`.
 
         Raises:
             ValueError: No such column, or one that holds no numbers.
@@ -307,6 +307,44 @@ class Table:
             quartiles = np.quantile(values[chosen], [0.25, 0.5, 0.75]) if images else [np.nan] * 3
             rows.append(Summary(pa, groups, images, int(chosen.sum()), *map(float, quartiles)))
         return rows
+
+    def bootstrap(
+        self, column: str = "area_um2", unit: str = "group", *, draws: int = 1000, seed: int = 0
+    ) -> dict[int, NDArray[np.float64]]:
+        """Medians of a column in samples drawn with replacement: how far chance moves them.
+
+        What is drawn are whole units. Nuclei of one colony are alike, so drawing nuclei or images
+        gives intervals that are far too narrow; draw groups to compare stiffnesses.
+
+        Args:
+            column: Its numbers; NaN are left out.
+            unit: "group" (images that show one colony), "image" or "nucleus".
+            draws: Samples to draw.
+            seed: Of the random numbers; equal seeds, equal samples.
+
+        Returns:
+            (draws,) medians by stiffness in pascal.
+
+        Raises:
+            ValueError: No such unit or column.
+        """
+        if unit not in (units := {"group": "group", "image": "name", "nucleus": ""}):
+            raise ValueError(f"Unknown unit {unit!r}. Valid: {', '.join(map(repr, units))}.")
+        values, rng = self._numbers(column), np.random.default_rng(seed)
+        medians = {}
+        for pa in np.unique(self["stiffness_pa"]).tolist():
+            chosen = np.flatnonzero((self["stiffness_pa"] == pa) & ~np.isnan(values))
+            ordered = chosen[np.argsort(values[chosen], kind="stable")]
+            members = self[units[unit]][ordered] if units[unit] else np.arange(len(ordered))
+            kinds, codes = np.unique(members, return_inverse=True)
+            found = np.empty(draws)
+            for draw in range(draws):
+                # How often each value is in the sample: as often as its unit was drawn.
+                times = np.bincount(rng.integers(len(kinds), size=len(kinds)), minlength=len(kinds))
+                reached = np.cumsum(times[codes])
+                found[draw] = values[ordered[np.searchsorted(reached, reached[-1] / 2)]]
+            medians[pa] = found
+        return medians
 
     def to_pandas(self) -> Any:
         """The table as a pandas.DataFrame.
@@ -355,46 +393,6 @@ class Table:
             for row in self.summary()
         ]
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
-
-
-def bootstrap(
-    table: Table, column: str, unit: str = "group", *, draws: int = 1000, seed: int = 0
-) -> dict[int, NDArray[np.float64]]:
-    """Medians of a column in samples drawn with replacement: how far chance moves them.
-
-    What is drawn are whole units. Nuclei of one colony are alike, so drawing nuclei or images gives
-    intervals that are far too narrow; draw groups to compare stiffnesses.
-
-    Args:
-        table: What `nuclei` gives.
-        column: Its numbers; NaN are left out.
-        unit: "group" (images that show one colony), "image" or "nucleus".
-        draws: Samples to draw.
-        seed: Of the random numbers; equal seeds, equal samples.
-
-    Returns:
-        (draws,) medians by stiffness in pascal.
-
-    Raises:
-        ValueError: No such unit or column.
-    """
-    if unit not in (units := {"group": "group", "image": "name", "nucleus": ""}):
-        raise ValueError(f"Unknown unit {unit!r}. Valid: {', '.join(map(repr, units))}.")
-    values, rng = table._numbers(column), np.random.default_rng(seed)  # noqa: SLF001
-    medians = {}
-    for pa in np.unique(table["stiffness_pa"]).tolist():
-        chosen = np.flatnonzero((table["stiffness_pa"] == pa) & ~np.isnan(values))
-        ordered = chosen[np.argsort(values[chosen], kind="stable")]
-        members = table[units[unit]][ordered] if units[unit] else np.arange(len(ordered))
-        kinds, codes = np.unique(members, return_inverse=True)
-        found = np.empty(draws)
-        for draw in range(draws):
-            # How often each value is in the sample: as often as its unit was drawn.
-            times = np.bincount(rng.integers(len(kinds), size=len(kinds)), minlength=len(kinds))
-            reached = np.cumsum(times[codes])
-            found[draw] = values[ordered[np.searchsorted(reached, reached[-1] / 2)]]
-        medians[pa] = found
-    return medians
 
 
 def _fields(values: NDArray[Any]) -> list[Any]:

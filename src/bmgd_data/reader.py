@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import operator
 import sys
 import warnings
@@ -436,6 +437,32 @@ class Reader(Sequence[Sample]):
             lines += [f"  Licence of BMGD: {facts.DATA_LICENSE}", f"  Cite: {facts.PAPER_URL}"]
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the same as `repr`, and some samples with their outlines."""
+        from bmgd_data import plot
+
+        nuclei, stiffness = self.n_nuclei, self.stiffness_pa
+        first, *lines = repr(self).splitlines()
+        rows = [_cells(("stiffness", "images", f"nuclei ({self.instance_method})"), "th")]
+        for condition in self.conditions:
+            chosen = stiffness == condition.pa
+            rows.append(_cells((f"{condition.pa} Pa", chosen.sum(), nuclei[chosen].sum())))
+        shown = np.linspace(0, len(self) - 1, min(_SHOWN, len(self))).round().astype(int)
+        pictures = []
+        for sample in (self[row] for row in np.unique(shown).tolist()):
+            alt = f"{sample['name']}: {sample['n_nuclei']} nuclei, outlined"
+            pictures.append(plot.as_html(plot.outlined(sample), alt))
+        told = "<br>".join(html.escape(line.strip()) for line in lines[len(self.conditions) :])
+        return (
+            f"<p><strong>{html.escape(first)}</strong></p><table>{''.join(rows)}</table>"
+            f"<p>{told}</p><p>{' '.join(pictures)}</p>"
+        )
+
+
+def _cells(values: Iterable[object], kind: str = "td") -> str:
+    cells = (f"<{kind}>{html.escape(str(value))}</{kind}>" for value in values)
+    return f"<tr>{''.join(cells)}</tr>"
+
 
 def _name_of(value: object) -> str | None:
     """The name of a sample, or a name itself; None of anything else."""
@@ -443,5 +470,7 @@ def _name_of(value: object) -> str | None:
     return name if isinstance(name, str) else None
 
 
+_SHOWN: Final = 6
+"""Samples that a notebook shows of a Reader."""
 _DERIVED: Final = ("_parts", "_places")
 """What a copy in another process makes again."""

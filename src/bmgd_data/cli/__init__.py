@@ -115,6 +115,7 @@ def demo(
 ) -> None:
     """Take generated data through the whole pipeline and draw it; no network is needed."""
     from bmgd_data.cli import showcase
+    from bmgd_data.plot import captions
     from bmgd_data.reader import Reader
 
     read = partial(
@@ -127,7 +128,7 @@ def demo(
         instances=instances,
     )
     reader = read("all")
-    say(f"{len(reader)} images, from archives to samples ({showcase.note(reader)}).")
+    say(f"{len(reader)} images, from archives to samples ({captions(reader)['note']}).")
     console.show(showcase.COUNTS, showcase.counts(reader), total=True)
     say(f"Nuclei: in the masks, by {reader.instance_method}; the paper's, annotated by hand.")
     say("\nA batch of the train split:")

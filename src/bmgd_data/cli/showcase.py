@@ -11,7 +11,7 @@ from PIL import Image
 import bmgd_data
 from bmgd_data import facts
 from bmgd_data.errors import StorageError
-from bmgd_data.plot import montage
+from bmgd_data.plot import captions, montage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,12 +53,6 @@ def batch(reader: Reader) -> list[str]:
     ]
 
 
-def note(reader: Reader) -> str:
-    """Where the samples come from, in a line."""
-    notes = {"phantom": "generated, not BMGD", "upstream": f"BMGD, {facts.PAPER_URL}"}
-    return notes.get(reader.source.kind, f"from {reader.source.label}")
-
-
 def draw(reader: Reader, path: Path) -> None:
     """Write a montage with one image of each stiffness: that with the median number of nuclei.
 
@@ -70,9 +64,7 @@ def draw(reader: Reader, path: Path) -> None:
         rows = np.flatnonzero(reader.stiffness_pa == condition.pa)
         ranked = rows[np.argsort(reader.n_nuclei[rows], kind="stable")]
         chosen += [reader[int(row)] for row in ranked[len(ranked) // 2 :][:1]]
-    # What a pixel measures in a local folder, only its owner knows.
-    pixel = None if reader.source.kind == "folder" else facts.PIXEL_SIZE_UM
-    picture = montage(chosen, note=note(reader), method=reader.instance_method, pixel_size_um=pixel)
+    picture = montage(chosen, **captions(reader))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(path)

@@ -64,7 +64,7 @@ def nuclei(  # noqa: PLR0917 - typer passes them by name
     )
     table = measuring.nuclei(reader, pixel_size_um=pixel_size)
     table.to_csv(out)
-    draws = measuring.bootstrap(table, "area_um2", "group")
+    draws = table.bootstrap("area_um2", "group")
     rows = [
         [
             f"{row.stiffness_pa} Pa",

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import base64
+import io
 import warnings
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from bmgd_data import plot as room
+from bmgd_data.nuclei import nuclei
 from bmgd_data.plot import montage
+from bmgd_data.plot import pictures as room
 from bmgd_data.reader import Reader
 
 
@@ -118,3 +122,72 @@ def test_draws_what_a_reader_gives(tiny_root):
     reader = Reader("all", source="phantom:size=0.02", root=tiny_root)
     picture = montage(reader[::12], note="generated, not BMGD", method="components")
     assert picture.shape == (898, 1094, 3)
+
+
+# -------------------------------------------------------------------------- one image, one nucleus
+
+
+def test_show_takes_a_sample_and_a_reader(tiny_root):
+    reader = Reader("all", source="phantom:size=0.02", root=tiny_root)
+    np.testing.assert_array_equal(np.asarray(room.show(reader[3])), montage([reader[3]]))
+    rows = [0, 16, 31, 47]
+    drawn = montage([reader[row] for row in rows], **room.captions(reader))
+    np.testing.assert_array_equal(np.asarray(room.show(reader, count=4)), drawn)
+    with pytest.raises(ValueError, match="Nothing to draw"):
+        room.show(reader[:0])
+
+
+def test_outlines_of_touching_nuclei_run_between_them_too():
+    picture = room.outlined(sample(), side=64)
+    drawn = (picture == room._OUTLINE).all(axis=-1)
+    assert drawn[45, [10, 19, 20, 29]].all()
+    assert not drawn[45, [9, 15, 25, 30]].any()
+    assert room.outlined(sample(128), side=64).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("shape", [(32, 64), (64, 32)])
+def test_outlined_keeps_the_proportions(shape):
+    wide = {key: value[: shape[0], : shape[1]] for key, value in sample().items() if key in "image"}
+    wide |= {"instances": sample()["instances"][: shape[0], : shape[1]]}
+    assert room.outlined(wide, side=128).shape[:2] == (2 * shape[0], 2 * shape[1])
+
+
+def test_a_crop_has_its_nucleus_in_the_middle_and_outlines_no_other():
+    picture = room.crop(sample(), 2, side=45)  # 20 x 10 pixels, and 12 around
+    drawn = np.argwhere((picture == room._OUTLINE).all(axis=-1))
+    assert np.abs(drawn.mean(axis=0) - 22).max() < 1.5
+    assert len(drawn) >= 2 * 20 + 2 * 8
+    with pytest.raises(ValueError, match="250Pa/one has no nucleus 7"):
+        room.crop(sample(), 7)
+
+
+def test_a_crop_at_the_corner_of_the_image():
+    corner = sample()
+    corner["instances"] = np.zeros((64, 64), np.uint16)
+    corner["instances"][0, 0] = 1
+    picture = room.crop(corner, 1, side=25)
+    assert (picture[12, 12] == room._OUTLINE).all()
+    assert picture[:12].max() == picture[:, :12].max() == 0
+
+
+def test_extremes_are_those_of_the_column(tiny_root, monkeypatch):
+    reader = Reader("all", source="phantom:size=0.02", root=tiny_root)
+    table = nuclei(reader)
+    cut = []
+    crop = room.crop
+    monkeypatch.setattr(
+        room, "crop", lambda *given: cut.append((given[0]["name"], given[1])) or crop(*given)
+    )
+    assert room.extremes(reader, table, count=3).width == 2 * room._MARGIN + 3 * 154 - room._GAP
+    order = np.argsort(table["area_um2"], kind="stable")
+    wanted = [*order[:3], *order[::-1][:3]]
+    assert cut == [(table["name"][row], table["label"][row]) for row in wanted]
+    with pytest.raises(ValueError, match="no values"):
+        room.extremes(reader, nuclei(reader[:0]))
+
+
+def test_html_holds_the_picture_and_says_what_it_shows():
+    tag = room.as_html(room.outlined(sample()), 'a "name" <b>')
+    assert 'alt="a &quot;name&quot; &lt;b&gt;"' in tag
+    data = base64.b64decode(tag.partition("base64,")[2].partition('"')[0])
+    assert Image.open(io.BytesIO(data)).size == (144, 144)

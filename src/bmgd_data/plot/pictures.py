@@ -1,19 +1,26 @@
-"""Samples as one picture for people: image, mask outline and instances below one another."""
+"""Samples as pictures for people; needs Pillow alone."""
 
 from __future__ import annotations
 
+import base64
 import colorsys
-from typing import TYPE_CHECKING, Any, Final
+import html
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from bmgd_data import facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from bmgd_data.reader import Sample
+    from bmgd_data.nuclei import Table
+    from bmgd_data.reader import Reader, Sample
 
     Picture = NDArray[np.uint8]
     """(H, W, 3), RGB."""
@@ -34,6 +41,48 @@ _GOLDEN: Final = 0.381966  # part of the hue circle from label to label; it neve
 _BAR_UM: Final = 10
 _GAP, _MARGIN, _HEADER, _FOOTER = 10, 20, 46, 24
 _LARGE, _SMALL = 17, 13
+_LINE: Final = 20
+_AROUND: Final = 12  # pixels shown around a nucleus
+
+
+def show(what: Sample | Reader, *, count: int = 8) -> Image.Image:
+    """Draw a sample, or some of a Reader, as a notebook shows it at the end of a cell.
+
+    In a script, ``show(reader).save("look.png")`` writes it, and ``.show()`` opens a viewer.
+
+    Args:
+        what: A sample, or a Reader, of which samples are taken at even steps.
+        count: The largest number of samples.
+
+    Returns:
+        A `montage`, as a Pillow image.
+
+    Raises:
+        ValueError: No samples.
+    """
+    if isinstance(what, Mapping):
+        return Image.fromarray(montage([what]))
+    rows = np.linspace(0, len(what) - 1, min(count, len(what))).round().astype(int).tolist()
+    return Image.fromarray(montage([what[row] for row in rows], **captions(what)))
+
+
+class Captions(TypedDict):
+    """What a `montage` of a Reader's samples says besides."""
+
+    note: str
+    method: str
+    pixel_size_um: float | None
+
+
+def captions(reader: Reader) -> Captions:
+    """Where a Reader's samples come from, and how its instances and its pixels are to be read."""
+    notes = {"phantom": "generated, not BMGD", "upstream": f"BMGD, {facts.PAPER_URL}"}
+    return {
+        "note": notes.get(reader.source.kind, f"from {reader.source.label}"),
+        "method": reader.instance_method,
+        # What a pixel measures in a local folder, only its owner knows.
+        "pixel_size_um": None if reader.source.kind == "folder" else facts.PIXEL_SIZE_UM,
+    }
 
 
 def montage(
@@ -82,6 +131,116 @@ def montage(
     foot = _shortened(note, canvas.width - 2 * _MARGIN)
     _write(draw, (_MARGIN, canvas.height - _MARGIN), foot, colour=_QUIET, anchor="ls")
     return np.asarray(canvas)
+
+
+def outlined(sample: Sample, side: int = 144) -> Picture:
+    """Draw an image with the outline of each nucleus, small enough for a sheet of many.
+
+    Args:
+        sample: What a `Reader` gives.
+        side: Length of the longer side in pixels.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+    """
+    height, width = sample["image"].shape
+    scale = side / max(height, width)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    whole = Image.fromarray((_stretched(sample["image"]) * 255).astype(np.uint8))
+    picture = _glowing(np.asarray(whole.resize(size, Image.Resampling.BOX)) / 255)
+    y = (np.arange(size[1]) + 0.5) / scale
+    x = (np.arange(size[0]) + 0.5) / scale
+    small = sample["instances"][np.ix_(y.astype(int), x.astype(int))]
+    picture[_edges(small)] = _OUTLINE
+    return picture
+
+
+def as_html(picture: Picture, alt: str) -> str:
+    """An ``<img>`` that holds its picture.
+
+    Args:
+        picture: (H, W, 3) uint8, RGB.
+        alt: What it shows, for those who cannot see it.
+    """
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=80)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    height, width = picture.shape[:2]
+    return (
+        f'<img src="data:image/jpeg;base64,{data}" alt="{html.escape(alt)}" '
+        f'width="{width}" height="{height}">'
+    )
+
+
+def crop(sample: Sample, label: int, side: int = 144) -> Picture:
+    """Draw one nucleus with its outline and what surrounds it.
+
+    Args:
+        sample: What a `Reader` gives.
+        label: The nucleus in its instances.
+        side: Side of the picture in pixels.
+
+    Returns:
+        (side, side, 3) uint8, RGB.
+
+    Raises:
+        ValueError: The sample has no such nucleus.
+    """
+    inside = sample["instances"] == label
+    if not inside.any():
+        raise ValueError(f"{sample['name']} has no nucleus {label}.")
+    (top, bottom), (left, right) = (
+        np.flatnonzero(inside.any(axis=axis))[[0, -1]].tolist() for axis in (1, 0)
+    )
+    reach = max(bottom - top, right - left) // 2 + _AROUND
+    y, x = (top + bottom) // 2, (left + right) // 2
+    picture = _glowing(_stretched(sample["image"]))
+    picture[_edges(inside)] = _OUTLINE
+    # Beyond the border of the image there is nothing.
+    padded = np.pad(picture, ((reach, reach), (reach, reach), (0, 0)))
+    window = Image.fromarray(padded[y : y + 2 * reach + 1, x : x + 2 * reach + 1])
+    return np.asarray(window.resize((side, side), Image.Resampling.NEAREST))
+
+
+def extremes(
+    reader: Reader, table: Table, column: str = "area_um2", *, count: int = 8
+) -> Image.Image:
+    """Draw the nuclei with the smallest and the largest values: wrong annotations are among them.
+
+    Args:
+        reader: What the table was measured on.
+        table: What ``nuclei.nuclei`` gives.
+        column: Its numbers.
+        count: Nuclei at each end.
+
+    Returns:
+        A Pillow image with two rows, each nucleus with its value and its name.
+
+    Raises:
+        ValueError: The table has no values in the column.
+    """
+    values = table[column]
+    ranked = np.argsort(values, kind="stable")
+    ranked = ranked[~np.isnan(values[ranked])]
+    if not len(ranked):
+        raise ValueError(f"The table has no values in {column!r}.")
+    ends = (("smallest", ranked[:count]), ("largest", ranked[::-1][:count]))
+    side, step = 144, 144 + _GAP
+    height = side + 3 * _LINE
+    canvas, draw = _blank(
+        2 * _MARGIN + len(ends[0][1]) * step - _GAP, 2 * (_MARGIN + height + _LINE)
+    )
+    for row, (title, chosen) in enumerate(ends):
+        top = _MARGIN + row * (height + _MARGIN + _LINE // 2)
+        _write(draw, (_MARGIN, top), f"{title} {column}", size=_LARGE)
+        for place, nucleus in enumerate(chosen.tolist()):
+            left, below = _MARGIN + place * step, top + _LINE + 6
+            name, label = str(table["name"][nucleus]), int(table["label"][nucleus])
+            canvas.paste(Image.fromarray(crop(reader[name], label, side)), (left, below))
+            _write(draw, (left, below + side + 4), f"{values[nucleus]:.4g}")
+            text = _shortened(f"{name} no. {label}", side)
+            _write(draw, (left, below + side + 4 + _LINE - 4), text, colour=_QUIET)
+    return canvas
 
 
 def _strip(sample: Sample, method: str | None, pixel_size_um: float | None) -> Image.Image:
@@ -147,9 +306,10 @@ def _dimmed(grey: NDArray[np.float64]) -> Picture:
 
 def _edges(labels: NDArray[Any]) -> NDArray[np.bool_]:
     """(H, W): the outermost pixels of each region."""
-    from skimage.segmentation import find_boundaries
-
-    return np.asarray(find_boundaries(labels, mode="inner"))
+    around = np.pad(labels, 1, mode="edge")
+    sides = (around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:])
+    found: NDArray[np.bool_] = np.any([side != labels for side in sides], axis=0)
+    return found & (labels > 0)
 
 
 def _scale_bar(draw: ImageDraw.ImageDraw, corner: tuple[int, int], pixel_size_um: float) -> None:
