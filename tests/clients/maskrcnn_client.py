@@ -30,7 +30,8 @@ for image, target in data:
     require_same(target["masks"].numpy() > 0, stacked, f"masks of {known['name']}")
     batch.append((image.as_subclass(torch.Tensor), target))
 torch.manual_seed(0)
-model = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=2).train()
+size = {"min_size": 256, "max_size": 256}
+model = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=2, **size).train()
 inputs, targets = zip(*batch[:2], strict=True)
 plain = [
     {k: v.as_subclass(torch.Tensor) if torch.is_tensor(v) else v for k, v in t.items()}

@@ -163,6 +163,14 @@ def test_records_that_name_no_scheme_are_random(prepared, tiny, tmp_path):
     assert len(tfds.load("bmgd/1200Pa", data_dir=tmp_path, split="test")) > 0
 
 
+def test_records_of_another_version_of_a_method_are_refused(prepared, tiny, tmp_path):
+    shutil.copytree(prepared / "bmgd" / "1200Pa", tmp_path / "bmgd" / "1200Pa")
+    (kept,) = tmp_path.rglob("metadata.json")
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"instance_version": 0}))
+    with pytest.raises(ChecksumError, match="another version of the instance method"):
+        tfds.load("bmgd/1200Pa", data_dir=tmp_path)
+
+
 def test_phantom_is_not_served_as_upstream(prepared, monkeypatch):
     """Prepared while BMGD_SOURCE named the phantom, loaded once it is unset."""
     monkeypatch.delenv("BMGD_SOURCE", raising=False)

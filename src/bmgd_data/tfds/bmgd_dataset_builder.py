@@ -206,17 +206,24 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
     def _use_folder(self, limit: int | None) -> None:
         """Turn to the records of all samples, or to those of the first ones of each split."""
         whole = Path(self._original_state["data_dir"])
-        root, folder = self._build_data_dir(str(whole / f"first-{limit}" if limit else whole))
+        root, folder = self._build_data_dir(
+            str(whole if limit is None else whole / f"first-{limit}")
+        )
         if folder != self.data_dir:
             self._data_dir_root, self._data_dir = root, folder
             self.info.move(folder)
 
-    def _wanted(self) -> dict[str, str]:
+    def _wanted(self) -> dict[str, Any]:
         """What the records must agree with. Equal digests are equal data, wherever it came from."""
-        wanted = {"scheme": self.scheme, "instance_method": self.instance_method}
+        method = self.instance_method
+        wanted = {
+            "scheme": self.scheme,
+            "instance_method": method,
+            "instance_version": instance_methods.VERSIONS.get(method, 1),
+        }
         try:
             # The digest covers provided labels; the others are made from masks, which takes time.
-            given = "provided" if self.instance_method == "provided" else "components"
+            given = "provided" if method == "provided" else "components"
             wanted["digest"] = self._reader(instances=given, download=False).digest
         except DatasetNotFoundError:
             wanted["source"] = self.source.label_for_others

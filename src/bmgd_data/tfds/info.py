@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 from bmgd_data import __version__
 from bmgd_data.card import provenance
 from bmgd_data.errors import ChecksumError, CorruptArchiveError
+from bmgd_data.instances import VERSIONS
 from bmgd_data.tfds.features import features
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _TITLES: Final = {
     "digest": "data version",
     "scheme": "scheme",
     "instance_method": "instance method",
+    "instance_version": "version of the instance method",
 }
 
 
@@ -34,7 +36,11 @@ class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
         """Take over the images' shape, and note what data it is, and how much at most of it."""
         shapes = {sample["image"].shape for sample in reader}
         self._features = features(shapes.pop() if len(shapes) == 1 else (None, None))
-        noted = {"bmgd_data": __version__, "max_examples_per_split": limit}
+        noted = {
+            "instance_version": VERSIONS.get(reader.instance_method, 1),
+            "bmgd_data": __version__,
+            "max_examples_per_split": limit,
+        }
         self.metadata.update(provenance(reader) | noted)
 
     def move(self, folder: str) -> None:
@@ -56,7 +62,7 @@ class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
                 "Remove that folder, and load again or run `bmgd tfds`; they are written again."
             )
 
-    def require_same(self, wanted: dict[str, str], label: str) -> None:
+    def require_same(self, wanted: dict[str, Any], label: str) -> None:
         """Raise ChecksumError if the records hold something else.
 
         Args:
