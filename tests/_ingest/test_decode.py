@@ -426,6 +426,13 @@ def test_labels_are_no_fringes(tiff, numbers):
     assert note is None
 
 
+def test_labels_too_small_to_fill_places_are_no_fringes(tiff):
+    values = np.zeros((64, 64), np.uint8)
+    values[4::8, 4::8] = values[5::8, 4::8] = np.arange(1, 65).reshape(8, 8)
+    pixels, _ = decode.labels(tiff(values), "a.tif")
+    np.testing.assert_array_equal(pixels, values)
+
+
 def test_what_is_neither_stays_what_it_is(tiff):
     """Noise and class maps; whether values are labels, the whole stiffness tells."""
     noise = np.random.default_rng(0).integers(0, 255, MASK.shape).astype(np.uint8)

@@ -195,6 +195,8 @@ def test_one_rule_for_every_constant_affix(way):
         ("DAPI/{}.tif", "DAPI nucmasks/{}.tif"),
         ("{}/image.tif", "{}/mask.tif"),
         ("colony {} image/z1.tif", "colony {} mask/z1.tif"),
+        ("image/colony{}/z1.tif", "mask/colony{}_masks/z1.tif"),
+        ("image/Colony {}/z1.tif", "mask/colony{}/z1.tif"),
     ],
 )
 def test_layouts(image, mask):

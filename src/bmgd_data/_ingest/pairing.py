@@ -238,7 +238,7 @@ class _Name(NamedTuple):
         while PurePosixPath(stem).suffix.strip().lower() in _ENDINGS:  # "1.ome.tif", "1.tif.tif"
             stem = stem.rpartition(".")[0].strip()
         *series, words = (_words(text, padded=padded) for text in (*file.series, stem))
-        return cls(file, tuple(map("".join, series)), words)
+        return cls(file, tuple("".join(part).replace(" ", "") for part in series), words)
 
 
 def _words(text: str, *, padded: bool) -> _Words:

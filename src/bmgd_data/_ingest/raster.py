@@ -288,14 +288,13 @@ def _refuse_absurd(shape: tuple[int, ...]) -> None:
 def _is_for_display(table: NDArray[np.uint8]) -> bool:
     """Whether a colour table (colours, 3) says how to show grey values, which are the data.
 
-    Such as one that only grows brighter, or only darker, or changes smoothly, as ImageJ's Fire.
-    Black and white, or the colours of classes, are no such table.
+    Such as one that only grows brighter, or changes smoothly, as ImageJ's Fire and its inverting
+    one. White and black, or the colours of classes, are no such table.
     """
     steps = np.diff(table.astype(np.int16), axis=0)
     grows = (steps >= 0).all() and steps.any(axis=1).all()
-    falls = (steps <= 0).all() and steps.any(axis=1).all() and len(table) > 2  # noqa: PLR2004
     smooth = len(table) == 256 and abs(steps).max() <= _SMOOTH  # noqa: PLR2004
-    return bool(grows or falls or smooth)
+    return bool(grows or smooth)
 
 
 def _inverting(table: NDArray[np.uint8]) -> list[str]:

@@ -141,7 +141,9 @@ def _in_series(placed: _Placed) -> dict[str, list[File]]:
     ("250 Pa/image", but "250 Pa labels") they lose what they share among themselves.
     """
     above_images = {path.parts[:depth] for path, depth in placed[IMAGE]}
-    titled = len({_title(path, depth) for path, depth in placed[IMAGE]}) > 1
+    titled = len({_title(path, depth) for path, depth in placed[IMAGE]}) > 1 or any(
+        path.parts[depth + 1 : -1] for path, depth in placed[IMAGE]
+    )
     found: dict[str, list[File]] = defaultdict(list)
     for role, entries in placed.items():
         above = {path.parts[:depth] for path, depth in entries}
