@@ -25,7 +25,7 @@ from bmgd_data import Reader, facts, pipeline
 from bmgd_data._ingest import checks
 from bmgd_data._origin import fetch, sources
 from bmgd_data._store import store
-from bmgd_data._system import disk, home
+from bmgd_data._system import disk, home, locks
 from bmgd_data.errors import BMGDWarning, StorageError
 from serving import answering, send, wait_halfway  # noqa: F401 - a fixture
 
@@ -335,8 +335,7 @@ def test_where_the_lock_does_not_hold_the_rename_decides(answer, packed, expecte
     """Some network drives have no working locks."""
     import contextlib
 
-    monkeypatch.setattr(home, "lock", lambda *_: contextlib.nullcontext())
-    monkeypatch.setattr(disk, "sweep", lambda _: None)
+    monkeypatch.setattr(locks, "lock", lambda *_: contextlib.nullcontext(enter_result=False))
     url, _ = answer(send(packed))
     start = threading.Barrier(4)
 
@@ -352,7 +351,7 @@ def test_where_the_lock_does_not_hold_the_rename_decides(answer, packed, expecte
 HOLD = """
 import sys
 from contextlib import ExitStack
-from bmgd_data._system import home
+from bmgd_data._system import home, locks
 with ExitStack() as held:
     for name in sys.argv[1:]:
         held.enter_context(locks.lock(home.root(), name))
@@ -365,9 +364,9 @@ def test_an_existing_store_is_opened_without_a_lock(answer, packed, local):
     url, _ = answer(send(packed))
     for source in (url, local):
         read(source)
-    locks = [path.stem for path in (home.root() / "locks").iterdir()]
-    assert len(locks) == 3
-    with child(HOLD, *locks) as holder, ThreadPoolExecutor(1) as pool:
+    names = [path.stem for path in (home.root() / "locks").iterdir()]
+    assert len(names) == 3
+    with child(HOLD, *names) as holder, ThreadPoolExecutor(1) as pool:
         assert holder.stdout.readline() == "held\n"
         try:
             for source in (url, local):

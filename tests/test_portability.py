@@ -48,7 +48,7 @@ def test_a_file_system_that_cannot_fsync_a_folder():
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc to see open files in")
 def test_it_works_where_posix_is_missing_and_open_files_are_locked(tiny_root, serve, tmp_path):
     kept = Reader("all", 950, source=TINY, root=tiny_root)
-    archives = tiny_root / "archives" / kept.source.slug
+    archives = tiny_root / "sources" / kept.source.slug
     ran = subprocess.run(
         [
             *(sys.executable, "-X", "warn_default_encoding"),
