@@ -93,4 +93,4 @@ class MissingDependencyError(BMGDError, ImportError):
 
 
 class BMGDWarning(_Message, UserWarning):
-    """Something odd but harmless was met; samples are still right."""
+    """Something worth knowing was met: a note, which is harmless, or a doubt about samples."""

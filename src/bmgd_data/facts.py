@@ -55,6 +55,10 @@ SHA256: Final[dict[str, str]] = {}
 ``bmgd checksums`` after ``bmgd download`` and paste what it prints. While an archive has no entry,
 the first good download is trusted and remembered."""
 
+ACCEPTED: Final[dict[str, tuple[str, ...]]] = {}
+"""Codes of the doubts about upstream's archives that were looked at and found to be harmless, by
+the archive's sha256. Empty, as no archive of upstream has been seen yet."""
+
 IMAGE_SHAPE: Final = (256, 256)
 BIT_DEPTH: Final = 12
 FULL_SCALE: Final = 4095

@@ -5,6 +5,7 @@ origin_of         one condition of it, as it looks now     -> Origin
 Origin.obtain     fetched, generated or looked at, trusted -> Seen, with the key
 Origin.opened     an archive or a folder                   -> Files
 build.build       paired, decoded, checked, written        -> a store's folder
+acceptance        refused ones only once accepted
 Store             mapped                                   -> what Reader serves from
 """
 
@@ -12,24 +13,29 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import warnings
 from typing import TYPE_CHECKING, Final
 
+from bmgd_data import facts
 from bmgd_data._ingest import build
 from bmgd_data._origin import sources, trust
 from bmgd_data._origin.generated import Generated
 from bmgd_data._origin.local import Local
 from bmgd_data._origin.origin import Origin, Wanted, with_history
 from bmgd_data._origin.remote import Remote
+from bmgd_data._store import acceptance
 from bmgd_data._store.store import Store
 from bmgd_data._system import disk, home, locks
 from bmgd_data._system.progress import bar
 from bmgd_data.errors import BMGDWarning, DamagedArchiveError, StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bmgd_data._origin.trust import Seen
 
-__all__ = ["Wanted", "open_store", "origin_of"]
+__all__ = ["Wanted", "open_store", "origin_of", "verify_command"]
 
 _KINDS: Final[dict[type[sources.Source], type[Origin]]] = {
     sources.Upstream: Remote,
@@ -48,7 +54,13 @@ def origin_of(wanted: Wanted) -> Origin:
     return _KINDS[type(wanted.source)](wanted)
 
 
-def open_store(wanted: Wanted, *, download: bool = True, accept_changed: bool = False) -> Store:
+def open_store(
+    wanted: Wanted,
+    *,
+    download: bool = True,
+    accept_changed: bool = False,
+    unaccepted: bool = False,
+) -> Store:
     """Open the store of a condition; fetch and build what is missing.
 
     An existing store is opened without a lock, without the network, and on a read-only root.
@@ -58,14 +70,36 @@ def open_store(wanted: Wanted, *, download: bool = True, accept_changed: bool = 
         download: Whether the network may be used; BMGD_OFFLINE=1 forbids it too.
         accept_changed: Fetch again, and trust what comes even if it differs from what was seen
             first, unless a pin forbids it. The store of the old archive is kept.
+        unaccepted: Open it also if its masks seem not to belong to its images.
 
     Raises:
         DatasetNotFoundError: Not there, and may not be fetched.
         DownloadError: The server does not give it.
         ChecksumError: Not the archive that is pinned or was seen first.
-        CorruptArchiveError: Damaged.
+        CorruptArchiveError: Damaged, or its masks seem not to belong to its images, which nobody
+            has accepted.
         StorageError: No room, or no permission to write.
     """
+    opened = _opened(wanted, download=download, accept_changed=accept_changed)
+    if not unaccepted:
+        acceptance.require(opened, f"{verify_command([wanted])} --accept")
+    return opened
+
+
+def verify_command(wanted: Sequence[Wanted]) -> str:
+    """The command that verifies these conditions of one source."""
+    words = ["bmgd", "verify"]
+    if len(wanted) < len(facts.CONDITIONS):
+        words += [word for one in wanted for word in ("--stiffness", one.condition.name)]
+    source, root = wanted[0].source, wanted[0].root
+    if source.kind != "upstream":
+        words += ["--source", source.public]
+    if root != home.root():
+        words += ["--root", str(root)]
+    return shlex.join(words)
+
+
+def _opened(wanted: Wanted, *, download: bool, accept_changed: bool) -> Store:
     origin = origin_of(wanted)
     if origin.told:
         warnings.warn(origin.told, BMGDWarning, stacklevel=2)

@@ -15,7 +15,7 @@ import numpy as np
 from bmgd_data import conditions, facts, pipeline, splits
 from bmgd_data import instances as instance_methods
 from bmgd_data._origin import sources
-from bmgd_data._store import derived
+from bmgd_data._store import acceptance, derived
 from bmgd_data._store.arrays import LazyArray
 from bmgd_data._store.store import Store
 from bmgd_data._system import disk, home
@@ -120,12 +120,9 @@ class Reader(Sequence[Sample]):
         self.instance_method = instance_methods.parse_method(instances)
         self.root = home.root(root)
         self.source = sources.resolve(source)
-        stores = [
-            pipeline.open_store(
-                pipeline.Wanted(self.root, self.source, condition), download=download
-            )
-            for condition in self.conditions
-        ]
+        wanted = [pipeline.Wanted(self.root, self.source, c) for c in self.conditions]
+        stores = [pipeline.open_store(each, download=download) for each in wanted]
+        acceptance.tell(stores, pipeline.verify_command(wanted))
         self._paths = [store.path for store in stores]
         self._open(stores)
         self._draw(resolved)
@@ -396,6 +393,15 @@ class Reader(Sequence[Sample]):
             "or hold_out=, or scheme='random', which lets look-alikes straddle the splits."
         )
 
+    @property
+    def doubts(self) -> list[str]:
+        """What may make samples wrong, a line each, without what was accepted.
+
+        They are of the stiffnesses that were asked for, whatever split this is. `bmgd verify`
+        shows them too, and `bmgd verify --accept` records that they were looked at.
+        """
+        return [doubt.text for doubt in acceptance.doubts([part.store for part in self._parts])]
+
     def stats(self) -> Stats:
         """Mean and standard deviation over all pixels of the train split, whatever split this is.
 
@@ -433,6 +439,9 @@ class Reader(Sequence[Sample]):
             f"  Source: {self.source.label}",
             f"  Data version: {self.digest[:12]}",
         ]
+        if doubts := self.doubts:
+            more = f" (and {len(doubts) - 1} more)" if len(doubts) > 1 else ""
+            lines.append(f"  Doubt: {doubts[0]}{more}")
         if not self.source.generated:
             lines += [f"  Licence of BMGD: {facts.DATA_LICENSE}", f"  Cite: {facts.PAPER_URL}"]
         return "\n".join(lines)

@@ -105,7 +105,8 @@ class Intake:
         if note:
             self._noted_files[note] += 1
         self._greys[row] = scales.measure(pixels, bits)
-        self._image_digests[row] = hashlib.sha256(pixels.tobytes()).hexdigest()[:_DIGITS]
+        if self._greys[row].minimum != self._greys[row].maximum:
+            self._image_digests[row] = hashlib.sha256(pixels.tobytes()).hexdigest()[:_DIGITS]
         if self._put(store.IMAGES, row, path, pixels) and self._counts[row] >= 0:
             self._look(row, pixels, self._arrays[store.MASKS].get(row))
 
@@ -356,7 +357,7 @@ class Intake:
         """The same image under several names, and in which splits these are."""
         alike: dict[str, list[int]] = defaultdict(list)
         for row, digest in enumerate(self._image_digests):
-            if self._greys[row].minimum != self._greys[row].maximum:
+            if digest:
                 alike[digest].append(row)
         groups = [rows for rows in alike.values() if len(rows) > 1]
         if not groups:

@@ -40,8 +40,10 @@ def labelled(opened: Store, method: str, root: Path) -> Instances:
             return derive(opened, method, progress)
 
     if method == "provided" and not opened.has(method):
+        why = opened.index.unused_labels
+        brought = f"label files, but {why}" if why else "no instance labels"
         raise DatasetNotFoundError(
-            f"The archive of {opened.condition.name} brought no instance labels. Use "
+            f"The archive of {opened.condition.name} brought {brought}. Use "
             "instances='components' (as they are in the mask) or 'watershed' (touching nuclei "
             "split)."
         )

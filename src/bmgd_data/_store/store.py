@@ -66,7 +66,7 @@ class Index:
     sums_of_squares: list[int]
     """Per image: the sum of its squared pixels."""
     image_digests: list[str]
-    """Per image: the first 16 hex digits of its pixels' sha256."""
+    """Per image: the first 16 hex digits of its pixels' sha256; empty for uniform ones."""
     agreement: dict[str, list[float | None]]
     """Per image how its mask fits, see ``_ingest/agreement.py``: "auc", "own" and "turned"."""
     inverted: list[int]

@@ -7,14 +7,14 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
 from bmgd_data import __version__, conditions, facts
 from bmgd_data._origin import sources
-from bmgd_data._store import derived
+from bmgd_data._store import acceptance, derived
 from bmgd_data._system import home
 from bmgd_data.cli import console, findings, leaks, outputs, study, upkeep
 from bmgd_data.cli.about import about
@@ -31,7 +31,10 @@ from bmgd_data.cli.options import (
     valid_source,
 )
 from bmgd_data.errors import BMGDError
-from bmgd_data.pipeline import Wanted, open_store, origin_of
+from bmgd_data.pipeline import Wanted, open_store, origin_of, verify_command
+
+if TYPE_CHECKING:
+    from bmgd_data._store.store import Store
 
 _OUTPUT_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -163,9 +166,12 @@ def download(
     """
     rows: list[list[str]] = []
     kept: list[bool] = []
+    all_wanted = _wanted(root, source, stiffness)
+    stores: list[Store] = []
     try:
-        for wanted in _wanted(root, source, stiffness):
+        for wanted in all_wanted:
             opened = open_store(wanted, accept_changed=accept_changed)
+            stores.append(opened)
             index = opened.index
             rows.append(
                 [
@@ -179,6 +185,7 @@ def download(
     finally:
         if rows:  # also of what came before an error
             console.show(("stiffness", ">images", "sha256", "trust"), rows)
+        acceptance.tell(stores, verify_command(all_wanted))
     for line in findings.meanings(row[-1] for row in rows):
         say(line)
     if all(kept):
@@ -188,13 +195,22 @@ def download(
 
 @app.command()
 def verify(
-    stiffness: Stiffness = None, root: Root = None, source: Source = None, _quiet: Quiet = False
+    stiffness: Stiffness = None,
+    root: Root = None,
+    source: Source = None,
+    accept: Annotated[
+        bool,
+        typer.Option(
+            "--accept", help="Record that the doubts shown were looked at, and samples are right."
+        ),
+    ] = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Read all data again and compare it with its digests; nothing is downloaded.
 
     The last table says how many look-alikes each scheme puts on both sides; see `bmgd leaks`.
 
-    Ends with exit code 1 if anything has changed, is damaged, or is not here.
+    Ends with exit code 1 if anything has changed, is damaged, is not here, or is in doubt.
     """
     wanted = _wanted(root, source, stiffness)
     found = [findings.examine(each) for each in wanted]
@@ -203,7 +219,18 @@ def verify(
         console.show(findings.COLUMNS, [finding.row for finding in present])
         for line in findings.remarks(present):
             say(line)
-    if wrong := findings.complaints(found):
+    doubts = findings.accept(found) if accept else findings.doubts(found)
+    if doubts:
+        say("\nDoubts, which are accepted from now on:" if accept else "\nDoubts:")
+        for doubt in doubts:
+            say(f"  {doubt.text}")
+    wrong = findings.complaints(found)
+    if doubts and not accept:
+        wrong.append(
+            "Some samples may be wrong; see the doubts above. Look at the images and masks that "
+            f"are named. If they are right: `{verify_command(wanted)} --accept`"
+        )
+    if wrong:
         for text in wrong:
             console.remark(text, "error")
         raise typer.Exit(1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from bmgd_data import pipeline
 from bmgd_data._origin import trust
+from bmgd_data._store import acceptance
 from bmgd_data._system import disk
 from bmgd_data._system.progress import bar
 from bmgd_data.cli import console
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from bmgd_data._origin.origin import Origin
     from bmgd_data._origin.trust import Seen
+    from bmgd_data._store.acceptance import Doubt
     from bmgd_data._store.store import Store
     from bmgd_data.pipeline import Wanted
 
@@ -47,6 +49,8 @@ class Finding:
     """For `COLUMNS`; empty where it is missing or cannot be opened."""
     notes: list[str] = field(default_factory=list)
     """Harmless."""
+    store: Store | None = None
+    """The open store, where there is one."""
     status: str = ""
     """How far its origin can be trusted: a word of `MEANING`, or "changed"."""
     size: int = 0
@@ -67,7 +71,8 @@ def examine(wanted: Wanted) -> Finding:
     """
     finding = Finding(wanted)
     try:
-        opened = pipeline.open_store(wanted, download=False)
+        opened = pipeline.open_store(wanted, download=False, unaccepted=True)
+        finding.store = opened
         finding.size = disk.size_of(opened.path)
         finding.notes = opened.index.notes
         with bar(f"checking {wanted.condition.name}", in_bytes=True) as progress:
@@ -134,6 +139,20 @@ def remarks(findings: Sequence[Finding]) -> list[str]:
         for what in finding.notes
     ]
     return [*lines, "", "Notes (harmless):" if notes else "No notes.", *notes]
+
+
+def doubts(findings: Sequence[Finding]) -> list[Doubt]:
+    """What may make samples wrong, and was not accepted."""
+    return acceptance.doubts(_stores(findings))
+
+
+def accept(findings: Sequence[Finding]) -> list[Doubt]:
+    """Record that the doubts were looked at; returns them."""
+    return acceptance.accept(_stores(findings))
+
+
+def _stores(findings: Sequence[Finding]) -> list[Store]:
+    return [finding.store for finding in findings if finding.store is not None]
 
 
 def meanings(statuses: Iterable[str]) -> list[str]:
