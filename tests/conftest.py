@@ -76,7 +76,9 @@ def nuclei(tiff: Callable[..., bytes]) -> Callable[..., dict[str, bytes]]:
     """Members of a small archive in upstream's layout: `count` pairs, 12-bit images, 0/255 masks."""
 
     def make(condition: str = "950 Pa", count: int = 10, side: int = 32) -> dict[str, bytes]:
-        rng = np.random.default_rng(0)
+        rng = np.random.default_rng(
+            int(condition.split(maxsplit=1)[0])
+        )  # no image is in two conditions
         images, masks = {}, {}
         for number in range(count):
             mask = np.zeros((side, side), np.uint8)
