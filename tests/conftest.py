@@ -75,7 +75,9 @@ def write_7z() -> Callable[..., Path]:
 def nuclei(tiff: Callable[..., bytes]) -> Callable[..., dict[str, bytes]]:
     """Members of a small archive in upstream's layout: `count` pairs, 12-bit images, 0/255 masks."""
 
-    def make(condition: str = "950 Pa", count: int = 10, side: int = 32) -> dict[str, bytes]:
+    def make(
+        condition: str = "950 Pa", count: int = 10, side: int = 32, bits: int = 12
+    ) -> dict[str, bytes]:
         rng = np.random.default_rng(
             int(condition.split(maxsplit=1)[0])
         )  # no image is in two conditions
@@ -86,7 +88,8 @@ def nuclei(tiff: Callable[..., bytes]) -> Callable[..., dict[str, bytes]]:
                 y, x = rng.integers(2, side - 8, 2)
                 mask[y : y + 5, x : x + 5] = 255
             image = rng.integers(400, 600, (side, side)) + (mask > 0) * rng.integers(500, 3000)
-            images[f"{condition}/image/{number:03d}.tif"] = tiff(image.astype(np.uint16))
+            grey = image.astype(np.uint16) if bits == 12 else (image // 16).astype(np.uint8)
+            images[f"{condition}/image/{number:03d}.tif"] = tiff(grey)
             masks[f"{condition}/mask/{number:03d}.tif"] = tiff(mask)
         return images | masks
 
