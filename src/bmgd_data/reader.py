@@ -351,6 +351,35 @@ class Reader(Sequence[Sample]):
         return disk.sha256_of(digests)
 
     @property
+    def keys(self) -> dict[int, str]:
+        """What each stiffness was built from, by pascal: sha256 of its archive, or of its files."""
+        return {part.store.condition.pa: part.store.index.key for part in self._parts}
+
+    @property
+    def notes(self) -> list[str]:
+        """What was met while building and is harmless, a line each, with the stiffness."""
+        return [
+            f"{part.store.condition.name}: {note}"
+            for part in self._parts
+            for note in part.store.index.notes
+        ]
+
+    @property
+    def agreement(self) -> dict[str, NDArray[np.float64]]:
+        """How each sample's mask fits its image: arrays of (N,), NaN where it is not known.
+
+        "auc" is the chance that a pixel in the mask is brighter than one outside. "own" is the
+        correlation of the mask with local brightness, and "turned" the largest absolute one of its
+        flips and turns: a mask fits where "own" is larger.
+        """
+        found = {}
+        for name in ("auc", "own", "turned"):
+            parts = [part.store.index.agreement[name] for part in self._parts]
+            values = [parts[part][row] for part, row in self._rows.tolist()]
+            found[name] = np.array([np.nan if v is None else v for v in values], np.float64)
+        return found
+
+    @property
     def full_scales(self) -> dict[int, int]:
         """Largest value that the bit depth allows, by stiffness in pascal; 4095 for 12 bits."""
         return {part.store.condition.pa: part.store.index.full_scale for part in self._parts}

@@ -1,9 +1,10 @@
-"""`bmgd nuclei`, as a microscopist meets it."""
+"""`bmgd nuclei` and `bmgd report`, as a microscopist meets it."""
 
 from __future__ import annotations
 
 import csv
 
+import pytest
 from test_cli import bmgd
 
 from bmgd_data import Reader
@@ -39,3 +40,12 @@ def test_nuclei_that_cannot_be_written(tiny_root, tmp_path):
     out = tmp_path / "file" / "nuclei.csv"
     told = bmgd("nuclei", "--out", out, "--source", TINY, "--root", tiny_root, code=1).stderr
     assert "Cannot write" in told
+
+
+def test_report_writes_one_page(tiny_root, tmp_path):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    out = tmp_path / "report.html"
+    data = ("--source", TINY, "--root", tiny_root, "--stiffness", "950")
+    assert f"Written to {out}" in bmgd("report", "--out", out, *data, COLUMNS="300").output
+    assert "12 images" in out.read_text(encoding="utf-8")

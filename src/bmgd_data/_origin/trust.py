@@ -22,6 +22,16 @@ from bmgd_data.errors import ChecksumError, DatasetNotFoundError, StorageError
 if TYPE_CHECKING:
     from bmgd_data._origin.sources import Source
 
+MEANING: Final = {
+    "pinned": "the archive's sha256 is the one that is pinned",
+    "not the pinned one": "the archive's sha256 differs from the one that is pinned",
+    "first-seen": "no sha256 is pinned; the first archive that came is trusted, and later ones are "
+    "compared with it",
+    "not compared": "local files; there was no published sha256 to compare them with",
+    "generated": "made by this package; not BMGD",
+}
+"""What the words of `status` say about where the data comes from."""
+
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 

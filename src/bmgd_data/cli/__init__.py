@@ -297,6 +297,7 @@ app.command()(leaks.leaks)
 app.command()(outputs.export)
 app.command()(outputs.tfds)
 app.command()(study.nuclei)
+app.command()(study.report)
 
 
 @app.command()

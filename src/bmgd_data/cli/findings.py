@@ -23,16 +23,8 @@ if TYPE_CHECKING:
     from bmgd_data._store.store import Store
     from bmgd_data.pipeline import Wanted
 
-MEANING: Final = {
-    "pinned": "the archive's sha256 is the one that is pinned",
-    "not the pinned one": "the archive's sha256 differs from the one that is pinned",
-    "first-seen": "no sha256 is pinned; the first archive that came is trusted, and later ones are "
-    "compared with it",
-    "not compared": "local files; there was no published sha256 to compare them with",
-    "generated": "made by this package; not BMGD",
-    "changed": "not what it was when it was read; see below",
-}
-"""What the words of `trust.status` say about where the data comes from."""
+MEANING: Final = trust.MEANING | {"changed": "not what it was when it was read; see below"}
+"""What is said about where the data comes from."""
 
 COLUMNS: Final = (
     *("", ">images", ">pairs /paper", ">components /paper", ">values"),

@@ -1,4 +1,4 @@
-"""The commands for people who study the data: `bmgd nuclei`."""
+"""The commands for people who look at the data: `bmgd nuclei`, `bmgd report`."""
 
 from __future__ import annotations
 
@@ -82,6 +82,34 @@ def nuclei(  # noqa: PLR0917 - typer passes them by name
     for note in table.notes:
         say(note)
     say(f"\nWritten to {out}: {len(table)} rows, {len(table.columns)} columns.")
+
+
+def report(  # noqa: PLR0917 - typer passes them by name
+    out: Annotated[Path, typer.Option(help="The HTML file to be written.")] = Path("report.html"),
+    stiffness: Stiffness = None,
+    root: Root = None,
+    source: Source = None,
+    download: Download = True,
+    scheme: Scheme = "random",
+    instances: Instances = "watershed",
+    _quiet: Quiet = False,
+) -> None:
+    """Write one page that shows what the data is and whether masks and images belong together."""
+    from bmgd_data.reader import Reader
+    from bmgd_data.report import write
+
+    reader = Reader(
+        "all",
+        stiffness,
+        root=root,
+        source=source,
+        download=download,
+        scheme=scheme,
+        instances=instances,
+    )
+    write(reader, out)
+    size = console.size(out.stat().st_size)
+    say(f"Written to {out}: {size}, with all its pictures. Open it in a browser.")
 
 
 def _interval(medians: NDArray[np.float64]) -> str:

@@ -155,20 +155,21 @@ def outlined(sample: Sample, side: int = 144) -> Picture:
     return picture
 
 
-def as_html(picture: Picture, alt: str) -> str:
+def as_html(picture: Picture, alt: str, *, quality: int = 80) -> str:
     """An ``<img>`` that holds its picture.
 
     Args:
         picture: (H, W, 3) uint8, RGB.
         alt: What it shows, for those who cannot see it.
+        quality: Of the JPEG, 1 to 95.
     """
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=80)
+    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     height, width = picture.shape[:2]
     return (
         f'<img src="data:image/jpeg;base64,{data}" alt="{html.escape(alt)}" '
-        f'width="{width}" height="{height}">'
+        f'width="{width}" height="{height}" loading="lazy" decoding="async">'
     )
 
 

@@ -1,0 +1,282 @@
+"""One page that shows what the data is, and whether masks and images belong together.
+
+    from bmgd_data import Reader
+    from bmgd_data.report import write
+
+    write(Reader("all", instances="watershed"), "report.html")
+
+The page holds all its pictures, asks no network for anything, and can be sent as one file. It needs
+matplotlib and Jinja2: ``pip install "bmgd-data[report]"``.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from bmgd_data import __version__, facts, leaks, pipeline, plot
+from bmgd_data._origin import trust
+from bmgd_data._system import disk
+from bmgd_data._system.progress import bar
+from bmgd_data.errors import MissingDependencyError, StorageError
+from bmgd_data.nuclei import nuclei
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from bmgd_data.nuclei import Table
+    from bmgd_data.reader import Reader
+
+__all__ = ["write"]
+
+_WORST: Final = 12
+_TILE_PX: Final = 112
+_CHANCE: Final = 0.5
+"""Agreement of a mask that has nothing to do with its image."""
+_INK: Final = "#7f7e7d"
+"""A colour that no chart has; in the page it becomes that of the text, light or dark."""
+
+
+class Tile(NamedTuple):
+    """One image of the contact sheet."""
+
+    picture: str
+    """HTML."""
+    name: str
+    split: str
+    nuclei: int
+    auc: str
+    area: str
+    order: dict[str, int]
+    """Its place in each order of the sheet."""
+
+
+class Chart(NamedTuple):
+    """A picture, and the same in words."""
+
+    svg: str
+    title: str
+    text: str
+
+
+def write(reader: Reader, path: str | os.PathLike[str]) -> None:
+    """Write the page about all samples of a reader's stiffnesses, whatever its split.
+
+    Args:
+        reader: Its instance method tells nuclei apart.
+        path: The HTML file.
+
+    Raises:
+        MissingDependencyError: matplotlib or Jinja2 is not installed.
+        StorageError: The file cannot be written.
+    """
+    text = _render(_content(reader.whole))
+    try:
+        with disk.staged_file(Path(path)) as partial:
+            partial.write_text(text, encoding="utf-8")
+    except OSError as error:
+        why = error.strerror or error
+        raise StorageError(f"Cannot write {path} ({why}). Name another file.") from error
+
+
+def _render(content: dict[str, Any]) -> str:
+    try:
+        import jinja2
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            'A report needs Jinja2. Install it with: pip install "bmgd-data[report]"'
+        ) from error
+    source = resources.files(__name__).joinpath("page.html.j2").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(source).render(content)
+
+
+def _content(reader: Reader) -> dict[str, Any]:
+    table = nuclei(reader)
+    return {
+        "version": __version__,
+        "facts": facts,
+        "reader": reader,
+        "doubts": reader.doubts,
+        "source": reader.source.label_for_others,
+        "trust": _trust(reader),
+        "counts": _counts(reader),
+        "charts": _charts(reader, table),
+        "worst": _worst(reader),
+        "extremes": _extremes(reader, table),
+        "summary": table.summary("area_um2"),
+        "table_notes": table.notes,
+        "leaks": leaks.measure(reader),
+        "tiles": _tiles(reader, table),
+    }
+
+
+def _trust(reader: Reader) -> list[tuple[str, str, str]]:
+    """Stiffness, key and trust of each archive."""
+    rows = []
+    for condition in reader.conditions:
+        origin = pipeline.origin_of(pipeline.Wanted(reader.root, reader.source, condition))
+        key = reader.keys[condition.pa]
+        word = trust.status(reader.source, condition, key, unpacked=origin.unpacked)
+        rows.append((f"{condition.pa} Pa", key, f"{word}: {trust.MEANING[word]}"))
+    return rows
+
+
+def _counts(reader: Reader) -> list[tuple[str, int, int, int, int, str, str]]:
+    """Images and nuclei by stiffness, and of all; here, and in the paper."""
+    stiffness, per_image = reader.stiffness_pa, reader.n_nuclei
+    parts = [(f"{c.pa} Pa", stiffness == c.pa, c.images, c.nuclei) for c in reader.conditions]
+    if len(parts) > 1:
+        theirs = (
+            sum(c.images for c in reader.conditions),
+            sum(c.nuclei for c in reader.conditions),
+        )
+        parts.append(("all", np.ones(len(reader), bool), *theirs))
+    rows = []
+    for name, chosen, images, nuclei_of_paper in parts:
+        ours, count = int(chosen.sum()), int(per_image[chosen].sum())
+        means = (f"{count / max(ours, 1):.2f}", f"{nuclei_of_paper / images:.2f}")
+        rows.append((name, ours, images, count, nuclei_of_paper, *means))
+    return rows
+
+
+# ------------------------------------------------------------------------------------------ charts
+
+
+def _charts(reader: Reader, table: Table) -> dict[str, Chart]:
+    summary = table.summary("area_um2")
+    medians = "; ".join(f"{row.stiffness_pa} Pa {row.median:.1f}" for row in summary)
+    auc = reader.agreement["auc"]
+    known = auc[~np.isnan(auc)]
+    fits = (
+        f"{(known > _CHANCE).sum()} of {len(known)} images are above 0.5" if len(known) else "none"
+    )
+    drawn: dict[str, tuple[Callable[[Any], Any], str, str]] = {
+        "agreement": (lambda ax: plot.agreement(auc, ax=ax), "Agreement of masks and images", fits),
+        "per_image": (
+            lambda ax: plot.nuclei_per_image(reader, ax=ax),
+            "Nuclei per image",
+            "Every image is a dot; the table above has the means.",
+        ),
+        "grey": (
+            lambda ax: plot.grey_values(reader, ax=ax),
+            "Grey values by stiffness",
+            f"Full scale: {', '.join(f'{pa} Pa {s}' for pa, s in reader.full_scales.items())}.",
+        ),
+        "ecdf": (
+            lambda ax: plot.area_ecdf(table, ax=ax),
+            "Areas of nuclei by stiffness",
+            f"Medians in square micrometres: {medians}.",
+        ),
+        "intervals": (
+            lambda ax: plot.intervals(table, ax=ax),
+            "How far chance moves the medians",
+            "95 % of 1000 samples, of nuclei, images or groups drawn with replacement.",
+        ),
+    }
+    return {
+        name: Chart(_svg(draw, name), title, text) for name, (draw, title, text) in drawn.items()
+    }
+
+
+def _svg(draw: Callable[[Any], object], name: str) -> str:
+    """A chart as SVG with text, in the colour of the page's text, and the same bytes each time."""
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            'A report needs matplotlib. Install it with: pip install "bmgd-data[report]"'
+        ) from error
+    style: dict[Any, Any] = dict.fromkeys(
+        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK
+    )
+    style |= {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 11}
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(6.4, 4), layout="constrained")
+        draw(figure.subplots())
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = "<svg" + buffer.getvalue().partition("<svg")[2].replace(_INK, "currentColor")
+    svg = re.sub(r'\b(id="|xlink:href="#|url\(#)', rf"\g<1>{name}-", svg)  # unique in the page
+    return re.sub(
+        r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', svg
+    )
+
+
+# ---------------------------------------------------------------------------------------- pictures
+
+
+def _worst(reader: Reader) -> list[tuple[str, str]]:
+    """The pairs that fit least, as pictures with a caption."""
+    found = reader.agreement
+    margin = np.abs(found["own"]) - found["turned"]
+    rows = [row for row in np.argsort(margin, kind="stable").tolist() if not np.isnan(margin[row])]
+    pictures = []
+    for row in rows[:_WORST]:
+        sample = reader[row]
+        alt = f"{sample['name']} with the outline of its mask"
+        told = (
+            f"{sample['name']}: {found['auc'][row]:.2f}; correlation {found['own'][row]:.2f}, "
+            f"turned {found['turned'][row]:.2f}"
+        )
+        pictures.append((plot.as_html(plot.outlined(sample, 256), alt), told))
+    return pictures
+
+
+def _extremes(reader: Reader, table: Table) -> str:
+    if not len(table):
+        return ""
+    alt = "The smallest and the largest nuclei with their outlines"
+    return plot.as_html(np.asarray(plot.extremes(reader, table)), alt)
+
+
+def _tiles(reader: Reader, table: Table) -> list[Tile]:
+    """All images, small, with their places in each order; ties stay in the order of names."""
+    auc, counts = reader.agreement["auc"], reader.n_nuclei
+    by_image = np.split(table["area_um2"], np.cumsum(counts)[:-1])
+    areas = np.array([np.median(each) if len(each) else np.nan for each in by_image])
+    orders = {
+        "name": np.arange(len(reader)),
+        "agreement": _places(auc),
+        "few": _places(counts),
+        "many": _places(-counts),
+        "small": _places(areas),
+        "large": _places(-areas),
+    }
+    tiles = []
+    with bar("drawing", len(reader)) as progress:
+        for row, (sample, split) in enumerate(zip(reader, reader.splits, strict=True)):
+            alt = f"{sample['name']}, nuclei outlined"
+            tiles.append(
+                Tile(
+                    picture=plot.as_html(plot.outlined(sample, _TILE_PX), alt, quality=70),
+                    name=sample["name"],
+                    split=split,
+                    nuclei=sample["n_nuclei"],
+                    auc=_text(auc[row], 2),
+                    area=_text(areas[row], 1),
+                    order={name: int(places[row]) for name, places in orders.items()},
+                )
+            )
+            progress(1)
+    return tiles
+
+
+def _places(values: NDArray[Any]) -> NDArray[np.intp]:
+    """Of each value, its place when they are sorted; NaN come last."""
+    return np.argsort(np.argsort(values, kind="stable"), kind="stable")
+
+
+def _text(value: float, digits: int) -> str:
+    return "unknown" if np.isnan(value) else f"{value:.{digits}f}"
