@@ -195,7 +195,7 @@ def _lengths(pictures: NDArray[np.int32]) -> Floats:
     return lengths
 
 
-HIGH: Final = 0.55  # alike enough by itself
+HIGH: Final = 0.5  # alike enough by itself
 LOW: Final = 0.45  # alike enough for two that are among each other's nearest
 _RANKS: Final = 2  # a slice has two neighbours: the sum of both ranks, the nearest being 0
 _SHARE: Final = 0.8  # of the nearest likeness: where slices are close, chance likeness is refused
