@@ -61,7 +61,7 @@ docs: $(VENV)/.ready  ## the site, in docs/_build/html
 # `make bench PEER=0` leaves the peer out (6.4 GB to install); BENCH="--times 1" and such are passed on.
 bench: $(VENV)/.ready $(if $(filter 0,$(PEER)),,$(PEER_VENV)/.ready)  ## speed and memory, as ratios
 	$(VENV)/bin/python benchmarks/run.py $(if $(filter 0,$(PEER)),--no-peer) \
-		--json build/bench/figures.json --chart build/bench/chart.png $(BENCH)
+		--json build/bench/figures.json $(BENCH)
 
 dist: $(VENV)/.ready  ## sdist and the wheel made of it, in dist/; the same bytes each time
 	rm -rf dist

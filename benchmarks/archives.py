@@ -6,17 +6,18 @@ import io
 import lzma
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from bmgd_data import Reader, facts
-from bmgd_data._container.sevenzip import Archive
+from bmgd_data._container.sevenzip import SevenZip
 from bmgd_data._origin import sources
 from bmgd_data._system import disk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from peer import Peer
 
 _FLIPS: Final = (
     (slice(None), slice(None)),
@@ -29,13 +30,25 @@ _OFFSET: Final = 7
 _LEAST_DICTIONARY: Final = 1 << 18  # of preset 0
 
 
+class Place(NamedTuple):
+    """Archives, the store that is built from them, and who else is measured on them."""
+
+    times: int
+    """How many times the images of the source."""
+    source: Path
+    root: Path
+    folder: Path | None
+    """Where the archives lie unpacked; None where plain files and the peer are left out."""
+    peer: Peer | None
+
+
 def single(source: str, work: Path) -> Path:
     """A folder with the four archives of the source, generated if it is a phantom."""
     resolved = sources.resolve(source)
-    if resolved.kind == "folder":
+    if isinstance(resolved, sources.Local):
         return Path(resolved.location)
-    if resolved.kind != "phantom":
-        raise ValueError(f"The source {source!r} is neither a folder nor a phantom.")
+    if not isinstance(resolved, sources.Generated):
+        raise ValueError(f"The source {source!r} is neither a folder nor a phantom.")  # noqa: TRY004
     from bmgd_data._origin import phantom
 
     folder = work / "archives" / resolved.slug
@@ -87,7 +100,8 @@ def _multiply(origin: Path, work: Path, condition: Any, times: int, path: Path) 
     inside = condition.archive.removesuffix(".7z")
     ceiling = reader.full_scales[condition.pa]
     # Quick to write, and as much memory to decode as the source's, so that builds are comparable.
-    dictionary = max(Archive(origin / condition.archive).dictionary_bytes, _LEAST_DICTIONARY)
+    with SevenZip(origin / condition.archive) as archive:
+        dictionary = max(archive.dictionary_bytes, _LEAST_DICTIONARY)
     packed = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": dictionary}]
     with (
         disk.staged_file(path) as partial,

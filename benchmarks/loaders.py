@@ -91,3 +91,37 @@ def loader(data: Any, workers: int, collate: Any = None) -> Stream:
         generator=torch.Generator().manual_seed(0),
     )
     return lambda _order: iter(batches)
+
+
+def v2_chain() -> Any:
+    """The paper's four augmentations by torchvision."""
+    from torchvision.transforms import v2
+
+    return v2.Compose(
+        [
+            v2.RandomHorizontalFlip(),
+            v2.RandomCrop(224, pad_if_needed=True),
+            v2.ElasticTransform(alpha=100.0, sigma=6.0),
+            v2.ColorJitter(brightness=0.2, contrast=0.2),
+        ]
+    )
+
+
+def albumentations_chain() -> Any:
+    """The same by albumentations, on numpy arrays, with each image deformed."""
+    import albumentations
+
+    chain = albumentations.Compose(
+        [
+            albumentations.HorizontalFlip(),
+            albumentations.RandomCrop(224, 224, pad_if_needed=True),
+            albumentations.ElasticTransform(alpha=60, sigma=6, p=1),
+            albumentations.RandomBrightnessContrast(p=1),
+        ]
+    )
+
+    def change(sample: dict[str, Any]) -> Any:
+        masks = [sample["mask"].numpy(), sample["instances"].numpy().astype(np.uint16)]
+        return chain(image=sample["image"].numpy()[0], masks=masks)
+
+    return change

@@ -6,22 +6,22 @@ import contextlib
 import multiprocessing
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import peer
 import psutil
 from measure import Row, at_most, compare
-from remote import Remote
+from remote import Remote, serve
 
 from bmgd_data import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from place import Place
+    from archives import Place
 
 WORKERS: Final = 4
-_JOB: Final = Path(__file__).with_name("memory_job.py")
+_JOB: Final = Path(__file__)
 _METHODS: Final = ("spawn", "fork")
 _PRELOADED: Final = "DataLoader, preloaded tensors"
 _ONE_COPY: Final = at_most(1.25)
@@ -120,3 +120,30 @@ def _of_one(process: psutil.Process) -> int:
     with contextlib.suppress(psutil.NoSuchProcess):
         return int(process.memory_full_info().pss)
     return 0
+
+
+def _bmgd(source: str, root: str) -> tuple[Any, Callable[..., Any]]:
+    from bmgd_data import BMGD
+    from bmgd_data.torch import collate
+
+    return BMGD("all", source=source, root=root), collate
+
+
+def _preloaded(source: str, root: str) -> tuple[Any, None]:
+    import loaders
+    import streams
+
+    from bmgd_data import BMGD
+
+    reader = Reader("all", source=source, root=root)
+    data = BMGD("all", source=source, root=root)
+    arrays = streams.in_memory(loaders.single(data), len(data))
+    return loaders.Preloaded(arrays, reader), None
+
+
+_MAKERS = {"bmgd": _bmgd, "preloaded": _preloaded}
+
+if __name__ == "__main__":
+    from served import Workers
+
+    serve(Workers(lambda kind, **which: _MAKERS[kind](**which)).jobs())

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 import bioimage_cpp.segmentation  # noqa: F401
 import h5py  # noqa: F401
 import natsort  # noqa: F401
-import numpy as np
 import streams
 import torch
 import torch_em
@@ -27,6 +26,7 @@ from torch_em.data.datasets.light_microscopy import bmgd
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy as np
     from streams import Stream
 
 
@@ -52,29 +52,6 @@ def prepare(folder: str) -> float:
     """Write its HDF5 files from the unpacked folders."""
     started = perf_counter()
     bmgd.get_bmgd_paths(folder)
-    return perf_counter() - started
-
-
-def open_data(folder: str) -> float:
-    """From the call to the data set, its files being there."""
-    started = perf_counter()
-    data_set(folder)
-    return perf_counter() - started
-
-
-def first(folder: str) -> float:
-    """From the call to the first sample."""
-    started = perf_counter()
-    data_set(folder)[0]
-    return perf_counter() - started
-
-
-def epoch(folder: str, seed: int) -> float:
-    """From the call to the end of the first epoch, in random order."""
-    started = perf_counter()
-    data = data_set(folder)
-    for row in np.random.default_rng(seed).permutation(len(data)).tolist():
-        data[row]
     return perf_counter() - started
 
 
@@ -117,6 +94,6 @@ def _hold_many_files_open() -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     _hold_many_files_open()
-    jobs = {"prepare": prepare, "open-alone": open_data, "first": first, "epoch": epoch}
+    jobs = {"prepare": prepare}
     workers = Workers(lambda folder: (data_set(folder), None))
     serve({**jobs, **Streams(_streams).jobs(), **workers.jobs()})

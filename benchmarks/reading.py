@@ -5,22 +5,25 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-from typing import TYPE_CHECKING, Final
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import peer
 import plain
 import streams
 from measure import Row, at_least, at_most, compare, in_turn
-from sides import distant, local
+from remote import Remote
+from streams import distant, local
 
 from bmgd_data import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from place import Place
-    from remote import Remote
-    from sides import Side
+    from archives import Place
+    from streams import Side, Stream
 
     from bmgd_data import BMGD
 
@@ -34,6 +37,7 @@ SAME_AT_SCALE: Final = at_most(1.1)
 """Time per sample with more images, by that with fewer."""
 _PEER: Final = at_least(60)
 _WORKERS: Final = (0, 2, 4)
+_TF_JOB: Final = Path(__file__).with_name("tensorflow_job.py")
 
 
 def rows(
@@ -51,7 +55,11 @@ def rows(
     except ImportError:
         notes.append("torch is not installed: BMGD and the DataLoader are left out.")
     else:
-        groups += [_torch_contests, *(functools.partial(_loader_contests, n) for n in _WORKERS)]
+        groups += [
+            _torch_contests,
+            _augmentation_contests,
+            *(functools.partial(_loader_contests, n) for n in _WORKERS),
+        ]
         del torch
     with contextlib.ExitStack() as stack:
         peers = {place.times: _opened(place, stack) for place in places}
@@ -156,6 +164,66 @@ def _loader_contests(workers: int, place: Place, process: Remote | None) -> Cont
     return {f"DataLoader, {workers} workers": contest}
 
 
+def _augmentation_contests(place: Place, _process: Remote | None) -> Contests:
+    """Flip, crop, elastic deformation, brightness and contrast, sample by sample."""
+    import loaders
+
+    from bmgd_data.augment import protocol
+
+    data = _bmgd(place)
+    side = functools.partial(local, rows=len(data), full_scales={}, form="", once=True)
+
+    def moved(change: Callable[[Any], Any]) -> Stream:
+        return lambda order: (change(data[row]) for row in order)
+
+    contest: Contest = {
+        OURS: side(moved(protocol())),
+        "no transforms": side(loaders.single(data)),
+        "torchvision v2": side(moved(loaders.v2_chain()), aim=at_least(10)),
+    }
+    if importlib.util.find_spec("albumentations"):
+        contest["albumentations"] = side(moved(loaders.albumentations_chain()), aim=at_least(1))
+    return {"protocol, single": contest}
+
+
+def tf_rows(
+    places: list[Place], repetitions: int, say: Callable[[str], object], notes: list[str]
+) -> list[Row]:
+    """tf.data at the scales that have unpacked folders, since records are slow."""
+    if importlib.util.find_spec("tensorflow_datasets") is None:
+        notes.append("tensorflow_datasets is not installed: tf.data is left out.")
+        return []
+    with contextlib.ExitStack() as stack:
+        contests, lengths = {}, {}
+        for place in (place for place in places if place.folder):
+            process = stack.enter_context(Remote(sys.executable, _TF_JOB))
+            lengths[place.times] = process.ask("open", source=place.source, root=place.root)
+            contests[place.times] = _tf_contests(process, place, stack)
+        return measured(contests, lengths, repetitions, say)
+
+
+def _tf_contests(process: Remote, place: Place, stack: contextlib.ExitStack) -> Contests:
+    side = functools.partial(distant, process, form="values", once=False)
+    limit = "tf.data, preloaded"
+    held: Contest = {
+        OURS: side("held"),
+        limit: side("limit", aim=at_least(0.85)),
+        "TFDS records": side("records"),
+        "TFDS records, cached in RAM": side("cached"),
+    }
+    if place.peer:
+        them = stack.enter_context(place.peer.process())
+        them.ask("open", folder=place.folder)
+        held[peer.NAME] = distant(them, "single", form="foreground")
+    return {
+        "to_tf in memory, batches of 32": held,
+        "to_tf mapped, batches of 32": {
+            OURS: side("mapped"),
+            limit: side("limit", aim=at_least(0.5)),
+        },
+    }
+
+
 def _reader(place: Place) -> Reader:
     return Reader("all", source=place.source, root=place.root)
 
@@ -234,6 +302,9 @@ def _check(
 ) -> None:
     """Let every side deliver once, untimed, and compare what came out."""
     forms = {side.form for name, side in contest.items() if name != OURS and side.form}
+    if not forms:
+        say(f"{what}, {times}x: random, so that nothing is compared")
+        return
     sums = {form: contest[OURS].checksum(form) for form in forms}
     for name, side in contest.items():
         if name != OURS and side.form and (got := side.checksum(side.form)) != sums[side.form]:

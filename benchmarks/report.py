@@ -1,16 +1,22 @@
-"""The table for people, JSON for machines, and a chart of the ratios."""
+"""What the figures were taken on, the table for people, and JSON for machines."""
 
 from __future__ import annotations
 
 import json
+import os
+import platform
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from measure import Row, Spread
 
+_POSIX: Final = hasattr(os, "sched_getaffinity")
+_LIBRARIES: Final = (
+    *("bmgd-data", "numpy", "py7zr", "tifffile", "scikit-image", "torch", "torchvision"),
+)
 _TITLE: Final = (
     "Medians; the figure is ours / theirs, or ours - theirs (+), with its lowest and highest"
 )
@@ -101,3 +107,35 @@ def write_json(
 
 def _spread(spread: Spread) -> dict[str, float]:
     return spread._asdict()
+
+
+def facts() -> dict[str, str]:
+    """Cores, processor, memory, versions, and how busy the machine was."""
+    found = {
+        "processor": _processor(),
+        "cores": str(len(os.sched_getaffinity(0)) if _POSIX else os.cpu_count()),
+        "memory": f"{_memory_gb():.0f} GB" if _POSIX else "not told",
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            found[library] = "not installed"
+    if _POSIX:
+        found["load before"] = " ".join(f"{load:.2f}" for load in os.getloadavg())
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _memory_gb() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9

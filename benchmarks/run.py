@@ -15,18 +15,12 @@ from typing import TYPE_CHECKING
 
 import archives
 import building
-import chart
-import disk_use
-import epochs
-import frameworks
-import machine
 import memory
 import peer
 import reading
-import report
-import starting
-from place import Place
+from archives import Place
 
+import report
 from bmgd_data import Reader
 
 if TYPE_CHECKING:
@@ -34,8 +28,8 @@ if TYPE_CHECKING:
 
     from measure import Row
 
-PARTS = ("build", "start", "epoch", "read", "frameworks", "memory", "disk")
-_WITH_TORCH = ("epoch", "memory")
+PARTS = ("build", "read", "tf", "memory")
+_WITH_TORCH = ("memory",)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     os.environ["BMGD_QUIET"] = "1"
     warnings.simplefilter("ignore")
-    facts = machine.facts()
+    facts = report.facts()
     if "read" in options.parts:
         facts |= reading.threads(options.threads)
     notes: list[str] = []
@@ -53,12 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.json:
         settings = {name: str(value) for name, value in vars(options).items()}
         report.write_json(options.json, facts, settings, rows, notes)
-    if options.chart and rows:
-        caption = f"{options.source}; {facts['processor']}, {facts['cores']} cores"
-        try:
-            chart.draw(options.chart, rows, caption)
-        except ModuleNotFoundError as error:
-            print(f"No chart was drawn: {error.name} is not installed.")
 
 
 def _places(options: argparse.Namespace, work: Path, notes: list[str]) -> list[Place]:
@@ -88,12 +76,9 @@ def _rows(places: list[Place], options: argparse.Namespace, notes: list[str]) ->
     repetitions = options.repetitions
     parts: dict[str, Callable[[], list[Row]]] = {
         "build": lambda: building.rows(places, repetitions // 2 + 1),
-        "start": lambda: starting.rows(places, repetitions, notes),
-        "epoch": lambda: epochs.rows(places, repetitions, notes),
         "read": lambda: reading.rows(places, repetitions, _say, notes),
-        "frameworks": lambda: frameworks.rows(places, repetitions, _say, notes),
+        "tf": lambda: reading.tf_rows(places, repetitions, _say, notes),
         "memory": lambda: memory.rows(places, notes),
-        "disk": lambda: disk_use.rows(places),
     }
     found = []
     for part in options.parts:
@@ -123,7 +108,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--work", type=Path, help="keep archives here; default: a temporary folder")
     parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--chart", type=Path, help="draw the ratios here (PNG; needs matplotlib)")
     parser.add_argument(
         "--quick",
         action="store_true",

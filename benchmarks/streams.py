@@ -8,6 +8,7 @@ interpreter imports it too.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections import deque
 from time import perf_counter
@@ -18,7 +19,9 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from measure import Aim
     from numpy.typing import NDArray
+    from remote import Remote
 
     from bmgd_data import BMGD, Reader
 
@@ -193,3 +196,63 @@ def copied_batched(arrays: Arrays) -> Stream:
 
 def batches(order: Sequence[int]) -> Iterator[Sequence[int]]:
     return (order[start : start + BATCH] for start in range(0, len(order), BATCH))
+
+
+# ----------------------------------------------------------------------------------------- sides
+
+
+class Side(NamedTuple):
+    """A way of delivering all rows of a place."""
+
+    seconds: Callable[[int, int], float]
+    """Passes and a seed to seconds per sample."""
+    checksum: Callable[[str], tuple[int, int]]
+    """The name of a form to the checksum of what is delivered in it."""
+    form: str = "exact"
+    """In which form this side can be compared with ours; "" where it cannot."""
+    aim: Aim | None = None
+    """What the ratio of our speed to this side's should be."""
+    once: bool = False
+    """Slow: one pass is enough for a timing."""
+
+
+def local(
+    stream: Stream,
+    rows: int,
+    full_scales: dict[int, int],
+    *,
+    form: str = "exact",
+    aim: Aim | None = None,
+    once: bool = False,
+) -> Side:
+    """A stream of this process."""
+    forms: dict[str, Form] = {
+        "exact": exact,
+        "values": Values(full_scales),
+        "foreground": Foreground(full_scales),
+    }
+    return Side(
+        functools.partial(seconds_per_sample, stream, rows),
+        lambda form: checksum(stream, rows, forms[form]),
+        form,
+        aim,
+        once,
+    )
+
+
+def distant(
+    process: Remote, name: str, *, form: str, aim: Aim | None = None, once: bool = True
+) -> Side:
+    """A stream that another process serves, see ``served.Streams``."""
+
+    def checksum(form: str) -> tuple[int, int]:
+        total, distinct = process.ask("check", name=name, form=form)
+        return total, distinct
+
+    return Side(
+        lambda passes, seed: float(process.ask("time", name=name, passes=passes, seed=seed)),
+        checksum,
+        form,
+        aim,
+        once,
+    )
