@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Image = NDArray[np.uint16]
     Mask = NDArray[np.bool_]
     Floats = NDArray[np.float32]
+    Halves = NDArray[np.float16]
 
 BLOCKS: Final = 64
 """Images are compared at about this many blocks a side."""
@@ -34,7 +35,7 @@ _MISMATCH, _WEAK = 0.5, 0.65  # aligned shares
 _SOME: Final = 16  # pairs that are looked at in full where a typical one is asked for
 _FEW: Final = 10  # pairs below which a mismatch must be clear to be refused
 _FITS: Final = 0.35  # distance of a median AUC from 0.5 that speaks for masks which belong here
-_CHUNK: Final = 256  # images and masks that are compared with one another at once
+_CHUNK: Final = 128  # images and masks that are compared with one another at once
 _GAIN: Final = 0.02  # of the correlation, by which exchanged masks fit clearly better
 _ROUNDS: Final = 32
 _SHIFT_PX: Final = 2.0  # right masks were at most 1.5 px off
@@ -59,9 +60,9 @@ class Pair(NamedTuple):
     """The same of unmarked ones."""
     share: float
     """Marked pixels, as a share of all."""
-    bright: Floats
+    bright: Halves
     """Local brightness of about 64 x 64 blocks; mean 0, length 1."""
-    marked: Floats
+    marked: Halves
     """The mask at the same blocks, likewise; all 0 where the mask is uniform."""
 
 
@@ -110,8 +111,8 @@ def look(image: Image, mask: Mask) -> Pair:
         inside=_ratio(inside @ values, inside.sum()),
         outside=_ratio(outside @ values, outside.sum()),
         share=float(inside.sum() / image.size),
-        bright=bright,
-        marked=marked,
+        bright=bright.astype(np.float16),
+        marked=marked.astype(np.float16),
     )
 
 
@@ -294,7 +295,7 @@ def _judge_outlines(case: _Case, verdict: Verdict) -> None:
 def _judge_shift(case: _Case, verdict: Verdict) -> None:
     if len(case.judged) < _FEW / 2:
         return
-    rows = case.sample(most=_CHUNK // 2)
+    rows = case.sample(most=_CHUNK)
     block = max(1, min(case.read(int(rows[0]))[0].shape) // BLOCKS)
     down, right = (offset * block for offset in shift([case.pairs[row] for row in rows]))
     if np.hypot(down, right) < _SHIFT_PX:
@@ -426,7 +427,8 @@ def shift(pairs: Sequence[Pair]) -> tuple[float, float]:
     shape = pairs[0].bright.shape
     spectrum = np.zeros((shape[0], shape[1] // 2 + 1), np.complex128)
     for pair in pairs:
-        spectrum += np.fft.rfft2(pair.marked) * np.fft.rfft2(pair.bright).conj()
+        bright, marked = (one.astype(np.float32) for one in (pair.bright, pair.marked))
+        spectrum += np.fft.rfft2(marked) * np.fft.rfft2(bright).conj()
     pooled = np.fft.irfft2(spectrum, shape)
     peak = np.unravel_index(int(pooled.argmax()), shape)
     found = []
@@ -454,7 +456,7 @@ class _Match(NamedTuple):
 
 def _match(case: _Case, rows: NDArray[np.intp]) -> _Match:
     bright, marked = (
-        np.stack([getattr(case.pairs[row], side).ravel() for row in rows])
+        np.stack([getattr(case.pairs[row], side).ravel() for row in rows]).astype(np.float32)
         for side in ("bright", "marked")
     )
     fit = bright @ marked.T
