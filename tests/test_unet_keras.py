@@ -43,6 +43,17 @@ def _example_importable():
     sys.modules.update(others)
 
 
+def norms(net):
+    """Batch norms, whose averages must follow within an epoch of a small set."""
+    import keras
+
+    for layer in net.layers:
+        if isinstance(layer, keras.Model):
+            yield from norms(layer)
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            yield layer
+
+
 @pytest.mark.parametrize(
     "encoder",
     [
@@ -61,6 +72,7 @@ def test_maps_of_each_encoder_are_exact_halves(encoder):
     maps = net.get_layer(encoder)(np.zeros((1, 96, 64, 3), np.float32))
     sizes = [tuple(each.shape[1:3]) for each in maps]
     assert sizes == [(3, 2), (6, 4), (12, 8), (24, 16), (48, 32)]
+    assert all(layer.momentum == 0.9 for layer in norms(net))
     chance = np.asarray(net(np.random.default_rng(0).random((2, 96, 64, 1), np.float32)))
     assert chance.shape == (2, 96, 64, 1)
     assert (chance > 0).all()

@@ -20,8 +20,8 @@ _INPUTS: Final[dict[str, tuple[Any, Any]]] = {
 }
 """Scale and offset that take grey values in 0..1, as three equal channels, to what the ImageNet
 weights were trained on; keras.applications names these three."""
-_FILTERS: Final = (256, 128, 64, 32, 16)
-_SMOOTH: Final = 1e-5
+_FILTERS = (256, 128, 64, 32, 16)
+_SMOOTH, _MOMENTUM = 1e-5, 0.9
 
 
 _INCEPTION: Final = (
@@ -67,6 +67,9 @@ def unet(encoder: str, weights: str = "imagenet") -> keras.Model:
     network, inputs, skips_at = ENCODERS[encoder]
     scale, offset = _INPUTS[inputs]
     body = _halving(_pretrained(network, weights))
+    for layer in body.layers:  # as slow as 0.999 in MobileNetV2, which suits ImageNet's step counts
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = _MOMENTUM
     found = [
         body.get_layer(**{"name" if isinstance(skip, str) else "index": skip}).output
         for skip in skips_at
@@ -81,7 +84,7 @@ def unet(encoder: str, weights: str = "imagenet") -> keras.Model:
             features = layers.Concatenate()([features, skips[number]])
         for _ in range(2):
             features = layers.Conv2D(filters, 3, padding="same", use_bias=False)(features)
-            features = layers.ReLU()(layers.BatchNormalization()(features))
+            features = layers.ReLU()(layers.BatchNormalization(momentum=_MOMENTUM)(features))
     nucleus = layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="nucleus")(features)
     return keras.Model(grey, nucleus, name=f"unet_{encoder}")
 
