@@ -39,7 +39,8 @@ AS_SOMEBODY_ELSE = """
 # Rights do not bind the superuser, so its child becomes somebody else, as soon as it has loaded
 # what somebody else may not be able to reach.
 import os, sys
-import bmgd_data._origin.fetch, bmgd_data._origin.phantom, filelock, numpy as np, pooch, py7zr, requests
+import bmgd_data._origin.fetch, bmgd_data._origin.phantom, bmgd_data.reader
+import filelock, numpy as np, pooch, py7zr, requests
 from bmgd_data import instances
 from bmgd_data._ingest import build
 from bmgd_data._origin import sources

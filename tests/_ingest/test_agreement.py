@@ -235,6 +235,7 @@ def test_few_right_ones_raise_no_doubt(discs, count, seed):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*was read, with notes")
 @pytest.mark.parametrize("pa", [250, 950, 1200, 1800])
 def test_real_nuclei_raise_no_doubt_and_inverted_ones_are_seen(standin, pa):
     reader = Reader("all", pa, source=standin)
