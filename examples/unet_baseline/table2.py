@@ -182,6 +182,7 @@ def report(protocol: str, results: dict[str, dict[str, dict[str, Any]]], setting
         "",
         f"Data: **{data}**. {_caution(data)}".rstrip(),
         f"Encoder weights: {settings.weights}. Hardware: {devices}.",
+        f"Splits and folds: scheme {Path(settings.scheme).name!r}.",
         "Scores in percent, pooled over all pixels (or nuclei) of the split, threshold 0.5.",
         "The epoch was chosen on validation.",
         "",
