@@ -57,7 +57,7 @@ def test_every_value_survives(dataset, tmp_path):
 
     values = np.arange(2**16, dtype=np.uint16).reshape(256, 256)
     features = datasets.Features({"image": FEATURES["image"]})
-    row = {"image": {"bytes": image_files.png(values), "path": None}}
+    row = {"image": {"bytes": image_files.encode_png(values), "path": None}}
     datasets.Dataset.from_list([row], features=features).to_parquet(tmp_path / "x.parquet")
     back = datasets.Dataset.from_parquet(str(tmp_path / "x.parquet"), cache_dir=tmp_path / "cache")
     np.testing.assert_array_equal(back.with_format("numpy")[0]["image"], values)

@@ -174,5 +174,7 @@ def _columns(reader: Reader) -> dict[str, list[Any]]:
 
 def _row(sample: Sample) -> dict[str, Any]:
     arrays = {"image": sample["image"], "mask": sample["mask"], "instances": sample["instances"]}
-    pngs = {key: {"bytes": image_files.png(array), "path": None} for key, array in arrays.items()}
+    pngs = {
+        key: {"bytes": image_files.encode_png(array), "path": None} for key, array in arrays.items()
+    }
     return {**sample, **pngs}

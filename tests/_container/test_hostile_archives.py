@@ -110,7 +110,7 @@ def test_names_in_folders_are_spelled_out(tmp_path):
 def test_layouts(paths):
     """Whatever the paths are, each file has one part at most, and messages are harmless."""
     paths = [str(PurePosixPath(path)) for path in paths]  # as containers list them
-    plan = pairing.read(paths, CONDITIONS[1])
+    plan = pairing.pair_up(paths, CONDITIONS[1])
     used = [path for pair in plan.pairs.values() for path in pair if path]
     assert len(used) == len(set(used))
     assert set(used) <= set(paths)

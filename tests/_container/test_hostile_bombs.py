@@ -213,7 +213,7 @@ def test_twins_are_told_in_linear_time(tmp_path):
 
     start = os.times().user
     with SevenZip(path) as archive:
-        plan = pairing.read((member.path for member in archive.members), CONDITIONS[1])
+        plan = pairing.pair_up((member.path for member in archive.members), CONDITIONS[1])
     assert "and 19999 names more" in plan.damage[0]
     assert os.times().user - start < 8
 
@@ -225,7 +225,7 @@ def test_long_names_take_no_longer_than_their_length(mark):
 
     start = os.times().user
     for name in (mark * 1000 + "x", "mask" + mark * 1000 + "/x", mark * 1000):
-        pairing.read([f"image/{name}.tif", f"mask/{name}x.tif"], CONDITIONS[1])
+        pairing.pair_up([f"image/{name}.tif", f"mask/{name}x.tif"], CONDITIONS[1])
     assert os.times().user - start < 4
 
 

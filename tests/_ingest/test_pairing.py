@@ -14,7 +14,7 @@ CONDITION = next(c for c in facts.CONDITIONS if c.name == "950Pa")
 
 
 def read(*paths):
-    return pairing.read(paths, CONDITION)
+    return pairing.pair_up(paths, CONDITION)
 
 
 def pairs(count):

@@ -38,8 +38,10 @@ def test_a_reader_comes_back_as_it_was(tiny, tmp_path):
 
 def test_names_with_folders_and_several_stiffnesses(tmp_path):
     names = ["colony 1/z01", "colony 1/z02", "colony 2/z01.b", "größe"]
-    for stiffness in (250, 1800):
-        write_canonical(tmp_path, stiffness, [(name, IMAGE, 255 * MASK) for name in names])
+    for first, stiffness in ((0, 250), (4, 1800)):
+        moved = enumerate(names, first)  # no image is there twice
+        samples = [(name, np.roll(IMAGE, k, 1), 255 * np.roll(MASK, k, 1)) for k, name in moved]
+        write_canonical(tmp_path, stiffness, samples)
     assert {path.name for path in tmp_path.iterdir()} == {"250 Pa", "1800 Pa"}
     back = Reader("all", [250, 1800], source=tmp_path)
     assert back.names == [f"{pa}Pa/{name}" for pa in (250, 1800) for name in names]

@@ -158,7 +158,7 @@ def _handover(sink: Sink, base: Path) -> Any:  # noqa: C901 - two small classes,
     """
     from py7zr.io import Py7zIO, WriterFactory
 
-    class Place(Py7zIO):
+    class Buffer(Py7zIO):
         """One member's bytes, let go when they are handed over."""
 
         def __init__(self, owner: Handover, path: str) -> None:
@@ -201,7 +201,7 @@ def _handover(sink: Sink, base: Path) -> Any:  # noqa: C901 - two small classes,
             self.at: str | None = None
             self.failure: Exception | None = None
 
-        def create(self, filename: str) -> Place:
+        def create(self, filename: str) -> Buffer:
             self.at = members.normalised(PurePath(filename).relative_to(base).as_posix())
             # py7zr keeps the decoder of every folder (7z's name for what is packed in one stream),
             # with its dictionary, until the archive is closed. Empty members have no folder.
@@ -209,6 +209,6 @@ def _handover(sink: Sink, base: Path) -> Any:  # noqa: C901 - two small classes,
             if folder is not self.folder and self.folder is not None:
                 self.folder.decompressor = None
             self.folder = folder
-            return Place(self, self.at)
+            return Buffer(self, self.at)
 
     return Handover()

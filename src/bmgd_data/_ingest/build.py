@@ -66,7 +66,7 @@ def build(
         CorruptArchiveError: The stream is damaged, or members are; lists them all.
         StorageError: The disk is full or not writable.
     """
-    plan = pairing.read((member.path for member in files.members), condition)
+    plan = pairing.pair_up((member.path for member in files.members), condition)
     if plan.damage:
         raise _damage(files.path, condition, plan.damage)
     with disk.staged(final) as folder, Intake(plan, condition, folder) as intake:

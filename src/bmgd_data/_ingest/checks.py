@@ -46,7 +46,7 @@ class Intake:
         folder: Where the arrays are written.
     """
 
-    def __init__(self, plan: pairing.Layout, condition: facts.Condition, folder: Path) -> None:
+    def __init__(self, plan: pairing.Plan, condition: facts.Condition, folder: Path) -> None:
         self._condition = condition
         self._folder = folder
         self._names = list(plan.pairs)

@@ -50,7 +50,7 @@ class Pair(NamedTuple):
 
 
 @dataclass
-class Layout:
+class Plan:
     """What the paths of a condition say."""
 
     pairs: dict[str, Pair] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Layout:
     """Makes the condition unusable until fixed."""
 
 
-def read(paths: Iterable[str], condition: facts.Condition) -> Layout:
+def pair_up(paths: Iterable[str], condition: facts.Condition) -> Plan:
     """Find the image/mask pairs among the files of one condition.
 
     A name is ``<pa>Pa/<path below the image folder, without the last suffix, Unicode NFC>``.
@@ -77,40 +77,40 @@ def read(paths: Iterable[str], condition: facts.Condition) -> Layout:
     Returns:
         The pairs, notes, doubts, and damage (two files with one name; no pairs at all).
     """
-    layout = Layout()
+    plan = Plan()
     everything = sorted(paths)
     files = [path for path in map(PurePosixPath, everything) if _is_image(path)]
     if others := sorted(set(everything) - {str(path) for path in files}):
-        layout.notes.append(f"{len(others)} other files left out, e.g. {others[0]}")
-    found = roles.sort(_of_condition(files, condition, layout), layout.notes, layout.doubts)
+        plan.notes.append(f"{len(others)} other files left out, e.g. {others[0]}")
+    found = roles.sort(_of_condition(files, condition, plan), plan.notes, plan.doubts)
     if extra := found["overlay"] + found[""]:
         folders = sorted({str(PurePosixPath(file.path).parent) for file in extra})
-        layout.notes.append(f"{len(extra)} images in other folders left out: {some(folders)}")
+        plan.notes.append(f"{len(extra)} images in other folders left out: {some(folders)}")
 
-    images = _without_twins(found[IMAGE], layout.damage)
-    layout.images = len(images)
-    masks = _partners(MASK, images, _without_twins(found[MASK], layout.damage), layout)
-    labels = _partners(LABELS, images, _without_twins(found[LABELS], layout.notes), layout)
+    images = _without_twins(found[IMAGE], plan.damage)
+    plan.images = len(images)
+    masks = _partners(MASK, images, _without_twins(found[MASK], plan.damage), plan)
+    labels = _partners(LABELS, images, _without_twins(found[LABELS], plan.notes), plan)
     for image in sorted(images, key=lambda image: image.key):
         if image.key in masks:
             label = labels.get(image.key)
-            layout.pairs[f"{condition.name}/{image.key}"] = Pair(
+            plan.pairs[f"{condition.name}/{image.key}"] = Pair(
                 image.path, masks[image.key].path, label.path if label else None
             )
 
-    if not layout.pairs and not layout.damage:
-        layout.damage.append(_nothing_found(everything))
-    elif len(layout.pairs) != condition.images and not layout.damage:
-        layout.notes.append(
-            f"{len(layout.pairs)} image/mask pairs, where the paper counts {condition.images}"
+    if not plan.pairs and not plan.damage:
+        plan.damage.append(_nothing_found(everything))
+    elif len(plan.pairs) != condition.images and not plan.damage:
+        plan.notes.append(
+            f"{len(plan.pairs)} image/mask pairs, where the paper counts {condition.images}"
         )
-    own = Counter(word for name in layout.pairs for word in _splits_of(name))
+    own = Counter(word for name in plan.pairs for word in _splits_of(name))
     if len(own) > 1:
         counts = ", ".join(f"{count} {word}" for word, count in own.most_common())
-        layout.notes.append(f"the folders are split already ({counts}); the names keep that")
-    for lines in (layout.notes, layout.doubts, layout.damage):
+        plan.notes.append(f"the folders are split already ({counts}); the names keep that")
+    for lines in (plan.notes, plan.doubts, plan.damage):
         lines[:] = map(printable, lines)
-    return layout
+    return plan
 
 
 def _is_image(path: PurePosixPath) -> bool:
@@ -118,7 +118,7 @@ def _is_image(path: PurePosixPath) -> bool:
 
 
 def _of_condition(
-    files: list[PurePosixPath], condition: facts.Condition, layout: Layout
+    files: list[PurePosixPath], condition: facts.Condition, plan: Plan
 ) -> list[PurePosixPath]:
     """The files without those in the folders of another stiffness, if any are in the right one."""
     named: dict[str, list[PurePosixPath]] = defaultdict(list)
@@ -127,15 +127,15 @@ def _of_condition(
     strange = sorted(named.keys() - {"", condition.name})
     if condition.name in named and strange:
         count = sum(len(named.pop(name)) for name in strange)
-        layout.notes.append(f"{count} images in the folders of {', '.join(strange)} left out")
+        plan.notes.append(f"{count} images in the folders of {', '.join(strange)} left out")
     elif len(strange) > 1:
-        layout.damage.append(
+        plan.damage.append(
             f"folders of {' and '.join(strange)}, none of {condition.name}; put what belongs to "
             f"{condition.name} into a folder {condition.archive[:-3]!r}"
         )
     files = sorted(itertools.chain(*named.values()))
     if wrong := [path for path in files if _stiffness_in(path) not in ("", condition.name)]:
-        layout.doubts.append(
+        plan.doubts.append(
             f"stiffness: {len(wrong)} images and masks are read as {condition.name}, but their "
             f"paths name another one, e.g. {wrong[0]}"
         )
@@ -166,7 +166,7 @@ def _without_twins(files: list[File], faults: list[str]) -> list[File]:
     return [only for only, *more in named.values() if not more]
 
 
-def _partners(role: str, images: list[File], files: list[File], layout: Layout) -> dict[str, File]:
+def _partners(role: str, images: list[File], files: list[File], plan: Plan) -> dict[str, File]:
     """Masks (or labels) by the key of the image they belong to."""
     partners: dict[str, File] = {}
     lonely, orphans = images, files
@@ -176,7 +176,7 @@ def _partners(role: str, images: list[File], files: list[File], layout: Layout) 
             break
         if doubt:
             example = f"{found[0][0].path} with {found[0][1].path}"
-            layout.doubts.append(f"{doubt}; {len(found)} are paired, e.g. {example}")
+            plan.doubts.append(f"{doubt}; {len(found)} are paired, e.g. {example}")
         partners |= {image.key: partner for image, partner in found}
         used = {file for pair in found for file in pair}
         lonely, orphans = ([f for f in side if f not in used] for side in (lonely, orphans))
@@ -187,7 +187,7 @@ def _partners(role: str, images: list[File], files: list[File], layout: Layout) 
         if left and partners:
             many = len(left) > _FEW * len(whole)
             text = f"{len(left)} {what} left out, e.g. {min(left).path}"
-            (layout.doubts if many else layout.notes).append(f"partners: {text}" * many or text)
+            (plan.doubts if many else plan.notes).append(f"partners: {text}" * many or text)
     return partners
 
 

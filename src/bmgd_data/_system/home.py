@@ -122,7 +122,7 @@ class Kept(NamedTuple):
     """What is meant of that: the path itself, or some of the files in a source's folder."""
 
 
-class _Place(NamedTuple):
+class _Where(NamedTuple):
     folder: str
     """Below the root."""
     entry: re.Pattern[str]
@@ -134,15 +134,15 @@ class _Place(NamedTuple):
 _IN_SOURCES: Final = re.compile(rf"{_SLUG}{_LEFTOVER}")
 KINDS: Final = {
     "archives": (
-        _Place("sources", _IN_SOURCES, re.compile(rf"\.?({_ARCHIVES}){_LEFTOVER}")),
-        _Place("archives", re.compile(rf"\.?{_SLUG}{_LEFTOVER}")),
+        _Where("sources", _IN_SOURCES, re.compile(rf"\.?({_ARCHIVES}){_LEFTOVER}")),
+        _Where("archives", re.compile(rf"\.?{_SLUG}{_LEFTOVER}")),
     ),
     "stores": (
-        _Place("stores", re.compile(rf"\.?({_CONDITIONS})-[0-9a-f]{{16}}-v\d+{_LEFTOVER}")),
+        _Where("stores", re.compile(rf"\.?({_CONDITIONS})-[0-9a-f]{{16}}-v\d+{_LEFTOVER}")),
     ),
-    "records": (_Place("tfds", re.compile(rf"{_SLUG}-.+")),),
-    "notes": (_Place("sources", _IN_SOURCES, re.compile(rf"\.?({_CONDITIONS})\.json{_LEFTOVER}")),),
-    "locks": (_Place("locks", re.compile(r".+\.lock")),),
+    "records": (_Where("tfds", re.compile(rf"{_SLUG}-.+")),),
+    "notes": (_Where("sources", _IN_SOURCES, re.compile(rf"\.?({_CONDITIONS})\.json{_LEFTOVER}")),),
+    "locks": (_Where("locks", re.compile(r".+\.lock")),),
 }
 """What this package keeps below a root, by kind. Other files are never counted or removed."""
 

@@ -137,7 +137,7 @@ def _of_shape(array: NDArray[Any], shape: tuple[int, ...], what: str, name: str)
 def _check_reading(names: list[str], condition: facts.Condition) -> None:
     """Refuse names that say something else where they are read."""
     roles = (pairing.IMAGE, pairing.MASK)
-    plan = pairing.read([f"{role}/{name}.tif" for role in roles for name in names], condition)
+    plan = pairing.pair_up([f"{role}/{name}.tif" for role in roles for name in names], condition)
     wanted = {f"{condition.name}/{name}" for name in names}
     if plan.pairs.keys() != wanted or plan.doubts or plan.damage:
         why = "; ".join(plan.damage + plan.doubts) or "a folder in them says what it holds"

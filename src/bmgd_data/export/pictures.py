@@ -73,9 +73,11 @@ def write_one(entry: Entry, folder: Path, layout: Layout) -> dict[str, str]:
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".png":
-            path.write_bytes(image_files.png(arrays[key]))
+            path.write_bytes(image_files.encode_png(arrays[key]))
         else:
-            path.write_bytes(image_files.tiff(arrays[key], facts.PIXEL_SIZE_UM, _info(entry)))
+            path.write_bytes(
+                image_files.encode_tiff(arrays[key], facts.PIXEL_SIZE_UM, _info(entry))
+            )
     return files
 
 

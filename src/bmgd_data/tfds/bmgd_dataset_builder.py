@@ -18,7 +18,7 @@ from bmgd_data import conditions, facts, splits
 from bmgd_data import instances as instance_methods
 from bmgd_data._origin import sources
 from bmgd_data._system import home
-from bmgd_data._system.image_files import png
+from bmgd_data._system.image_files import encode_png
 from bmgd_data.errors import DatasetNotFoundError, StorageError
 from bmgd_data.reader import Reader
 from bmgd_data.tfds.features import features
@@ -182,9 +182,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
                 sample["name"],
                 {
                     **sample,
-                    "image": png(sample["image"]),
-                    "mask": png(sample["mask"].view(np.uint8)),
-                    "instances": png(sample["instances"]),
+                    "image": encode_png(sample["image"]),
+                    "mask": encode_png(sample["mask"].view(np.uint8)),
+                    "instances": encode_png(sample["instances"]),
                     "stiffness": f"{sample['stiffness_pa']}Pa",
                 },
             )
