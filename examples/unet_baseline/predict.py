@@ -84,6 +84,7 @@ def predict(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and predict; 1 where a file could not be done."""
     options = _options(arguments)
+    checkpoint(options.run)
     every = list(found(options.images))
     if not every:
         raise SystemExit(f"No {', '.join(ENDINGS)} files in {', '.join(map(str, options.images))}.")
@@ -93,7 +94,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         images = [(path, below) for path, below in images if not _is_done(options.out, below)]
         print(f"{len(images)} images are left to do.")
     if options.scheduler:
-        checkpoint(options.run)
         from spread import outcomes
 
         results = outcomes(images, options)

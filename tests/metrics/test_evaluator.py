@@ -194,10 +194,10 @@ def test_where_instances_are_provided_binary_predictions_are_split(tmp_path, nuc
     disks |= np.roll(disks, 14, axis=1)
     labels = watershed(disks)
     assert (components(disks).max(), labels.max()) == (1, 2)
-    for name in nuclei(count=10):
+    for level, name in enumerate(nuclei(count=10), 500):  # no image is there twice
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(tiff((disks if "/mask/" in name else labels + 500).astype(np.uint16)))
+        path.write_bytes(tiff((disks if "/mask/" in name else labels + level).astype(np.uint16)))
         if "/mask/" in name:
             label = Path(str(path).replace("mask", "label"))
             label.parent.mkdir(exist_ok=True)
