@@ -45,6 +45,7 @@ def check(shown, rows):
         assert row["what"] in shown
 
 
+@pytest.mark.slow
 def test_quick_run_says_that_the_peer_is_absent(tmp_path):
     absent = ["--peer", tmp_path / "bin" / "python"]
     shown, found = run(tmp_path, "--parts", "build", *absent)

@@ -43,7 +43,14 @@ NEEDS = {
 """What code that holds this needs beyond the core."""
 
 
-@pytest.mark.parametrize("page", CODE)
+QUICK = ("README.md", "quickstart.md", "index.md", "data.md")
+"""Pages whose code the default tests run; the others take several seconds each."""
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] * (page not in QUICK)) for page in CODE],
+)
 def test_code_runs(page, tiny_root, tmp_path):
     """From top to bottom, in a process of its own: frameworks mind which of them came first."""
     needed = {needs for sign, needs in NEEDS.items() if sign in "".join(CODE[page])}

@@ -329,6 +329,7 @@ def test_a_run_leaves_its_scores_and_curve(run: Path) -> None:
     assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_gives_the_weights_of_an_unbroken_run(
     run: Path, settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,6 +373,7 @@ def test_a_folder_with_another_run_is_not_touched(run: Path, settings: Callable[
         train(settings(crop=64), run, resume=True)
 
 
+@pytest.mark.slow
 def test_a_run_does_not_go_on_with_other_data(
     run: Path, settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def norms(net):
         for name in ENCODERS
     ],
 )
+@pytest.mark.slow
 def test_maps_of_each_encoder_are_exact_halves(encoder):
     """Their sizes, and that a mask comes out of any size that is a multiple of 32."""
     import unet

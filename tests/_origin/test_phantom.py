@@ -263,6 +263,7 @@ def test_archive_round_trip(tmp_path):
         assert tiff.pages[0].get_resolution("MICROMETER") == (4.0, 4.0)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     def peak(size):
         tracemalloc.start()

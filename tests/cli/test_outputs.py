@@ -63,6 +63,7 @@ def test_export_refuses(bmgd, tmp_path):
     importlib.util.find_spec("tensorflow_datasets") is None,
     reason="tensorflow_datasets not installed",
 )
+@pytest.mark.slow
 def test_tfds_prints_what_then_works(tiny_root, tmp_path):
     """In processes of their own: TensorFlow minds what was imported before it."""
     given = ["--source", TINY, "--root", str(tiny_root), "--stiffness", "950"]

@@ -421,9 +421,10 @@ def awkward(tmp_path, tiff):
     """A source whose file names hold dots, spaces, devices of Windows and more."""
     rng = np.random.default_rng(0)
     for name in AWKWARD:
-        image = rng.integers(0, 4096, (16, 16)).astype(np.uint16)
-        mask = np.zeros((16, 16), np.uint8)
-        mask[3:6, 3:9] = 255
+        mask = np.zeros((32, 32), np.uint8)
+        down, right = rng.integers(2, 20, 2)
+        mask[down : down + 5, right : right + 9] = 255
+        image = (rng.integers(500, 600, (32, 32)) + 4 * mask.astype(int)).astype(np.uint16)
         for role, array in (("image", image), ("mask", mask)):
             path = tmp_path / "awkward" / "250 Pa" / role / f"{name}.tif"
             path.parent.mkdir(parents=True, exist_ok=True)

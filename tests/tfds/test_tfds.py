@@ -416,6 +416,7 @@ def everywhere(tiny_root, own_folder, tmp_path_factory):
 
 
 @OWN_FOLDER
+@pytest.mark.slow
 def test_a_stranger_reads_the_records(everywhere):
     """In a process that cannot import this package, twice from each folder."""
     moved, readers = everywhere
@@ -533,6 +534,7 @@ assert sorted(sample["name"].decode() for sample in source) == names
 """
 
 
+@pytest.mark.slow
 def test_bare_load_in_a_fresh_process(tiny_root, serve, tmp_path, monkeypatch):
     """Upstream's data, here from a server on this machine, prepared once and loaded by its name."""
     archives = Reader("test", "950Pa", root=tiny_root, source=TINY)
