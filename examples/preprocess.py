@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder = options.out / f"{options.stiffness} Pa" / "image"
     try:
         count = convert(options, folder)
-    except (ValueError, OSError) as error:  # a file that is no TIFF raises a ValueError, too
+    except (ValueError, OSError, tifffile.TiffFileError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{count} slices are in {folder}. Masks go to {folder.parent / 'mask'}.")

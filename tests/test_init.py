@@ -38,9 +38,13 @@ sys.meta_path[:] = map(Without, sys.meta_path)
 """
 
 
+OF_CLICK = "ignore:'click:DeprecationWarning"
+"""The lowest typer calls what click is going to drop."""
+
+
 def run(code: str, *arguments: object) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
+        [sys.executable, "-W", "error", "-W", OF_CLICK, "-c", code, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
