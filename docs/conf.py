@@ -34,6 +34,7 @@ html_static_path = ["_static"]
 autodoc_default_options = {"members": True, "no-value": True}
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
+suppress_warnings = ["ref.python"]  # `Table` is a class of nuclei and one of metrics
 napoleon_numpy_docstring = False
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import hostile
-from bmgd_data._container import sevenzip
+from bmgd_data._container import members
 from bmgd_data._container.sevenzip import SevenZip
 from bmgd_data._ingest import build, checks
 from bmgd_data.errors import CorruptArchiveError, StorageError
@@ -175,7 +175,7 @@ def test_bombs(bomb, tmp_path):
 @pytest.mark.slow
 def test_a_large_bomb(tmp_path):
     """128 kB that unpack to 4 GB, each of its sixteen members as large as the limit allows."""
-    told, peak = exploded(tmp_path, zstd_zeros(16, sevenzip.MAX_MEMBER_BYTES))
+    told, peak = exploded(tmp_path, zstd_zeros(16, members.MAX_MEMBER_BYTES))
     assert "16 fault(s) found" in told
     assert peak < 1300, "MB"
 
