@@ -29,7 +29,8 @@ test-lowest: $(LOWEST)/.ready  ## the core's tests, with the lowest versions tha
 	$(LOWEST)/bin/python -m pytest --numprocesses 2 -W "ignore:'click:DeprecationWarning"
 
 # Each program gets an environment of its own in build/clients, about 13 GB in all.
-release-check: $(VENV)/.ready  ## the programs that read our exports; prints the table of what they see
+release-check: $(VENV)/.ready  ## the longest tests, and the programs that read our exports
+	$(PYTEST) -m release
 	nice $(VENV)/bin/python tests/clients/run.py $(CLIENTS)
 
 faults: $(VENV)/.ready  ## each fault many times, at random moments; prints how many were survived

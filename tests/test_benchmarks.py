@@ -45,7 +45,7 @@ def check(shown, rows):
         assert row["what"] in shown
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_quick_run_says_that_the_peer_is_absent(tmp_path):
     absent = ["--peer", tmp_path / "bin" / "python"]
     shown, found = run(tmp_path, "--parts", "build", *absent)
@@ -56,7 +56,7 @@ def test_quick_run_says_that_the_peer_is_absent(tmp_path):
     assert not any("torch-em" in row["against"] for row in found["rows"])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_quick_run_of_everything(tmp_path):
     shown, found = run(tmp_path, "--no-peer")
     check(shown, found["rows"])

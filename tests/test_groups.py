@@ -46,7 +46,7 @@ def test_generated_colonies_are_found(tiny_root):
 SWEEP = [(5, 1), (20, 1), (60, 1), (5, 2), (10, 2), (20, 2), (30, 2)]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(("slices", "step"), SWEEP)
 @pytest.mark.parametrize("name", BY_NAME)
 def test_neighbours_are_found_and_strangers_are_not(name, slices, step):

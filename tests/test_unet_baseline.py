@@ -229,7 +229,7 @@ def test_standardised_looks_alike_at_any_depth(dtype: str) -> None:
 # --------------------------------------------------------------------------- model
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     "encoder",
     [
@@ -253,7 +253,7 @@ def test_each_encoder_trains(settings: Callable[..., Any], tmp_path: Path, encod
     assert result["best"]["images"] == 4
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("encoder", ["inception_v3", "inceptionresnetv2"])
 def test_inceptions_halve_exactly(encoder: str) -> None:
     """Otherwise decoder maps do not lie on the pixels of the maps they are joined with."""
@@ -329,7 +329,7 @@ def test_a_run_leaves_its_scores_and_curve(run: Path) -> None:
     assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_killed_and_resumed_gives_the_weights_of_an_unbroken_run(
     run: Path, settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,7 +373,7 @@ def test_a_folder_with_another_run_is_not_touched(run: Path, settings: Callable[
         train(settings(crop=64), run, resume=True)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_run_does_not_go_on_with_other_data(
     run: Path, settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -390,7 +390,7 @@ def test_a_run_does_not_go_on_with_other_data(
     assert (tmp_path / "run" / "last.ckpt").read_bytes() == before
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_processes_train_one_network(tiny_root: Path, tmp_path: Path) -> None:
     options = [f"--{key}={value}" for key, value in {**QUICK, "epochs": 1, "batch": 4}.items()]
     done = script(
@@ -470,7 +470,7 @@ def test_overlay_colours_errors() -> None:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_table2_goes_on_where_it_stopped(
     tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -838,7 +838,7 @@ def test_workers_give_what_this_process_gives_in_order(  # noqa: PLR0917 - fixtu
         assert np.mean(theirs == tifffile.imread(path)) > 0.999
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_killed_worker_loses_nothing(run: Path, some_images: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     from predict import main

@@ -58,12 +58,12 @@ def norms(net):
     "encoder",
     [
         pytest.param(
-            name, marks=[] if name in ("mobilenet_v2", "inception_v3") else pytest.mark.slow
+            name, marks=[] if name in ("mobilenet_v2", "inception_v3") else pytest.mark.release
         )
         for name in ENCODERS
     ],
 )
-@pytest.mark.slow
+@pytest.mark.release
 def test_maps_of_each_encoder_are_exact_halves(encoder):
     """Their sizes, and that a mask comes out of any size that is a multiple of 32."""
     import unet
@@ -137,7 +137,7 @@ def test_images_are_stretched_between_two_quantiles():
     assert float(np.max(data.standardised(flat))) < 0.11
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_run_trains_predicts_and_is_scored(tiny_root, tmp_path, capsys):
     import train
 

@@ -555,7 +555,7 @@ def test_interrupted_leaves_nothing(reader, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @OLD_LIBRARIES
 @pytest.mark.parametrize("form", EACH)
 def test_standin(form, standin, tmp_path):
