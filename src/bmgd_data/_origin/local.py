@@ -36,7 +36,7 @@ class Local(Origin):
 
     def key(self, *, noted: bool = True) -> str | None:
         """The digest, where the files look as they did when it was noted."""
-        # Whoever holds the lock computes digests, once.
+        # The holder of the lock computes digests, once.
         return None if noted and not self._looks_unchanged else self._looked_at.key
 
     def obtain(self, *, online: bool, again: bool) -> Seen:  # noqa: ARG002 - no network is needed

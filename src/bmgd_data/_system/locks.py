@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SAY_AFTER_S: Final = 5.0
 """A wait is mentioned after this many seconds."""
 GIVE_UP_AFTER_S: Final = 1800.0
-"""Whoever holds a lock this long is stopped, or died on another host: the work is done without."""
+"""A holder this long is stopped, or died on another host: the work is done without the lock."""
 
 log = logging.getLogger("bmgd_data")
 
