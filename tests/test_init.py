@@ -70,6 +70,11 @@ def test_importing_the_package_alone_does_not_even_load_numpy():
     assert "numpy" not in loaded_by("import bmgd_data; dir(bmgd_data)")
 
 
+def test_the_command_line_shows_its_help_without_numpy():
+    """numpy alone would take half as long as typer."""
+    assert "numpy" not in loaded_by("from bmgd_data.cli import app")
+
+
 def test_reading_from_an_existing_store_is_light(tmp_path, nuclei, write_7z):
     write_7z(tmp_path / "950 Pa.7z", nuclei(count=10))
     code = (

@@ -13,10 +13,9 @@ import typer
 from typer.core import TyperGroup
 
 from bmgd_data import __version__, conditions, facts
-from bmgd_data._origin import sources
-from bmgd_data._store import acceptance, derived
+from bmgd_data._store import acceptance
 from bmgd_data._system import home
-from bmgd_data.cli import console, findings, leaks, outputs, study, upkeep
+from bmgd_data.cli import console, leaks, outputs, study
 from bmgd_data.cli.about import about
 from bmgd_data.cli.console import say
 from bmgd_data.cli.options import (
@@ -31,10 +30,11 @@ from bmgd_data.cli.options import (
     valid_source,
 )
 from bmgd_data.errors import BMGDError
-from bmgd_data.pipeline import Wanted, open_store, origin_of, verify_command
 
 if TYPE_CHECKING:
     from bmgd_data._store.store import Store
+    from bmgd_data.cli.upkeep import Item
+    from bmgd_data.pipeline import Wanted
 
 _OUTPUT_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -164,6 +164,10 @@ def download(
     Instance labels are computed once and kept. Where several people share a read-only folder, name
     the method that they will use.
     """
+    from bmgd_data._store import derived
+    from bmgd_data.cli import findings
+    from bmgd_data.pipeline import open_store, origin_of, verify_command
+
     rows: list[list[str]] = []
     kept: list[bool] = []
     all_wanted = _wanted(root, source, stiffness)
@@ -212,6 +216,11 @@ def verify(
 
     Ends with exit code 1 if anything has changed, is damaged, is not here, or is in doubt.
     """
+    from bmgd_data.cli import findings
+    from bmgd_data.leaks import measure
+    from bmgd_data.pipeline import verify_command
+    from bmgd_data.reader import Reader
+
     wanted = _wanted(root, source, stiffness)
     found = [findings.examine(each) for each in wanted]
     if present := [finding for finding in found if finding.row]:
@@ -234,9 +243,6 @@ def verify(
         for text in wrong:
             console.remark(text, "error")
         raise typer.Exit(1)
-    from bmgd_data.leaks import measure
-    from bmgd_data.reader import Reader
-
     reader = Reader("all", stiffness, root=root, source=source, download=False)
     leaks.show_schemes(measure(reader))
     say(f"\n{findings.verdict(found)}")
@@ -317,6 +323,8 @@ def checksums(root: Root = None, source: Source = None) -> None:
 
     What they are worth is told on the standard error stream.
     """
+    from bmgd_data.cli import findings
+
     wanted = _wanted(root, source, None)
     found = findings.seen_archives(wanted)
     say(json.dumps({name: seen.key for name, seen in found.items()}, indent=4))
@@ -330,6 +338,8 @@ def where(
     long: Annotated[bool, typer.Option("--long", "-l", help="Also what is in it.")] = False,
 ) -> None:
     """Print the folder that data is kept in."""
+    from bmgd_data.cli import upkeep
+
     say(str(home.root(root)))
     if long and (found := upkeep.items(home.root(root))):
         _list(found)
@@ -358,6 +368,8 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
 ) -> None:
     """Remove data from the folder it is kept in; sources elsewhere are never touched."""
+    from bmgd_data.cli import upkeep
+
     chosen = {"archives": archives, "stores": stores, "records": records, "notes": False}
     kinds = {kind for kind, wanted in chosen.items() if wanted or everything}
     if not kinds:
@@ -382,12 +394,15 @@ def clean(
 
 
 def _wanted(root: Path | None, source: str | None, stiffness: list[str] | None) -> list[Wanted]:
+    from bmgd_data._origin import sources
+    from bmgd_data.pipeline import Wanted
+
     named = sources.resolve(source)
     chosen = conditions.parse_stiffness(stiffness)
     return [Wanted(home.root(root), named, condition) for condition in chosen]
 
 
-def _list(found: list[upkeep.Item]) -> None:
+def _list(found: list[Item]) -> None:
     rows = [
         [item.kind, item.path.name, item.origin, console.size(item.size)]
         for item in found

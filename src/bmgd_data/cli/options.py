@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from bmgd_data import conditions, splits
-from bmgd_data._origin import sources
-from bmgd_data.instances import parse_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +28,19 @@ def _valid(read: Callable[[str], object]) -> Callable[[str | None], str | None]:
     return check
 
 
-valid_source = _valid(sources.resolve)
+def _source(text: str) -> object:
+    from bmgd_data._origin import sources  # loads numpy, which `bmgd --help` can do without
+
+    return sources.resolve(text)
+
+
+def _method(text: str) -> object:
+    from bmgd_data.instances import parse_method
+
+    return parse_method(text)
+
+
+valid_source = _valid(_source)
 valid_split = _valid(splits.parse_split)
 valid_config = _valid(lambda name: name == "all" or conditions.parse_stiffness(name))
 
@@ -89,7 +99,7 @@ Scheme = Annotated[
 Instances = Annotated[
     str,
     typer.Option(
-        callback=_valid(parse_method),
+        callback=_valid(_method),
         help='How nuclei are told apart: "components" (8-connected), "watershed" (touching nuclei '
         'split) or "provided" (label images of the archive, where it has any).',
     ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-import numpy as np
 import typer
 
 from bmgd_data import facts
@@ -23,6 +22,7 @@ from bmgd_data.cli.options import (  # noqa: TC001 - typer reads them
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 _COLUMNS: Final = (
@@ -113,5 +113,7 @@ def report(  # noqa: PLR0917 - typer passes them by name
 
 
 def _interval(medians: NDArray[np.float64]) -> str:
-    low, high = np.quantile(medians, [0.025, 0.975])
+    from numpy import quantile
+
+    low, high = quantile(medians, [0.025, 0.975])
     return f"{low:.1f} to {high:.1f}"
