@@ -133,8 +133,10 @@ def test_decoders_are_let_go_once_their_folder_is_done(tmp_path):
             alive.append(sum(folder.decompressor is not None for folder in folders))
 
         archive.stream(sink)
-    assert len(alive) == 8
+        sink("", b"")
+    assert len(alive) == 9
     assert max(alive) == 1
+    assert alive[-1] == 0
 
 
 def test_folders_are_no_members(tmp_path):

@@ -88,6 +88,7 @@ class SevenZip:
             with self._explained():
                 self._seven.reset()
                 self._seven.extractall(path=base, factory=handover)
+            handover.release()
         except CorruptArchiveError as error:
             if handover.failure is not None:
                 raise handover.failure from None
@@ -206,9 +207,14 @@ def _handover(sink: Sink, base: Path) -> Any:  # noqa: C901 - two small classes,
             # py7zr keeps the decoder of every folder (7z's name for what is packed in one stream),
             # with its dictionary, until the archive is closed. Empty members have no folder.
             folder = self.folders.get(self.at) or self.folder
-            if folder is not self.folder and self.folder is not None:
-                self.folder.decompressor = None
+            if folder is not self.folder:
+                self.release()
             self.folder = folder
             return Buffer(self, self.at)
+
+        def release(self) -> None:
+            """Let go of the decoder and its dictionary, which py7zr holds in a cycle."""
+            if self.folder is not None:
+                self.folder.decompressor = None
 
     return Handover()
