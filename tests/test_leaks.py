@@ -101,6 +101,15 @@ def test_exposed_agrees_with_the_report(reader, measured):
     assert leaks.exposed(reader[1:3]).tolist() == leaks.exposed(reader)[1:3].tolist()
 
 
+def test_exposed_to_training_images_of_a_fold(reader):
+    """Colonies of five, five and two slices, in the order of the names."""
+    whole = reader.whole.of(reader.conditions[0])
+    near = leaks.exposed(whole, train=[whole.names[4], whole.names[10]])
+    assert near[[3, 11]].all(), "the neighbours of the two"
+    assert not near[5:10].any(), "another colony"
+    assert not leaks.exposed(whole, train=[]).any()
+
+
 def test_stiffnesses_whose_images_differ_in_size_are_not_compared(tmp_path, write_7z, nuclei):
     write_7z(tmp_path / "source" / "250 Pa.7z", nuclei("250 Pa", count=10, side=64))
     write_7z(tmp_path / "source" / "950 Pa.7z", nuclei("950 Pa", count=10, side=80))

@@ -419,7 +419,9 @@ def test_evaluate_agrees_with_training(run: Path) -> None:
     assert pooled["iou"] == pytest.approx(best["val_iou"], abs=1e-5)
     assert list(result["scores"]) == ["250Pa", "950Pa", "1200Pa", "1800Pa", "all"]
     assert json.loads((run / "scores" / "scores-val.json").read_text()) == result
-    assert TINY in (run / "scores" / "scores-val.md").read_text()
+    text = (run / "scores" / "scores-val.md").read_text()
+    assert TINY in text
+    assert "| of them like one of train | 4 | 4 | 4 | 4 | 16 |" in text  # colonies of 5, 5 and 2
     assert (run / "scores" / "overlay-val.png").stat().st_size > 20_000
 
 
@@ -486,6 +488,7 @@ def test_table2_goes_on_where_it_stopped(
     text = (tmp_path / "table2.md").read_text()
     assert "| MobileNetV2 | 93.31 |" in text
     assert "| ResNet50 | 93.22 |" in text
+    assert "| 16 of 16 |" in text
     with Image.open(tmp_path / "table2.png") as picture:
         assert picture.height > picture.width / 2  # two rows of four, a title and a legend
     assert "Not BMGD" in text
@@ -512,11 +515,23 @@ def test_protocol_table_gives_mean_and_spread() -> None:
     from table2 import protocol_table
 
     tests = [
-        {"test": {"images": 4, "f1": f1, "iou": 0.5, "instance_f1": 0.5, "pq": 0.5}}
+        {"test": {"images": 4, "alike": 3, "f1": f1, "iou": 0.5, "instance_f1": 0.5, "pq": 0.5}}
         for f1 in (0.8, 0.9)
     ]
     text = protocol_table({"vgg19": dict(zip(("fold-0", "fold-1"), tests, strict=True))})
     assert "85.00 ± 5.00" in text
+    assert "| fold-1 | 4 | 3 of 4 | 90.00 |" in text
+
+
+def test_paper_table_says_how_many_test_images_have_a_look_alike_in_train() -> None:
+    from table2 import paper_table
+
+    scores = {"images": 82, "alike": 80, "f1": 0.9, "iou": 0.8, "instance_f1": 0.7, "pq": 0.6}
+    result = {"val": scores, "test": scores, "best": {"val_loss": 0.1}, "parameters": 1}
+    text = paper_table({"vgg19": {**result, "train_seconds": 1, "images_per_second": 1}})
+    head, _, row = text.splitlines()
+    cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
+    assert cells["test images with a look-alike in train |"] == "80 of 82 |"
 
 
 # ------------------------------------------------------------- weights that come in a package
@@ -916,7 +931,7 @@ def test_table_marks_plainly_which_data_it_is_of(
 ) -> None:
     from table2 import report
 
-    scores = {"images": 4, "f1": 0.9, "iou": 0.8, "instance_f1": 0.7, "pq": 0.6}
+    scores = {"images": 4, "alike": None, "f1": 0.9, "iou": 0.8, "instance_f1": 0.7, "pq": 0.6}
     text = report("folds", {"vgg19": {"fold-0": {"data": data, "device": "CPU", "test": scores}}}, settings())  # fmt: skip
     line = next(line for line in text.splitlines() if line.startswith("Data: "))
     assert line.startswith(f"Data: **{data}**.")

@@ -16,7 +16,7 @@ from model import Baseline, trained
 from overlay import Shown, panels, representative
 from train import BEST
 
-from bmgd_data import instances, metrics
+from bmgd_data import instances, leaks, metrics
 from bmgd_data._system import progress
 from bmgd_data.errors import BMGDError
 
@@ -57,19 +57,22 @@ def evaluate(
     """
     module = trained(checkpoint).to(device(where))
     settings = dataclasses.replace(module.settings, **changes)
-    data: Part = getattr(splits(settings), split)
+    parts = splits(settings)
+    data: Part = getattr(parts, split)
+    alike = None if split == "train" else leaks.exposed(data.whole.reader, parts.train.names)
     method = settings.instances if settings.instances in instances.DERIVED else "watershed"
     counted: list[metrics.ImageCounts] = []
     shown: list[Shown] = []
     with progress.bar(f"Scoring {split}", len(data)) as bar:
-        for name, pa, image, truth, labelled, chance in _predicted(
-            module, data, settings, symmetric
+        for row, (name, pa, image, truth, labelled, chance) in zip(
+            data.rows, _predicted(module, data, settings, symmetric), strict=True
         ):
             found = chance > THRESHOLD
             true = labelled if labels is None else _label_image(labels, name, truth.shape)
             pixels = metrics.count_pixels(truth, chance, where=name)
             nuclei = metrics.count_instances(true, instances.DERIVED[method](found), where=name)
-            counted.append(metrics.ImageCounts(f"{pa}Pa", pixels, nuclei))
+            near = None if alike is None else bool(alike[row])
+            counted.append(metrics.ImageCounts(f"{pa}Pa", pixels, nuclei, near))
             shown.append(Shown(name, pa, pixels.hard.f1, image, truth, found))
             bar(1)
     true_ones = f"those of {labels.name}" if labels else settings.instances

@@ -15,7 +15,7 @@ from bmgd_data import groups, splits
 from bmgd_data._system.progress import bar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -135,26 +135,29 @@ def measure(reader: Reader) -> Leaks:
     return Leaks(tuple(groupings), tuple(tally.result() for tally in tallies))
 
 
-def exposed(reader: Reader) -> NDArray[np.bool_]:
+def exposed(reader: Reader, train: Collection[str] | None = None) -> NDArray[np.bool_]:
     """Which samples of a validation or test split look like one of train, of the same stiffness.
 
     Args:
         reader: A split of any scheme.
+        train: Names of the training images, such as those of a fold. None: the train split of the
+            reader's scheme.
 
     Returns:
         (N,) in the reader's order.
     """
-    found = np.zeros(len(reader), bool)
-    places = {name: place for place, name in enumerate(reader.names)}
+    alike: dict[str, bool] = {}
     for condition in reader.conditions:
         part = reader.whole.of(condition)
-        train = np.array([split == "train" for split in part.splits], bool)
+        if train is None:
+            trained = np.array([split == "train" for split in part.splits], bool)
+        else:
+            trained = np.isin(part.names, list(train))
         (pictures,) = _pictures([part])
         linked = groups.links(groups.likeness(pictures))
         for name, row in zip(part.names, linked, strict=True):
-            if name in places:
-                found[places[name]] = row[train].any()
-    return found
+            alike[name] = bool(row[trained].any())
+    return np.array([alike[name] for name in reader.names], bool)
 
 
 def _pictures(parts: Sequence[Reader]) -> list[NDArray[np.int32]]:

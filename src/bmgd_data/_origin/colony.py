@@ -198,7 +198,8 @@ def _expose(rng: np.random.Generator, glow: Floats, margin: int, step: float) ->
     inner = slice(margin, -margin)
     sharp = ndimage.gaussian_filter(glow, (0.9 / step, 1.1, 1.1), truncate=3)[inner]
     haze = _enlarge(ndimage.gaussian_filter(glow[:, ::4, ::4], (2.5 / step, 4, 4))[inner], 4)
-    grey = _PEDESTAL + _GAIN * rng.poisson(4 + 0.82 * sharp + 0.18 * haze)
+    light = np.maximum(4 + 0.82 * sharp + 0.18 * haze, 0)  # chromatin can fall below 0
+    grey = _PEDESTAL + _GAIN * rng.poisson(light)
     grey += _READ_NOISE * rng.standard_normal(grey.shape, np.float32)
     image: NDArray[np.uint16] = np.clip(grey, 0, facts.FULL_SCALE).astype(np.uint16)
     return image
