@@ -421,7 +421,7 @@ def test_evaluate_agrees_with_training(run: Path) -> None:
     assert json.loads((run / "scores" / "scores-val.json").read_text()) == result
     text = (run / "scores" / "scores-val.md").read_text()
     assert TINY in text
-    assert "| of them like one of train | 4 | 4 | 4 | 4 | 16 |" in text  # colonies of 5, 5 and 2
+    assert "| of them like one of train | 1 | 1 | 1 | 1 | 4 |" in text
     assert (run / "scores" / "overlay-val.png").stat().st_size > 20_000
 
 
@@ -488,7 +488,7 @@ def test_table2_goes_on_where_it_stopped(
     text = (tmp_path / "table2.md").read_text()
     assert "| MobileNetV2 | 93.31 |" in text
     assert "| ResNet50 | 93.22 |" in text
-    assert "| 16 of 16 |" in text
+    assert "| 4 of 4 |" in text
     with Image.open(tmp_path / "table2.png") as picture:
         assert picture.height > picture.width / 2  # two rows of four, a title and a legend
     assert "Not BMGD" in text

@@ -1,12 +1,13 @@
 """How much a split leaks: images of validation and test that look like one of train.
 
 The slices of a colony look alike, so a random split puts look-alikes on both sides, and a score on
-its test split says little about new colonies. `measure` counts them under each scheme, and scores a
-"model" that only copies: the mask of the most similar image of train.
+its test split says little about new colonies. `measure` counts the look-alikes under each scheme.
+It also scores a baseline that copies the mask of the most similar image of train.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import numpy as np
@@ -15,7 +16,7 @@ from bmgd_data import groups, splits
 from bmgd_data._system.progress import bar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -57,7 +58,7 @@ class Exposure(NamedTuple):
 
 
 class SchemeLeaks(NamedTuple):
-    """What one scheme separates, and what it does not."""
+    """Look-alikes that one scheme puts on both sides."""
 
     scheme: str
     train: int
@@ -100,38 +101,40 @@ def measure(reader: Reader) -> Leaks:
     """Measure what the schemes leak, on all images of a reader's stiffnesses.
 
     Two images of one stiffness look alike where ``groups.links`` links them; two of different
-    stiffnesses where their likeness is at least ``groups.HIGH``. At most two stiffnesses are
-    compared at a time, so memory is that of the largest: about ``8 * n * (n + 4096)`` bytes.
+    stiffnesses where their likeness is at least ``groups.HIGH``. Two stiffnesses are compared at a
+    time, so memory is set by the largest one: about ``8 * n * (n + 4096)`` bytes for its n images,
+    and 16 KB for each image of all.
 
     Args:
-        reader: Which data, whatever its split. If it has known groups, its scheme is measured too.
+        reader: Any split of the data. If it has known groups, its scheme is measured too.
 
     Returns:
         Groups as under the reader's scheme, if it keeps groups; else as they are found. Leaks of
         every scheme.
     """
-    names = [*splits.SCHEMES, *([reader.scheme] if reader.scheme not in splits.SCHEMES else [])]
-    drawn = [reader.whole if name == reader.scheme else reader.under(name, "all") for name in names]
+    names = list(dict.fromkeys([*splits.SCHEMES, reader.scheme]))
+    drawn = [reader.whole if name == reader.scheme else reader.under(name) for name in names]
     tallies = [_Tally(each) for each in drawn]
-    own = next(each for each in drawn if each.scheme == reader.scheme)
+    own = drawn[names.index(reader.scheme)]
     found = {} if own.knows_groups else own.found_groups()
-    groupings = []
     parts = [own.of(condition) for condition in own.conditions]
     pictures = _pictures(parts)
-    for one, part in enumerate(parts):
-        for other in range(one, len(parts)):
-            if parts[other].masks.shape[1:] != part.masks.shape[1:]:
-                continue  # masks of another size cannot be copied, nor pictures compared
-            if one != other:
-                alike = groups.likeness(pictures[one], pictures[other])
-                for tally in tallies:
-                    tally.add(one, other, alike, alike >= groups.HIGH)
-                continue
-            alike = groups.likeness(pictures[one])
-            linked = groups.links(alike)
-            for tally in tallies:
-                tally.add(one, one, alike, linked)
-            groupings.append(_grouping(part, found.get(part.conditions[0].name), alike))
+    starts = np.cumsum([0, *map(len, parts)]).tolist()
+    rows = [slice(*ends) for ends in itertools.pairwise(starts)]
+    groupings = []
+    for one, other in itertools.combinations_with_replacement(range(len(parts)), 2):
+        if parts[one].masks.shape[1:] != parts[other].masks.shape[1:]:
+            continue  # masks of another size cannot be copied, nor pictures compared
+        same = one == other
+        alike = groups.likeness(pictures[one], None if same else pictures[other])
+        near = groups.links(alike) if same else alike >= groups.HIGH
+        if same:
+            condition = parts[one].conditions[0]
+            groupings.append(_grouping(parts[one], found.get(condition.name), alike))
+        for tally in tallies:
+            tally.add(rows[one], rows[other], alike, near)
+            if not same:
+                tally.add(rows[other], rows[one], alike.T, near.T)
     return Leaks(tuple(groupings), tuple(tally.result() for tally in tallies))
 
 
@@ -162,92 +165,83 @@ def exposed(reader: Reader, train: Collection[str] | None = None) -> NDArray[np.
 
 def _pictures(parts: Sequence[Reader]) -> list[NDArray[np.int32]]:
     with bar("comparing images", sum(map(len, parts))) as progress:
-        # A LazyArray gives one image at a time, which is all that is needed.
+        # `describe` takes one image at a time, so a LazyArray serves.
         images = [cast("NDArray[np.uint16]", part.images) for part in parts]
         return [groups.describe(each, progress) for each in images]
 
 
 def _grouping(part: Reader, found: groups.Groups | None, alike: NDArray[np.float64]) -> Grouping:
     numbers = part.groups
-    _, sizes = np.unique(numbers, return_counts=True)
-    upper = np.triu_indices(len(numbers), 1)
-    same = (numbers[:, None] == numbers)[upper]
+    sizes = np.unique(numbers, return_counts=True)[1]
     return Grouping(
         part.conditions[0].name,
         len(numbers),
         sorted(sizes.tolist(), reverse=True),
         found.evidence if found else "given",
         found.pattern if found else "",
-        _median(alike[upper][same]),
-        _median(alike[upper][~same]),
+        inside=_median(alike, numbers, together=True),
+        between=_median(alike, numbers, together=False),
     )
 
 
-def _median(values: NDArray[np.float64]) -> float | None:
-    return float(np.median(values)) if values.size else None
+def _median(
+    alike: NDArray[np.float64], numbers: NDArray[np.int32], *, together: bool
+) -> float | None:
+    """Median likeness of the pairs of images that are, or are not, in one group."""
+    pairs = [
+        likenesses[:row][(numbers[:row] == numbers[row]) == together]
+        for row, likenesses in enumerate(alike)
+    ]
+    values = np.concatenate(pairs) if pairs else alike.ravel()
+    return float(np.median(values, overwrite_input=True)) if values.size else None
 
 
 class _Tally:
-    """What one scheme leaks, gathered from pairs of stiffnesses."""
+    """What one scheme leaks; arrays are of all images, in the reader's order."""
 
     def __init__(self, reader: Reader) -> None:
+        count = len(reader)
         self.reader = reader
-        self.parts = [reader.of(condition) for condition in reader.conditions]
-        self.splits = [np.array(part.splits, dtype=object) for part in self.parts]
-        self.train = [np.flatnonzero(each == "train") for each in self.splits]
-        self.within = [np.zeros(len(part), bool) for part in self.parts]
-        self.across = [np.zeros(len(part), bool) for part in self.parts]
-        self.nearest = [np.full(len(part), -1.0) for part in self.parts]
-        self.copied = [np.full((len(part), 2), -1) for part in self.parts]
+        self.splits = np.array(reader.splits, dtype=object)
+        self.within, self.across = np.zeros(count, bool), np.zeros(count, bool)
+        self.nearest = np.full(count, -1.0)
+        self.copied = np.full(count, -1)
+        """The image of train that is most like each; of equals, the first."""
 
     def add(
-        self, one: int, other: int, alike: NDArray[np.float64], near: NDArray[np.bool_]
+        self, rows: slice, others: slice, alike: NDArray[np.float64], near: NDArray[np.bool_]
     ) -> None:
-        """Take over the likeness of two stiffnesses, by number, and what counts as alike there."""
-        self._look(one, other, alike, near)
-        if one != other:
-            self._look(other, one, alike.T, near.T)
+        """Compare the images of one stiffness with those of train of another, or the same.
 
-    def _look(
-        self, at: int, where: int, alike: NDArray[np.float64], near: NDArray[np.bool_]
-    ) -> None:
-        train = self.train[where]
-        if not len(train) or not len(self.nearest[at]):
+        Args:
+            rows: The images of the one.
+            others: The images of the other.
+            alike: Likeness of each of the one with each of the other.
+            near: Which of these pairs count as alike.
+        """
+        train = np.flatnonzero(self.splits[others] == "train")
+        if not train.size or not len(alike):
             return
-        seen = self.within if at == where else self.across
-        seen[at] |= near[:, train].any(axis=1)
+        seen = self.within if rows == others else self.across
+        seen[rows] |= near[:, train].any(axis=1)
         among = alike[:, train]
-        best = among.argmax(axis=1)  # of equals, the first
+        best = among.argmax(axis=1)
         value = among[np.arange(len(best)), best]
-        closer = value > self.nearest[at]
-        self.nearest[at] = np.where(closer, value, self.nearest[at])
-        place = np.stack([np.full(len(best), where), train[best]], axis=1)
-        self.copied[at] = np.where(closer[:, None], place, self.copied[at])
+        closer = value > self.nearest[rows]
+        self.nearest[rows] = np.where(closer, value, self.nearest[rows])
+        self.copied[rows] = np.where(closer, others.start + train[best], self.copied[rows])
 
     def result(self) -> SchemeLeaks:
-        val, test = (self._exposure(split) for split in splits.SPLITS[1:])
-        train = sum(map(len, self.train))
-        return SchemeLeaks(self.reader.scheme, train, val, test, self._copied_f1())
-
-    def _exposure(self, split: str) -> Exposure:
-        rows = [each == split for each in self.splits]
-        within, across = (
-            sum(int(part[row].sum()) for part, row in zip(seen, rows, strict=True))
-            for seen in (self.within, self.across)
+        chosen = {split: self.splits == split for split in splits.SPLITS}
+        val, test = (
+            Exposure(*(int(each[chosen[split]].sum()) for each in (rows, self.within, self.across)))
+            for split, rows in list(chosen.items())[1:]
         )
-        return Exposure(sum(int(row.sum()) for row in rows), within, across)
-
-    def _copied_f1(self) -> float | None:
         hits = total = 0
-        for mask, copy in self._copies():
+        for row in np.flatnonzero(chosen["test"] & (self.copied >= 0)).tolist():
+            mask, copy = (self.reader[at]["mask"] for at in (row, int(self.copied[row])))
             hits += int((mask & copy).sum())
             total += int(mask.sum()) + int(copy.sum())
-        return 2 * hits / total if total else None
-
-    def _copies(self) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-        """The mask of each test image, and of the most similar image of train."""
-        for part, assigned, copied in zip(self.parts, self.splits, self.copied, strict=True):
-            for row in np.flatnonzero(assigned == "test"):
-                where, which = copied[row]
-                if where >= 0:
-                    yield part.masks[row], self.parts[where].masks[which]
+        copied_f1 = 2 * hits / total if total else None
+        train = int(chosen["train"].sum())
+        return SchemeLeaks(self.reader.scheme, train, val, test, copied_f1)

@@ -1,8 +1,8 @@
-"""Who is in train, validation and test.
+"""Which samples are train, validation and test.
 
-A scheme is a function of one condition's sample names, the group that each belongs to, and the
-condition. It gives a split for each name. It sees one condition at a time, so that fetching one
-archive gives the same membership as fetching all four.
+A scheme is a function of one condition's sample names, the group of each, and the condition. It
+returns a split for each name. It sees one condition at a time, so that fetching one archive gives
+the same membership as fetching all four.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import csv
 import hashlib
 import os
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -44,9 +44,7 @@ __all__ = [
 ]
 
 SPLITS: Final = ("train", "val", "test")
-"""The splits, by the names that are used everywhere but in TFDS and Hugging Face's libraries."""
-
-_ALIASES: Final = {"validation": "val", "valid": "val"}
+"""The names of the splits everywhere except in TFDS and Hugging Face's libraries."""
 
 
 def parse_split(split: str) -> str:
@@ -55,7 +53,7 @@ def parse_split(split: str) -> str:
     Raises:
         ValueError: Any other name.
     """
-    name = _ALIASES.get(split, split)
+    name = {"validation": "val", "valid": "val"}.get(split, split)
     if name not in (*SPLITS, "all"):
         raise ValueError(
             f"Unknown split {split!r}. Valid: 'train', 'val' (or 'validation'), 'test', 'all'."
@@ -67,16 +65,16 @@ class Scheme(NamedTuple):
     """How splits are drawn."""
 
     name: str
-    """What it is called: a key of `SCHEMES`, or where the known groups come from."""
+    """A key of `SCHEMES`, or where the known groups come from."""
     rule: str
     """The key of `SCHEMES` that draws the splits."""
     known: Mapping[str, str] | None = None
-    """Group of each sample name, where groups were given; else they are computed."""
+    """Group of each sample name where groups were given; None where they are computed."""
 
     @property
     def grouped(self) -> bool:
         """Whether images of one group stay together."""
-        return self.rule in _GROUPED
+        return self.rule == "grouped"
 
 
 def parse_scheme(scheme: str) -> str:
@@ -85,16 +83,15 @@ def parse_scheme(scheme: str) -> str:
     Raises:
         ValueError: Unknown scheme.
     """
-    if not isinstance(scheme, str) or scheme not in SCHEMES:
-        why = _NO_SCHEME.get(str(scheme), f"Unknown scheme {scheme!r}.")
-        raise ValueError(f"{why} Valid: {', '.join(map(repr, SCHEMES))}.")
-    return scheme
-
-
-_NO_SCHEME: Final = {
-    "paper": "There is no scheme 'paper': which image is in which split of the paper is not "
-    "published. 'random' has the paper's proportions."
-}
+    if isinstance(scheme, str) and scheme in SCHEMES:
+        return scheme
+    why = f"Unknown scheme {scheme!r}."
+    if scheme == "paper":
+        why = (
+            "There is no scheme 'paper': which image is in which split of the paper is not "
+            "published. 'random' has the paper's proportions."
+        )
+    raise ValueError(f"{why} Valid: {', '.join(map(repr, SCHEMES))}.")
 
 
 def resolve_scheme(scheme: AnyScheme) -> Scheme:
@@ -137,24 +134,22 @@ def _read_csv(path: Path) -> list[tuple[str, str]]:
 
 
 def _known(pairs: Iterable[tuple[str, str]], where: str) -> Scheme:
-    """Known groups as a scheme, whose name tells them from others."""
+    """Known groups as a scheme; its name has a digest of them."""
     known: dict[str, str] = {}
-    problems: dict[str, list[str]] = {}
+    problems: dict[str, list[str]] = defaultdict(list)
     owners = tuple(f"{condition.name}/" for condition in facts.CONDITIONS)
     for name, group in pairs:
         if not name.startswith(owners):
-            problems.setdefault("are no sample names, which look like '1200Pa/001'", []).append(
-                name
-            )
+            problems["are no sample names, which look like '1200Pa/001'"].append(name)
         elif not group:
-            problems.setdefault("have no group", []).append(name)
+            problems["have no group"].append(name)
         elif known.setdefault(name, group) != group:
-            problems.setdefault("have two groups", []).append(name)
+            problems["have two groups"].append(name)
     if problems:
         told = [f"{_listed(names)} {what}" for what, names in problems.items()]
         raise ValueError(f"The groups of {where} cannot be used: {'; '.join(told)}.")
-    stiffnesses = {(group, name.partition("/")[0]) for name, group in known.items()}
-    if several := sorted(g for g, count in Counter(g for g, _ in stiffnesses).items() if count > 1):
+    places = {(group, name.partition("/")[0]) for name, group in known.items()}
+    if several := sorted(group for group, n in Counter(g for g, _ in places).items() if n > 1):
         warnings.warn(
             f"{len(several)} groups of {where} hold images of several stiffnesses, such as "
             f"{several[0]!r}. Each stiffness is split by itself, so these groups may be in train "
@@ -173,12 +168,12 @@ def known_groups(
     """Look up the known group of each sample of a condition.
 
     Args:
-        known: Group of each name; those of other conditions are left alone.
+        known: Group of each name; names of other conditions are ignored.
         names: All sample names of the condition.
-        condition: Which condition they are of.
+        condition: The condition.
 
     Raises:
-        ValueError: Names without a group, or groups of names that there are not.
+        ValueError: Names without a group, or groups of names that do not exist.
     """
     own = {name for name in known if name.startswith(f"{condition.name}/")}
     problems = {
@@ -204,13 +199,13 @@ def assign(
     scheme: str = "random",
     groups: Sequence[Hashable] | None = None,
 ) -> list[str]:
-    """Say for each sample of one condition which split it is in.
+    """Assign each sample of one condition to a split.
 
     Args:
         names: The condition's sample names, in any order.
-        condition: Which condition they are of.
-        scheme: How splits are drawn: a key of `SCHEMES`.
-        groups: For each name the group of images that it belongs to; "random" needs none.
+        condition: The condition.
+        scheme: A key of `SCHEMES`.
+        groups: The group of each name; "random" needs none.
 
     Returns:
         ``"train"``, ``"val"`` or ``"test"`` for each name.
@@ -230,8 +225,8 @@ def random(
 
     Test is taken from the low end and validation from the high end, so that a changed count moves
     images only to or from train. At the paper's count the sizes add up to the paper's 655/82/82
-    (``facts.CONDITIONS``); at any other, validation and test are each n/10 rounded half up. No
-    random generator, machine or order has a say.
+    (``facts.CONDITIONS``); at any other, validation and test are each n/10 rounded half up. The
+    result depends on the names alone, not on their order, a random generator or the machine.
     """
     size = _size(names, condition)
     ranked = sorted(names, key=_rank)
@@ -244,14 +239,14 @@ def grouped(
 ) -> list[str]:
     """Whole groups, to sizes as near to those of "random" as groups allow.
 
-    Groups are ranked by the sha256 of their smallest name. Test is filled from the low end with the
-    groups that fit; the smallest that does not fit is added where that comes nearer to the size,
-    or where nothing fitted. Then validation is filled from the high end. The largest group and at
-    least half of the images stay in train, so with few groups validation or test may be empty.
-    Where every image is a group of its own, this is "random", image for image.
+    Groups are ranked by the sha256 of their smallest name. Test takes those that fit, from the low
+    end, and the smallest that does not fit if this comes nearer to the size or if none fits.
+    Validation then does the same from the high end. The largest group and at least half of the
+    images stay in train, so with few groups validation or test may be empty. Where every image is
+    a group of its own, this is "random", image for image.
 
     Raises:
-        ValueError: There are no groups.
+        ValueError: `groups` is None.
     """
     if groups is None:
         raise ValueError("The scheme 'grouped' needs the group of each name in groups=.")
@@ -269,7 +264,7 @@ def grouped(
 
 
 def _size(names: Sequence[str], condition: facts.Condition) -> int:
-    """Images of validation, and of test."""
+    """Number of validation images, and of test images."""
     return condition.val if len(names) == condition.images else (len(names) + 5) // 10
 
 
@@ -300,12 +295,12 @@ def _fill(queue: Sequence[Hashable], size: Mapping[Hashable, int], target: int) 
 
 
 def parse_fold(fold: int, folds: int) -> tuple[int, int]:
-    """Check which fold of how many is meant.
+    """Check the number of a fold and the number of folds.
 
     Raises:
-        ValueError: There are fewer than two folds, or none of that number.
+        ValueError: There are fewer than two folds, or there is no fold of that number.
     """
-    if folds < 2 or not 0 <= fold < folds:  # noqa: PLR2004 - two is the least that validates
+    if folds < 2 or not 0 <= fold < folds:  # noqa: PLR2004
         raise ValueError(
             f"No fold {fold} of {folds} folds. Valid: folds of 2 or more, fold 0 to folds - 1."
         )
@@ -322,48 +317,43 @@ def refold(
     """Draw train and validation again, as one fold of a k-fold cross-validation; test stays.
 
     The names that are not in test, ranked by sha256, are cut into `folds` runs whose lengths differ
-    by one at most; run number `fold` is validation and the others are train. So each of these
-    names is validated in exactly one fold. With `groups`, each group goes whole to the fold that is
-    smallest so far, in the order of their smallest names' sha256; with fewer groups than folds,
-    some folds have no validation here.
+    by at most one. Run number `fold` is validation and the others are train, so each of these names
+    is validated in exactly one fold. With `groups`, whole groups go to folds as in `deal`; with
+    fewer groups than folds, some folds have no validation.
 
     Args:
         names: One condition's sample names, in any order.
         assigned: The split of each, as from `assign`.
         fold: Number of the fold, from 0.
-        folds: How many there are.
-        groups: The group of each name, where groups are to stay whole.
+        folds: Number of folds.
+        groups: The group of each name, to keep groups whole.
 
     Raises:
-        ValueError: There is no such fold, or, without groups, it would be empty.
+        ValueError: There is no such fold, or it would be empty without groups.
     """
     fold, folds = parse_fold(fold, folds)
-    if groups is None:
-        kept = [n for n, split in zip(names, assigned, strict=True) if split != "test"]
-        if folds > len(kept):
-            raise ValueError(f"{len(kept)} images cannot be cut into {folds} folds. Ask for fewer.")
-        ranked = sorted(kept, key=_rank)
-        of = {name: rank * folds // len(ranked) for rank, name in enumerate(ranked)}
-        placed = [of.get(name) for name in names]
+    kept = [name for name, split in zip(names, assigned, strict=True) if split != "test"]
+    if groups is not None:
+        group_of = dict(zip(names, groups, strict=True))
+        fold_of = dict(zip(kept, deal(kept, [group_of[n] for n in kept], folds), strict=True))
+    elif folds > len(kept):
+        raise ValueError(f"{len(kept)} images cannot be cut into {folds} folds. Ask for fewer.")
     else:
-        rows = [row for row, split in enumerate(assigned) if split != "test"]
-        numbers = deal([names[row] for row in rows], [groups[row] for row in rows], folds)
-        placed = [None] * len(names)
-        for row, number in zip(rows, numbers, strict=True):
-            placed[row] = number
-    return [
-        "test" if split == "test" else "val" if at == fold else "train"
-        for at, split in zip(placed, assigned, strict=True)
-    ]
+        ranked = sorted(kept, key=_rank)
+        fold_of = {name: rank * folds // len(ranked) for rank, name in enumerate(ranked)}
+    drawn = {name: "val" if number == fold else "train" for name, number in fold_of.items()}
+    return [drawn.get(name, "test") for name in names]
 
 
 def deal(names: Sequence[str], groups: Sequence[Hashable], folds: int) -> list[int]:
-    """Deal whole groups out to folds: each to the fold that has the fewest images so far.
+    """Give whole groups to folds, each to the fold that has the fewest images so far.
+
+    Groups are taken in the order of the sha256 of their smallest names.
 
     Args:
         names: Sample names, in any order.
         groups: The group of each.
-        folds: How many folds there are.
+        folds: Number of folds.
 
     Returns:
         The fold of each name, 0 to folds - 1.
@@ -377,13 +367,12 @@ def deal(names: Sequence[str], groups: Sequence[Hashable], folds: int) -> list[i
 
 
 def _rank(name: str) -> bytes:
-    """Sorting by it shuffles names the same way on every machine."""
-    # One bytes object: tuples by the thousand would set off the garbage collector, which takes
-    # longer over what torch has loaded than all else that opening takes.
+    """A key that shuffles names the same way on every machine."""
+    # One bytes object: thousands of tuples would start the garbage collector, which takes longer
+    # over the objects that torch has loaded than all other steps of opening.
     encoded = name.encode()
     return hashlib.sha256(encoded).digest() + encoded
 
 
 SCHEMES: Final[dict[str, Draw]] = {"random": random, "grouped": grouped}
 """Ways of drawing splits, by name: functions of (names, groups, condition)."""
-_GROUPED: Final = {"grouped"}
