@@ -40,7 +40,7 @@ AS_SOMEBODY_ELSE = """
 # what somebody else may not be able to reach.
 import os, sys
 import bmgd_data._origin.fetch, bmgd_data._origin.phantom, bmgd_data.reader
-import filelock, numpy as np, pooch, py7zr, requests
+import filelock, numpy as np, py7zr, requests
 from bmgd_data import instances
 from bmgd_data._ingest import build
 from bmgd_data._origin import sources
@@ -137,7 +137,7 @@ KILLED_AT_EVERY_STEP = """
 # the next child must then find the right result.
 import os, shutil, signal, sys, warnings
 from pathlib import Path
-import bmgd_data._origin.fetch, bmgd_data._origin.phantom, pooch, requests, py7zr
+import bmgd_data._origin.fetch, bmgd_data._origin.phantom, requests, py7zr
 import skimage.measure, scipy.ndimage, skimage.segmentation
 from bmgd_data import Reader
 
@@ -260,7 +260,7 @@ def counted(*arguments, **options):
         file.write("built\\n")
     real(*arguments, **options)
 build.build = counted
-import bmgd_data._origin.fetch, pooch, py7zr, skimage.measure
+import bmgd_data._origin.fetch, requests, py7zr, skimage.measure
 print("ready", flush=True)
 sys.stdin.readline()
 reader = Reader("all", 950, source=source, instances="watershed")

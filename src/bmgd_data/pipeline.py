@@ -11,7 +11,6 @@ Store             mapped                                   -> what Reader serves
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import warnings
@@ -108,19 +107,18 @@ def _opened(wanted: Wanted, *, download: bool, accept_changed: bool) -> Store:
     online = download and not home.offline()
     origin.require_reachable(online=online, again=accept_changed)
     try:
-        with locks.lock(wanted.root, wanted.name) as alone, disk.explained(wanted.root):
+        with (
+            locks.lock(wanted.root, wanted.name) as alone,
+            disk.explained(wanted.root),
+            disk.folder(wanted.note.parent),
+        ):
             if alone:
                 disk.sweep(wanted.archive)
                 disk.sweep(wanted.note)
             origin = origin_of(wanted)
             if not accept_changed and (opened := _known(origin)):
                 return opened
-            try:
-                return _make(origin, online=online, again=accept_changed)
-            except BaseException:
-                with contextlib.suppress(OSError):  # not empty, or not there
-                    wanted.note.parent.rmdir()
-                raise
+            return _make(origin, online=online, again=accept_changed)
     except StorageError:
         if not accept_changed and (opened := _known(origin, noted=False)):
             return opened

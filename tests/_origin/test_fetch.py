@@ -7,7 +7,6 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import pooch
 import pytest
 
 from bmgd_data._origin import fetch
@@ -29,9 +28,9 @@ NAME = "950 Pa.7z"
 
 @pytest.fixture(autouse=True)
 def naps(monkeypatch):
-    """How long pooch would have slept between its tries."""
+    """The pauses between tries, in seconds."""
     taken: list[float] = []
-    monkeypatch.setattr("pooch.core.time.sleep", taken.append)
+    monkeypatch.setattr("bmgd_data._origin.fetch.time.sleep", taken.append)
     return taken
 
 
@@ -186,10 +185,10 @@ def test_certificates_that_are_not_there(final, monkeypatch):
         fetch.download("https://127.0.0.1:9/x.7z", final, lambda _: None, bar)
 
 
-def test_nobody_there(final):
+def test_no_server_is_there_and_nothing_is_left(final, tmp_path):
     with pytest.raises(DownloadError, match=r"refused.*3 retries.*by hand"):
         get("http://127.0.0.1:9/" + NAME, final)
-    assert names(final.parent) == []
+    assert names(tmp_path) == []
 
 
 def test_another_archive_is_refused_after_one_download(answer, packed, older):
@@ -212,21 +211,6 @@ def test_room_is_made_sure_of_before_the_bytes_come(answer, packed, older, monke
         get(answer(send(packed))[0] + NAME, older)
     assert older.read_bytes() == b"older"
     assert names(older.parent) == [NAME]
-
-
-def test_pooch_stays_silent_here_and_only_here(answer, packed, final, caplog):
-    talk = pooch.get_logger()
-    talk.addHandler(caplog.handler)
-    level = talk.level
-    try:
-        get(answer(refuse(500), send(packed))[0] + NAME, final)
-        assert not caplog.records
-        talk.info("of another user of pooch")
-        assert len(caplog.records) == 1
-        assert talk.level == level
-        assert not talk.filters
-    finally:
-        talk.removeHandler(caplog.handler)
 
 
 def test_nothing_is_printed_and_the_bar_is_told_all_bytes(answer, packed, final, capfd):
@@ -257,6 +241,6 @@ def test_the_umask_says_who_may_read(answer, packed, final, umask, mode):
 
 
 def test_fetching_is_not_imported_before_it_is_needed():
-    code = "import sys, bmgd_data.reader; print({'pooch', 'requests', 'py7zr'} & set(sys.modules))"
+    code = "import sys, bmgd_data.reader; print({'requests', 'py7zr'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"

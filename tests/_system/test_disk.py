@@ -10,14 +10,15 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bmgd_data._system import disk
 from bmgd_data.errors import CorruptArchiveError, StorageError
-from common import as_nobody
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def names(folder):
@@ -150,15 +151,6 @@ def test_faults_of_the_disk_are_explained(tmp_path, code):
     assert names(tmp_path) == []
 
 
-def test_a_fault_without_a_number_is_explained(tmp_path):
-    """As pooch raises it."""
-    with (
-        pytest.raises(StorageError, match=r"Could not write.*BMGD_HOME"),
-        disk.explained(tmp_path),
-    ):
-        raise PermissionError("Could not write")
-
-
 @pytest.mark.parametrize(
     "error",
     [StorageError("as it is"), CorruptArchiveError("as it is"), OSError(errno.EIO, "as it is")],
@@ -170,23 +162,7 @@ def test_other_faults_pass_as_they_are(error):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
-@pytest.mark.parametrize("mode", [0o000, 0o300, 0o400], ids=oct)
-def test_a_scratch_folder_goes_whatever_the_umask_made_of_it(mode):
-    code = (
-        "with disk.scratch(Path(sys.argv[1]) / 'final') as folder:\n"
-        "    (folder / 'inner').mkdir()\n"
-        "    (folder / 'inner' / 'file').touch()\n"
-        f"    (folder / 'inner').chmod({mode})\n"
-        f"    folder.chmod({mode})\n"
-    )
-    with tempfile.TemporaryDirectory() as place:
-        Path(place).chmod(0o777)
-        ran = as_nobody(code, place)
-        assert (ran.returncode, names(Path(place))) == (0, []), ran.stderr
-
-
-@pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
-def test_rights_to_what_links_lead_to_are_left_alone(tmp_path):
+def test_what_links_lead_to_is_left_alone(tmp_path):
     (elsewhere := tmp_path / "elsewhere" / "inner").mkdir(parents=True)
     elsewhere.chmod(0o755)
     (tmp_path / ".final-01234567.partial").symlink_to(elsewhere.parent)
@@ -195,20 +171,6 @@ def test_rights_to_what_links_lead_to_are_left_alone(tmp_path):
     disk.sweep(tmp_path / "final")
     assert names(tmp_path) == ["elsewhere"]
     assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o755
-
-
-@pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
-def test_a_folder_of_ours_is_discarded_whatever_its_rights():
-    code = (
-        "folder = Path(sys.argv[1]) / 'store'\n"
-        "(folder / 'inner' / 'deep').mkdir(parents=True)\n"
-        "(folder / 'inner').chmod(0)\n"
-        "disk.discard(folder)\n"
-    )
-    with tempfile.TemporaryDirectory() as place:
-        Path(place).chmod(0o777)
-        ran = as_nobody(code, place)
-        assert (ran.returncode, names(Path(place))) == (0, []), ran.stderr
 
 
 def test_what_cannot_be_discarded_can_be_tried_again(tmp_path, monkeypatch):
@@ -240,14 +202,40 @@ def test_only_what_is_gone_below_the_folder_is_said_to_be(tmp_path):
         (tmp_path / "root-other").read_bytes()
 
 
-def test_a_folder_that_was_there_only_just_was_removed(tmp_path):
-    """So mkdir(exist_ok=True) ends where it finds a folder that then goes; not where a file is."""
-    gone, there = tmp_path / "gone", tmp_path / "there"
-    there.touch()
+def test_a_folder_that_vanishes_while_it_is_made_was_removed(tmp_path):
+    """mkdir(exist_ok=True) says "exists" where it finds a folder that then goes."""
     with pytest.raises(StorageError, match="was removed"), disk.explained(tmp_path):
-        raise FileExistsError(errno.EEXIST, "File exists", str(gone))
-    with pytest.raises(FileExistsError), disk.explained(tmp_path):
-        there.mkdir(exist_ok=True)
+        raise FileExistsError(errno.EEXIST, "File exists", str(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize("below", ["file/a.txt", "file/deep/a.txt", "folder"])
+def test_what_is_in_the_way_is_named_and_left(tmp_path, below):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    before = names(tmp_path)
+    blocking = tmp_path / below.split("/")[0]
+    with (
+        pytest.raises(StorageError, match=rf"^{blocking} is in the way .*another destination"),
+        disk.staged_file(tmp_path / below) as partial,
+    ):
+        partial.touch()
+    assert names(tmp_path) == before
+
+
+def test_folders_made_for_nothing_go_again_and_others_stay(tmp_path):
+    def fail(final: Path, beside: Path | None = None) -> None:
+        with contextlib.suppress(KeyError), disk.staged_file(final):
+            if beside:
+                beside.touch()
+            raise KeyError
+
+    fail(tmp_path / "a" / "b" / "c.txt")
+    assert names(tmp_path) == []
+    (tmp_path / "a").mkdir()
+    fail(tmp_path / "a" / "b" / "c.txt")
+    assert names(tmp_path) == ["a"]
+    fail(tmp_path / "a" / "b" / "c.txt", beside=tmp_path / "a" / "b" / "of another process")
+    assert names(tmp_path / "a" / "b") == ["of another process"]
 
 
 def test_a_really_full_disk_is_explained(tmp_path):

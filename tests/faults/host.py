@@ -86,12 +86,10 @@ def main() -> None:
 def _load_everything() -> list[Any]:
     """Whatever is imported late, by one read; the slices that a generated source has then."""
     import filelock  # noqa: F401
-    import pooch
     import requests  # noqa: F401
 
-    import bmgd_data._origin.fetch
     from bmgd_data import Reader, facts
-    from bmgd_data._origin import phantom
+    from bmgd_data._origin import fetch, phantom
 
     phantom.MIN_IMAGES = 3
     tiny = phantom.Phantom(size=0.001)
@@ -100,8 +98,8 @@ def _load_everything() -> list[Any]:
     with tempfile.TemporaryDirectory() as root:
         reader = Reader("all", 950, source=str(tiny), instances="watershed", root=root)
         assert len(reader) == len(slices)
-    pooch.core.time = types.SimpleNamespace(sleep=lambda _: None)  # between retries
-    bmgd_data._origin.fetch._CHUNK_BYTES = 2**11
+    fetch.time = types.SimpleNamespace(sleep=lambda _: None)  # between retries
+    fetch._CHUNK_BYTES = 2**11
     return slices
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import bmgd_data
+from bmgd_data._store.store import FORMAT
 from readers import METHODS, Host, Outcome, Undisturbed
 
 if TYPE_CHECKING:
@@ -29,9 +30,12 @@ SAME_SAMPLES = ["url", "archive"]
 """Two sources with one archive, and so with one store."""
 
 OF_TOMORROW = {
-    "__init__.py": [('__version__ = "0.1.0"', '__version__ = "99.0.0"')],
-    "store.py": [("FORMAT: Final = 1", "FORMAT: Final = 2"), ('"masks.npy"', '"foreground.npy"')],
-    "trust.py": [
+    "__init__.py": [(f'__version__ = "{bmgd_data.__version__}"', '__version__ = "99.0.0"')],
+    "_store/store.py": [
+        (f"FORMAT: Final = {FORMAT}", f"FORMAT: Final = {FORMAT + 1}"),
+        ('"masks.npy"', '"foreground.npy"'),
+    ],
+    "_origin/trust.py": [
         ("    unpacked: bool = False", '    unpacked: bool = False\n    mood: str = "good"')
     ],
 }
@@ -94,7 +98,7 @@ def undisturbed_tomorrow(tomorrow, place):
     def of(source: str) -> Undisturbed:
         folder = place / "undisturbed" / "tomorrow" / re.sub(r"\W+", "-", source)
         later = Undisturbed.of(tomorrow, source, folder)
-        assert {path.name[-1] for path in later.root.glob("stores/*")} == {"2"}
+        assert {path.name[-1] for path in later.root.glob("stores/*")} == {str(FORMAT + 1)}
         return later
 
     return of

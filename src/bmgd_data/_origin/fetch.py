@@ -1,14 +1,12 @@
-"""Archives over the network; the only module that knows pooch.
+"""Archives over the network; the only module that knows requests.
 
 An archive takes its final name only after its magic bytes, its length and its digest were right.
 """
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+import time
+from typing import TYPE_CHECKING, Final
 
 from bmgd_data import __version__, facts
 from bmgd_data._container import first_bytes
@@ -16,8 +14,8 @@ from bmgd_data._system import disk
 from bmgd_data.errors import BMGDError, DatasetNotFoundError, DownloadError
 
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
     from bmgd_data._system.progress import Bar
 
@@ -46,7 +44,7 @@ def download(
 
     Args:
         url: Its address.
-        final: Where it shall lie.
+        final: Where to put it.
         check: Called with the sha256 of what came; what it raises refuses the archive.
         bar: Told how much has come.
         auth: User and password; they do not belong in `url`, which messages show.
@@ -58,67 +56,67 @@ def download(
         DatasetNotFoundError: The server has no such file (404, 410).
         DownloadError: It cannot be reached, refuses, or breaks off, also after 3 retries.
         CorruptArchiveError: What came is no whole .7z: a page, a pointer, an empty or a cut file.
-        StorageError: No room for it, or no right to write.
+        StorageError: No room for it, or no permission to write.
     """
-    import pooch
     import requests
 
-    with disk.scratch(final) as folder, _quiet_in_this_thread(pooch.get_logger()):
-        client = pooch.create(
-            path=folder,
-            base_url="",
-            registry={final.name: None},
-            urls={final.name: url},
-            retry_if_failed=RETRIES,
-        )
-        try:
-            client.fetch(final.name, downloader=_Downloader(_Transfer(bar, folder), auth))
-        # A ValueError is a header that requests cannot read.
-        except (requests.exceptions.RequestException, ValueError) as error:
-            raise DownloadError(_why_not(url, error)) from error
-        except OSError as error:
-            if isinstance(error, BMGDError) or error.errno is not None:
-                raise
-            # requests raises a bare one where REQUESTS_CA_BUNDLE names no file.
-            raise DownloadError(
-                f"{url} cannot be fetched: {error}. Correct the environment variables "
-                "REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, or unset them."
-            ) from error
-        came = folder / final.name
-        key = disk.sha256(came)
+    with disk.staged_file(final) as partial:
+        for pause in range(1, RETRIES + 2):
+            try:
+                _fetch(url, partial, bar, auth)
+                break
+            # A ValueError is a header that cannot be read.
+            except (requests.exceptions.RequestException, ValueError) as error:
+                if pause > RETRIES:
+                    raise DownloadError(_why_not(url, error)) from error
+                time.sleep(pause)
+            except OSError as error:
+                if isinstance(error, BMGDError) or error.errno is not None:
+                    raise
+                # requests raises a bare one where REQUESTS_CA_BUNDLE names no file.
+                raise DownloadError(
+                    f"{url} cannot be fetched: {error}. Correct the environment variables "
+                    "REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, or unset them."
+                ) from error
+        first_bytes.check_whole(partial, name=url)
+        key = disk.sha256(partial)
         check(key)
-        # pooch leaves the mode of a temporary file, 0600; the folder knows what the umask says.
-        came.chmod(folder.stat().st_mode & 0o666)
-        disk.fsync(came)
-        came.replace(final)
-        disk.fsync(final.parent)
     return key
 
 
-@contextlib.contextmanager
-def _quiet_in_this_thread(talk: logging.Logger) -> Iterator[None]:
-    """Keep pooch's messages back: our own bar tells of the progress. Other users still see theirs.
+def _fetch(url: str, to: Path, bar: Bar, auth: tuple[str, str] | None) -> None:
+    import requests
 
-    The logger's level would not do: it is everybody's, and threads that set it would mix it up.
-    """
-    here = threading.get_ident()
-
-    def from_elsewhere(record: logging.LogRecord) -> bool:
-        return record.thread != here
-
-    talk.addFilter(from_elsewhere)
-    try:
-        yield
-    finally:
-        talk.removeFilter(from_elsewhere)
+    with (
+        requests.get(
+            url,
+            stream=True,
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+            timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+            auth=auth,
+        ) as response,
+        to.open("wb") as file,
+    ):
+        if response.status_code in _GONE:
+            raise DatasetNotFoundError(
+                f"There is no {url} (the server answered {response.status_code}). If upstream has "
+                "moved its files, look for a newer bmgd-data; or give the base address of a "
+                f"mirror as source=, {_BY_HAND}."
+            )
+        response.raise_for_status()
+        length = int(response.headers.get("Content-Length", 0))
+        disk.require_space(to.parent, length, "for the download")
+        bar.start_over(length)
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            file.write(chunk)
+            bar(len(chunk))
 
 
 def _why_not(url: str, error: Exception) -> str:
-    from requests.exceptions import HTTPError
-
-    if isinstance(error, HTTPError) and error.response is not None:
-        what = f"The server answered {error.response.status_code} {error.response.reason} for {url}"
-        if error.response.status_code in _BUSY:
+    response = getattr(error, "response", None)
+    if response is not None and not response.ok:
+        what = f"The server answered {response.status_code} {response.reason} for {url}"
+        if response.status_code in _BUSY:
             what += "; it is refusing for now, as hosts do when many ask"
     else:
         what = f"The download of {url} failed ({_root_cause(error)})"
@@ -129,69 +127,3 @@ def _root_cause(error: BaseException) -> str:
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
     return f"{type(error).__name__}: {error}"
-
-
-class _Transfer:
-    """What pooch takes for a progress bar; learns the length first, and checks there is room."""
-
-    def __init__(self, bar: Bar, folder: Path) -> None:
-        self._bar, self._folder, self._total, self._done = bar, folder, 0, 0
-
-    @property
-    def total(self) -> int:
-        return self._total
-
-    @total.setter
-    def total(self, length: int) -> None:
-        self._total, self._done = length, 0
-        disk.require_space(self._folder, length, "for the download")
-        self._bar.start_over(length)
-
-    def update(self, count: int) -> None:
-        step = min(count, self._total - self._done) if self._total else count
-        self._done += step
-        self._bar(step)
-
-    def reset(self) -> None:
-        """Called before a last update to the full length."""
-        self._bar.start_over(self._total)
-        self._done = 0
-
-    def close(self) -> None:
-        """The bar is its owner's to close."""
-
-
-class _Downloader:
-    """pooch's HTTP downloader, which also looks at what came before pooch names it."""
-
-    def __init__(self, transfer: _Transfer, auth: tuple[str, str] | None) -> None:
-        self._transfer, self._auth = transfer, auth
-
-    def __call__(self, url: str, output_file: str, client: Any) -> None:
-        import pooch
-        import requests
-
-        with contextlib.ExitStack() as connections:
-
-            def leave(response: requests.Response, **_: object) -> None:
-                connections.callback(response.close)  # which pooch does only where all goes well
-
-            fetch = pooch.HTTPDownloader(
-                progressbar=self._transfer,
-                chunk_size=_CHUNK_BYTES,
-                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-                timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
-                auth=self._auth,
-                hooks={"response": leave},
-            )
-            try:
-                fetch(url, output_file, client)
-            except requests.exceptions.HTTPError as error:
-                if error.response is None or error.response.status_code not in _GONE:
-                    raise
-                raise DatasetNotFoundError(
-                    f"There is no {url} (the server answered {error.response.status_code}). If "
-                    "upstream has moved its files, look for a newer bmgd-data; or give the base "
-                    f"address of a mirror as source=, {_BY_HAND}."
-                ) from error
-        first_bytes.check_whole(Path(output_file), name=url)

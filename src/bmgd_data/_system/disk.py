@@ -4,47 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
 import secrets
 import shutil
-import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bmgd_data.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PARTIAL = ".partial"
-
-
-@contextlib.contextmanager
-def scratch(final: Path) -> Iterator[Path]:
-    """Give a private folder beside `final`, on the same file system; it goes when the block ends.
-
-    A process that is killed leaves a ``.<name>-*.partial`` folder, which `sweep` removes.
-
-    Raises:
-        StorageError: The disk is full or not writable; nothing is left behind.
-    """
-    partial = _partial(final)
-    with explained(final.parent):
-        try:
-            partial.mkdir(parents=True)
-            yield partial
-        finally:
-            _remove(partial)
+_PARTIAL: Final = ".partial"
+_CANNOT_SYNC: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
+_CANNOT_WRITE: Final = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM),
+    errno.ENAMETOOLONG,
+}
+_IN_THE_WAY: Final = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
 
 @contextlib.contextmanager
 def staged(final: Path) -> Iterator[Path]:
     """Give a private folder beside `final`, and make it `final` when the block ends well.
 
-    Where `final` has come into being meanwhile, another process won with the same content, and
-    ours is dropped.
+    If `final` exists by then, another process has made the same content, and this one is dropped.
 
     Args:
         final: The folder to be.
@@ -68,35 +55,61 @@ def staged(final: Path) -> Iterator[Path]:
         fsync(final.parent)
 
 
-def _partial(final: Path) -> Path:
-    """A name beside `final` that nobody else has, and that `sweep` knows."""
-    return final.with_name(f".{final.name}-{secrets.token_hex(4)}{_PARTIAL}")
+@contextlib.contextmanager
+def staged_file(final: Path) -> Iterator[Path]:
+    """Give a private file name, and make it `final` when the block ends well.
+
+    Raises:
+        StorageError: As `staged`.
+    """
+    with scratch(final) as folder:
+        partial = folder / final.name
+        yield partial
+        fsync(partial)
+        partial.replace(final)
+        fsync(final.parent)
+
+
+@contextlib.contextmanager
+def scratch(final: Path) -> Iterator[Path]:
+    """Give a private folder beside `final`, on the same file system; it goes when the block ends.
+
+    A process that is killed leaves a ``.<name>-*.partial`` folder, which `sweep` removes.
+
+    Raises:
+        StorageError: As `staged`.
+    """
+    partial = _partial(final)
+    with explained(final.parent), folder(final.parent):
+        try:
+            partial.mkdir()
+            yield partial
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def folder(path: Path) -> Iterator[None]:
+    """Make a folder, with those above it; if the block fails, remove those that it made again."""
+    made = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # not empty: another process uses it
+            for each in made:
+                each.rmdir()
+        raise
 
 
 def sweep(final: Path) -> None:
     """Remove what killed processes left of `final`. Only the holder of its lock may call this."""
-    for litter in final.parent.glob(f".{_escaped(final.name)}-*{_PARTIAL}"):
-        if litter.is_dir() and not litter.is_symlink():
-            _remove(litter)
+    for left in final.parent.glob(f".{glob.escape(final.name)}-*{_PARTIAL}"):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
         else:
             with contextlib.suppress(OSError):
-                litter.unlink()
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder of ours as well as can be."""
-    _open_up(folder)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _open_up(folder: Path) -> None:
-    """Take the rights to a folder of ours that an odd umask, or somebody, has taken from us."""
-    with contextlib.suppress(OSError):
-        folder.chmod(stat.S_IRWXU)
-        for parent, folders, _ in os.walk(folder):  # each is opened before it is walked into
-            for inner in (Path(parent, name) for name in folders):
-                if not inner.is_symlink():
-                    inner.chmod(stat.S_IRWXU)
+                left.unlink()
 
 
 def discard(folder: Path) -> None:
@@ -105,35 +118,24 @@ def discard(folder: Path) -> None:
     What cannot be removed keeps a name that `sweep` knows, and may be discarded again.
 
     Raises:
-        StorageError: No right to, or another program holds it open.
+        StorageError: No permission to, or another program holds it open.
     """
     doomed = folder if folder.name.endswith(_PARTIAL) else _partial(folder)
     try:
         if doomed != folder:
             folder.rename(doomed)
-        _open_up(doomed)
         shutil.rmtree(doomed)
     except OSError as error:
         left = doomed if doomed.exists() else folder
         raise StorageError(
-            f"{left} cannot be removed: {error.strerror}. Close what may be using it, or ask its "
+            f"{left} cannot be removed: {error.strerror}. Close programs that use it, or ask its "
             "owner; then try again."
         ) from error
 
 
-@contextlib.contextmanager
-def staged_file(final: Path) -> Iterator[Path]:
-    """Give a private file name beside `final`, and make it `final` when the block ends well."""
-    partial = _partial(final)
-    with explained(final.parent):
-        try:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            yield partial
-            fsync(partial)
-            partial.replace(final)
-            fsync(final.parent)
-        finally:
-            partial.unlink(missing_ok=True)
+def _partial(final: Path) -> Path:
+    """An unused name beside `final`, which `sweep` knows."""
+    return final.with_name(f".{final.name}-{secrets.token_hex(4)}{_PARTIAL}")
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -154,6 +156,11 @@ def sha256_of(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def require_space(folder: Path, need: int, what: str) -> None:
     """Stop before a disk runs full.
 
@@ -165,49 +172,58 @@ def require_space(folder: Path, need: int, what: str) -> None:
     Raises:
         StorageError: Fewer bytes are free.
     """
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
+    there = _nearest(folder)
+    free = shutil.disk_usage(there).free
     if free < need:
         raise StorageError(
-            f"{_megabytes(need)} are needed {what}, but {folder} has {_megabytes(free)} free. "
+            f"{need / 1e6:,.0f} MB are needed {what}, but {there} has {free / 1e6:,.0f} MB free. "
             "Free some space, or set BMGD_HOME, or root=, to a folder on a larger disk."
         )
 
 
 @contextlib.contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Turn "no space left", "not permitted" and "gone" into a StorageError that says what to do."""
+    """Turn what the system says of a folder that is written to into errors that say what to do.
+
+    Raises:
+        StorageError: No space, no permission, a file in the way, or the folder was removed.
+    """
     try:
         yield
     except OSError as error:
-        if _tells_of_removal(error, folder):
-            raise StorageError(
-                f"{folder} was removed, or files in it were, while it was written to. Run it again."
-            ) from error
-        # pooch raises PermissionErrors of its own making, without a number.
-        forbidden = isinstance(error, PermissionError)
-        if not (forbidden or error.errno in _STORAGE_FAULTS) or isinstance(error, StorageError):
+        if isinstance(error, StorageError) or not (told := _told(error, folder)):
             raise
-        raise StorageError(
-            f"Cannot write below {folder}: {error.strerror or error}. "
-            "Nothing half-written was left. Free some space, or choose a folder you can write to: "
-            "BMGD_HOME or root= for the data, another destination for what is exported."
-        ) from error
+        raise StorageError(told) from error
 
 
-def _tells_of_removal(error: OSError, folder: Path) -> bool:
-    if not isinstance(error.filename, str | bytes | os.PathLike):
-        return False
-    file = Path(os.fsdecode(error.filename))
-    # mkdir, too, where a folder is there and then is not: it has seen one, and says that it exists.
-    removed = error.errno == errno.ENOENT or (
-        error.errno == errno.EEXIST and not os.path.lexists(file)
-    )
-    return removed and file.is_relative_to(folder)
+def _told(error: OSError, folder: Path) -> str:
+    if error.errno in _CANNOT_WRITE:
+        return (
+            f"Cannot write below {folder}: {error.strerror}. Nothing half-written was left. Free "
+            "some space, or choose a folder you can write to: BMGD_HOME or root= for the data, "
+            "another destination for what is exported."
+        )
+    names = [
+        n for n in (error.filename2, error.filename) if isinstance(n, str | bytes | os.PathLike)
+    ]
+    if not names:
+        return ""
+    file = Path(os.fsdecode(names[0]))
+    there = os.path.lexists(file)
+    if error.errno in _IN_THE_WAY and (there or error.errno != errno.EEXIST):
+        return (
+            f"{_nearest(file)} is in the way of what is written below {folder} "
+            f"({error.strerror}). Move it away, or choose another destination."
+        )
+    # mkdir says "exists" of a folder that was there, and is removed before it looks again.
+    if error.errno in (errno.ENOENT, errno.EEXIST) and file.is_relative_to(folder):
+        return f"{folder} was removed, or files in it were, while it was written to. Run it again."
+    return ""
 
 
-_STORAGE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest one above it that exists."""
+    return next(each for each in (path, *path.parents) if each.exists())
 
 
 def fsync(path: Path) -> None:
@@ -225,19 +241,3 @@ def fsync(path: Path) -> None:
             raise
     finally:
         os.close(handle)
-
-
-_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of all files below a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.0f} MB"
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

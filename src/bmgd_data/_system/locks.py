@@ -8,12 +8,14 @@ import logging
 import warnings
 from typing import TYPE_CHECKING, Final
 
-from bmgd_data._system import home
+from bmgd_data._system import disk, home
 from bmgd_data.errors import BMGDWarning, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from filelock import BaseFileLock
 
 SAY_AFTER_S: Final = 5.0
 """A wait is mentioned after this many seconds."""
@@ -30,6 +32,8 @@ _NO_LOCKS: Final = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS,
 def lock(root: Path, name: str) -> Iterator[bool]:
     """Let one process at a time do the work called `name`; the others wait.
 
+    The lock's file stays, unless the work fails.
+
     Yields:
         Whether the lock is held. It is not where the file system has no locks, or where another
         process holds it for half an hour; a warning says so.
@@ -37,14 +41,38 @@ def lock(root: Path, name: str) -> Iterator[bool]:
     Raises:
         StorageError: The root cannot be written.
     """
+    path = home.lock_file(root, name)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(disk.folder(path.parent))
+            try:
+                guard = _acquired(path, name)
+            except FileNotFoundError:  # the holder failed, and removed the folder that it made
+                path.parent.mkdir(parents=True, exist_ok=True)
+                guard = _acquired(path, name)
+        except OSError as error:
+            raise StorageError(
+                f"Cannot write to {root} ({error.strerror or error}). Set BMGD_HOME, or root=, to "
+                "a folder you can write to, or ask its owner to run `bmgd download` there."
+            ) from error
+        try:
+            yield guard is not None
+        except BaseException:
+            if guard is not None:
+                with contextlib.suppress(OSError):  # Windows removes no open files
+                    path.unlink()
+            raise
+        finally:
+            if guard is not None:
+                guard.release()
+
+
+def _acquired(path: Path, name: str) -> BaseFileLock | None:
     from filelock import FileLock, Timeout
 
-    path = home.lock_file(root, name)
-    guard: FileLock | None = None
+    # As open to colleagues as the folder is: all who may write there may also wait.
+    guard = FileLock(path, mode=0o600 | path.parent.stat().st_mode & 0o666)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # As open to colleagues as the folder is: all who may write there may also wait.
-        guard = FileLock(path, mode=0o600 | path.parent.stat().st_mode & 0o666)
         try:
             guard.acquire(timeout=SAY_AFTER_S)
         except Timeout:
@@ -56,23 +84,16 @@ def lock(root: Path, name: str) -> Iterator[bool]:
             )
             guard.acquire(timeout=GIVE_UP_AFTER_S)
     except Timeout:
-        guard = None
         _warn(f"{path} has been held by another process for {GIVE_UP_AFTER_S:.0f} s")
-    except (OSError, NotImplementedError) as error:  # the latter from filelock, for ENOSYS
-        number = getattr(error, "errno", None)
-        if not isinstance(error, NotImplementedError) and number not in _NO_LOCKS:
-            why = getattr(error, "strerror", None) or error
-            raise StorageError(
-                f"Cannot write to {root} ({why}). Set BMGD_HOME, or root=, to a folder you can "
-                "write to, or ask its owner to run `bmgd download` there."
-            ) from error
-        guard = None
-        _warn(f"The file system of {root} has no locks")
-    try:
-        yield guard is not None
-    finally:
-        if guard is not None:
-            guard.release()
+    except NotImplementedError:  # from filelock, for ENOSYS
+        _warn(f"The file system of {path.parent} has no locks")
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        _warn(f"The file system of {path.parent} has no locks")
+    else:
+        return guard
+    return None
 
 
 def _warn(why: str) -> None:
@@ -80,5 +101,5 @@ def _warn(why: str) -> None:
         f"{why}, so the work is done without a lock. The result is the same; if several processes "
         "start at once, each does the work.",
         BMGDWarning,
-        stacklevel=4,
+        stacklevel=5,
     )

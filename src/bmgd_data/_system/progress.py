@@ -1,10 +1,10 @@
-"""Progress bars: drawn by rich where a person watches, silent elsewhere or with BMGD_QUIET=1."""
+"""Progress bars: drawn by rich on terminals, silent elsewhere or with BMGD_QUIET=1."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from bmgd_data._system import home
 from bmgd_data.errors import printable
@@ -13,26 +13,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Bar(Protocol):
-    """Something that can be told how far work has come."""
+class Bar:
+    """How far work has come; silent without a drawing.
 
-    def __call__(self, steps: int) -> object:
-        """Tell that `steps` more are done."""
+    Args:
+        drawing: rich's Progress with one task.
+    """
 
-    def start_over(self, total: int) -> object:
-        """Tell that work begins (again), and how many steps it has; 0 where nobody knows."""
+    def __init__(self, drawing: Any = None) -> None:
+        self._drawing = drawing
 
-
-class _Silent:
     def __call__(self, steps: int) -> None:
-        """Say nothing."""
+        """Tell that `steps` more are done."""
+        if self._drawing:
+            self._drawing.advance(self._drawing.task_ids[0], steps)
 
     def start_over(self, total: int) -> None:
-        """Say nothing."""
+        """Tell that work begins (again), and how many steps it has; 0 if not known."""
+        if self._drawing:
+            self._drawing.reset(self._drawing.task_ids[0], total=total or None)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person watches: not where there is no stream, or one that knows no terminals."""
+    """Whether a user watches; streams may be missing, or have no isatty."""
     return stream is not None and bool(getattr(stream, "isatty", bool)())
 
 
@@ -46,30 +49,24 @@ def bar(title: str, total: int = 0, *, in_bytes: bool = False) -> Iterator[Bar]:
         in_bytes: Whether steps are bytes; shows size and speed.
     """
     if home.switched_on("BMGD_QUIET") or not is_terminal(sys.stderr):
-        yield _Silent()
+        yield Bar()
         return
+    from rich import progress
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
+
+    measures: list[progress.ProgressColumn] = (
+        [progress.DownloadColumn(), progress.TransferSpeedColumn()]
+        if in_bytes
+        else [progress.MofNCompleteColumn()]
     )
-
-    measures = (DownloadColumn(), TransferSpeedColumn()) if in_bytes else (MofNCompleteColumn(),)
-    columns = (TextColumn("{task.description}"), BarColumn(), *measures, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(escape(printable(title)), total=total or None)
-
-        class _Drawn:
-            def __call__(self, steps: int) -> None:
-                progress.advance(task, steps)
-
-            def start_over(self, total: int) -> None:
-                progress.reset(task, total=total or None)
-
-        yield _Drawn()
+    with progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        *measures,
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as drawing:
+        drawing.add_task(escape(printable(title)), total=total or None)
+        yield Bar(drawing)
