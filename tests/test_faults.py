@@ -46,7 +46,7 @@ from bmgd_data._ingest import build
 from bmgd_data._origin import sources
 from bmgd_data._system import home
 instances.DERIVED["watershed"](np.eye(8, dtype=bool))
-sources.resolve("phantom:size=0.001").phantom
+sources.resolve("phantom:size=0.001")
 home.root()
 if os.geteuid() == 0:
     os.setgroups([])

@@ -105,7 +105,7 @@ def note(source: str | Path | None = None) -> trust.Seen | None:
 
 
 def stores() -> set[str]:
-    return {path.name for path in (home.root() / "stores").iterdir()}
+    return {path.name for path in home.root().glob("stores/*")}
 
 
 def sha256(data: bytes) -> str:

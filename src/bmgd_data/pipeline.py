@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Final
 
 from bmgd_data import facts
 from bmgd_data._ingest import build
-from bmgd_data._origin import sources, trust
-from bmgd_data._origin.generated import Generated
+from bmgd_data._origin import trust
 from bmgd_data._origin.local import Local
-from bmgd_data._origin.origin import Origin, Wanted, with_history
+from bmgd_data._origin.origin import Generated, Origin, Wanted
 from bmgd_data._origin.remote import Remote
 from bmgd_data._store import acceptance
 from bmgd_data._store.store import Store
@@ -36,11 +35,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Wanted", "open_store", "origin_of", "verify_command"]
 
-_KINDS: Final[dict[type[sources.Source], type[Origin]]] = {
-    sources.Upstream: Remote,
-    sources.Mirror: Remote,
-    sources.Local: Local,
-    sources.Generated: Generated,
+_KINDS: Final[dict[str, type[Origin]]] = {
+    "upstream": Remote,
+    "mirror": Remote,
+    "folder": Local,
+    "phantom": Generated,
 }
 
 
@@ -50,7 +49,7 @@ def origin_of(wanted: Wanted) -> Origin:
     Raises:
         BMGDError: See `open_store`.
     """
-    return _KINDS[type(wanted.source)](wanted)
+    return _KINDS[wanted.source.kind](wanted)
 
 
 def open_store(
@@ -75,8 +74,8 @@ def open_store(
         DatasetNotFoundError: Not there, and may not be fetched.
         DownloadError: The server does not give it.
         ChecksumError: Not the archive that is pinned or was seen first.
-        CorruptArchiveError: Damaged, or its masks seem not to belong to its images, which nobody
-            has accepted.
+        CorruptArchiveError: Damaged, or its masks seem not to belong to its images and were not
+            accepted.
         StorageError: No room, or no permission to write.
     """
     opened = _opened(wanted, download=download, accept_changed=accept_changed)
@@ -146,7 +145,7 @@ def _make(origin: Origin, *, online: bool, again: bool) -> Store:
         if not path.is_dir():
             _build(origin, found)
         opened = Store(path, found.key)
-    trust.remember(origin.wanted.note, with_history(before, found))
+    trust.remember(origin.wanted.note, before, found)
     return opened
 
 

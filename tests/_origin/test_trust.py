@@ -19,9 +19,9 @@ C250, C950 = facts.CONDITIONS[:2]
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 SEEN = Seen("upstream", A, "2026-01-02", 7, "print", [B])
 
-UPSTREAM = sources.Upstream(facts.UPSTREAM)
-MIRROR = sources.Mirror("http://host/")
-PHANTOM = sources.Generated("phantom")
+UPSTREAM = sources.resolve("upstream")
+MIRROR = sources.resolve("http://host/")
+PHANTOM = sources.resolve("phantom")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_both_forms_of_a_checksum_file(checksums, text):
     ],
 )
 def test_a_file_that_pins_nothing_is_refused(checksums, text):
-    """Otherwise somebody would believe to be protected."""
+    """Otherwise its user would believe to be protected."""
     checksums(text)
     with pytest.raises(
         ValueError, match=r"pins \(BMGD_CHECKSUMS\) does not hold sha256.*sha256sum"
@@ -123,8 +123,8 @@ def test_the_first_is_trusted_and_another_is_not():
     assert "`bmgd download --stiffness 950Pa --accept-changed`" in str(raised.value)
     for source, named in (
         (MIRROR, "http://host/"),
-        (sources.Mirror("http://me:secret@host/"), "http://host/"),
-        (sources.Local("/it's here"), """'/it'"'"'s here'"""),
+        (sources.resolve("http://me:secret@host/"), "http://host/"),
+        (sources.Source("folder", "/it's here"), """'/it'"'"'s here'"""),
     ):
         told = re.escape(f"--source {named} --stiffness 950Pa --accept-changed")
         with pytest.raises(ChecksumError, match=told):
@@ -146,10 +146,13 @@ def test_a_pin_goes_before_what_was_seen_and_cannot_be_waved_through(monkeypatch
 def test_what_is_written_down_is_read_again(tmp_path):
     note = tmp_path / "sources" / "x" / "950Pa.json"
     assert trust.recall(note) is None
-    trust.remember(note, SEEN)
+    trust.remember(note, None, SEEN)
     assert trust.recall(note) == SEEN
-    trust.remember(note, dataclasses.replace(SEEN, key=C))
-    assert trust.recall(note).key == C
+    trust.remember(note, SEEN, dataclasses.replace(SEEN, key=C, first_seen="2026-02-03"))
+    now = trust.recall(note)
+    assert (now.key, now.first_seen, now.before) == (C, "2026-02-03", [B, A])
+    trust.remember(note, now, dataclasses.replace(SEEN, key=C, first_seen="2026-03-04"))
+    assert trust.recall(note) == now
     assert [path.name for path in note.parent.iterdir()] == ["950Pa.json"]
 
 
@@ -187,7 +190,7 @@ def test_a_colleagues_private_note(mode, said):
     )
     with tempfile.TemporaryDirectory() as folder:
         note = Path(folder) / "note"
-        trust.remember(note, SEEN)
+        trust.remember(note, None, SEEN)
         note.chmod(0)
         Path(folder).chmod(mode)
         ran = as_nobody(code, note)

@@ -39,7 +39,7 @@ _TISSUES: Final = {
 _NUCLEUS_UM: Final = 5.0
 _RIM_UM: Final = 3.0  # from the wall's outer centres to the surface, about
 _DYING: Final = 0.15  # share of the lumen's nuclei that are small and bright
-_MIN_AREA: Final = 30  # pixels; smaller pieces are slivers that nobody would outline
+_MIN_AREA: Final = 30  # pixels; smaller pieces are slivers that annotators leave out
 _MARGIN_UM: Final = 3.0  # above and below the slices; what lies there blurs into them
 
 HIGHEST_UM: Final = 60.0
@@ -124,13 +124,11 @@ def _grow(rng: np.random.Generator, tissue: _Tissue) -> _Nuclei:
     turn = Rotation.from_quat(rng.normal(size=(n, 4))).as_matrix()  # evenly distributed
     form = turn / radii[:, None] ** 2 @ turn.transpose(0, 2, 1)
     reach = 1.15 * _length(turn * radii[:, None])[..., 0]  # as far as lumps can swell
-    parts = (place, form, reach, photons)
-    return _Nuclei(*(part.astype(np.float32) for part in parts))
+    return _Nuclei(*(part.astype(np.float32) for part in (place, form, reach, photons)))
 
 
 def _length(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    lengths: NDArray[np.float64] = np.sqrt((vectors**2).sum(axis=-1, keepdims=True))
-    return lengths
+    return np.asarray(np.sqrt((vectors**2).sum(axis=-1, keepdims=True)))
 
 
 def _stain(
@@ -176,8 +174,7 @@ def _enlarge(stack: Floats, factor: int) -> Floats:
     from scipy import ndimage
 
     zoom = (1, factor, factor)
-    large: Floats = ndimage.zoom(stack, zoom, order=1, mode="nearest", grid_mode=True)
-    return large
+    return np.asarray(ndimage.zoom(stack, zoom, order=1, mode="nearest", grid_mode=True))
 
 
 def _outline(owner: Labels) -> Labels:
@@ -187,8 +184,7 @@ def _outline(owner: Labels) -> Labels:
     pieces: NDArray[np.intp] = label(owner, connectivity=2)
     kept = np.bincount(pieces.ravel()) >= _MIN_AREA
     kept[0] = False
-    numbers: Labels = (kept * np.cumsum(kept)).astype(np.uint16)
-    return numbers[pieces]
+    return (kept * np.cumsum(kept)).astype(np.uint16)[pieces]
 
 
 def _expose(rng: np.random.Generator, glow: Floats, margin: int, step: float) -> NDArray[np.uint16]:
@@ -201,5 +197,4 @@ def _expose(rng: np.random.Generator, glow: Floats, margin: int, step: float) ->
     light = np.maximum(4 + 0.82 * sharp + 0.18 * haze, 0)  # chromatin can fall below 0
     grey = _PEDESTAL + _GAIN * rng.poisson(light)
     grey += _READ_NOISE * rng.standard_normal(grey.shape, np.float32)
-    image: NDArray[np.uint16] = np.clip(grey, 0, facts.FULL_SCALE).astype(np.uint16)
-    return image
+    return np.asarray(np.clip(grey, 0, facts.FULL_SCALE), np.uint16)

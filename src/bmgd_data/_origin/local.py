@@ -30,9 +30,11 @@ class Local(Origin):
 
     def __init__(self, wanted: Wanted) -> None:
         super().__init__(wanted)
-        self.found = locate.find(Path(wanted.source.location), wanted.condition)
-        self.files = folder.files_of(self.found.path)
-        self.fingerprint = disk.sha256_of([self.found.inside, folder.fingerprint(self.files)])
+        found = locate.find(Path(wanted.source.location), wanted.condition)
+        self.shown, self._inside, self.told = found
+        self.unpacked = found.unpacked
+        self.files = folder.files_of(self.shown)
+        self.fingerprint = disk.sha256_of([self._inside, folder.fingerprint(self.files)])
 
     def key(self, *, noted: bool = True) -> str | None:
         """The digest, where the files look as they did when it was noted."""
@@ -48,41 +50,28 @@ class Local(Origin):
     @contextlib.contextmanager
     def opened(self) -> Iterator[Files]:
         """The archive or folder; a .7z within a .zip is unpacked beside the stores first."""
-        path, inside, _ = self.found
         with contextlib.ExitStack() as stack:
-            if path.is_dir():
-                files: Files = folder.Folder(path, self.files)
-            elif inside.endswith(".7z"):
-                unpacked = stack.enter_context(_unpacked(path, inside, self.wanted.archive))
-                files = stack.enter_context(_container.open_archive(unpacked))
-            elif inside:
-                files = zips.Zip(path, inside)
+            if self.shown.is_dir():
+                files: Files = folder.Folder(self.shown, self.files)
+            elif self._inside.endswith(".7z"):
+                place = stack.enter_context(disk.scratch(self.wanted.archive))
+                unpacked = place / Path(self._inside).name
+                with unpacked.open("wb") as file:
+                    zips.unpack(self.shown, self._inside, file.write)
+                files = _container.open_archive(unpacked)
+            elif self._inside:
+                files = zips.Zip(self.shown, self._inside)
             else:
-                files = stack.enter_context(_container.open_archive(path))
-            yield files
+                files = _container.open_archive(self.shown)
+            yield stack.enter_context(files)
 
     def require_unchanged(self) -> None:
         """Look again: a file may be copied there while it is read."""
-        if type(self)(self.wanted).fingerprint != self.fingerprint:
+        if Local(self.wanted).fingerprint != self.fingerprint:
             raise CorruptArchiveError(f"{self.shown} changed while it was read. Run it again.")
 
     def drop_damaged(self, key: str) -> None:
         """Nothing: the files are the user's."""
-
-    @property
-    def told(self) -> str:
-        """What lies beside the files that are read, and is not."""
-        return self.found.told
-
-    @property
-    def shown(self) -> Path:
-        """The archive or folder that is read."""
-        return self.found.path / self.found.inside if self.found.inside else self.found.path
-
-    @property
-    def unpacked(self) -> bool:
-        """Whether it is a folder, or a .zip of one."""
-        return self.found.unpacked
 
     def changed_since(self, key: str) -> bool:
         """Read everything again, even what looks unchanged."""
@@ -106,21 +95,11 @@ class Local(Origin):
         return replace(known, fingerprint=self.fingerprint, unpacked=self.unpacked)
 
     def _digest(self) -> str:
-        path, inside, _ = self.found
-        if path.is_dir():
+        if self.shown.is_dir():
             return folder.digest(self.files)
-        if inside.endswith(".7z"):  # the digest that upstream's own archive has
+        if self._inside.endswith(".7z"):  # the digest that upstream's own archive has
             content = hashlib.sha256()
-            zips.unpack(path, inside, content.update)
+            zips.unpack(self.shown, self._inside, content.update)
             return content.hexdigest()
-        key = folder.sha256(path)
-        return disk.sha256_of([key, inside]) if inside else key
-
-
-@contextlib.contextmanager
-def _unpacked(path: Path, member: str, beside: Path) -> Iterator[Path]:
-    with disk.scratch(beside) as place:
-        unpacked = place / Path(member).name
-        with unpacked.open("wb") as file:
-            zips.unpack(path, member, file.write)
-        yield unpacked
+        key = folder.sha256(self.shown)
+        return disk.sha256_of([key, self._inside]) if self._inside else key

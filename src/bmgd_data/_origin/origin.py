@@ -7,24 +7,25 @@ pipeline makes a new one whenever it wants a new look.
 from __future__ import annotations
 
 import abc
-import contextlib
 import datetime as dt
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bmgd_data import _container
-from bmgd_data._origin import trust
-from bmgd_data._origin.trust import Seen
+from bmgd_data._origin import phantom, trust
+from bmgd_data._origin.phantom import Phantom
 from bmgd_data._store import store
-from bmgd_data._system import home
+from bmgd_data._system import disk, home
+from bmgd_data._system.progress import bar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from bmgd_data import facts
     from bmgd_data._container.members import Files
     from bmgd_data._origin.sources import Source
+    from bmgd_data._origin.trust import Seen
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Wanted:
 
     @property
     def note(self) -> Path:
-        """Where it is written down what was seen of it."""
+        """The file that says what was seen of it."""
         return home.note(self.root, self.source.slug, self.condition)
 
     def store(self, key: str) -> Path:
@@ -61,24 +62,31 @@ class Origin(abc.ABC):
     Args:
         wanted: Which one.
 
+    Attributes:
+        seen: What is noted of it; None for nothing.
+        shown: The archive or folder, as messages name it.
+        told: What the user should know about how the source was read; empty for nothing.
+        unpacked: Whether there is no archive with a digest of its own.
+
     Raises:
-        StorageError: What is written down of it cannot be read.
+        StorageError: What is noted of it cannot be read.
         DatasetNotFoundError: A local path does not hold it.
     """
 
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
         self.seen = trust.recall(wanted.note)
-
-    # ------------------------------------------------------------------ what the pipeline asks
+        self.shown = wanted.archive
+        self.told = ""
+        self.unpacked = False
 
     @abc.abstractmethod
     def key(self, *, noted: bool = True) -> str | None:
         """What the data is known by, if that can be told without the network.
 
         Args:
-            noted: Only if it is also written down already. What is not noted is looked at again
-                each time, so only roots that cannot be written do without.
+            noted: Only if it is also noted already. What is not noted is looked at again each
+                time, so only roots that cannot be written do without.
         """
 
     def require_reachable(self, *, online: bool, again: bool) -> None:  # noqa: B027 - most are
@@ -104,15 +112,13 @@ class Origin(abc.ABC):
             BMGDError: See ``pipeline.open_store``.
         """
 
-    @contextlib.contextmanager
-    def opened(self) -> Iterator[Files]:
+    def opened(self) -> AbstractContextManager[Files]:
         """The archive or folder, to be read once.
 
         Raises:
             CorruptArchiveError: It cannot be read.
         """
-        with _container.open_archive(self.wanted.archive) as files:
-            yield files
+        return _container.open_archive(self.wanted.archive)
 
     def require_unchanged(self) -> None:  # noqa: B027 - only local files change
         """Look again after reading.
@@ -122,47 +128,47 @@ class Origin(abc.ABC):
         """
 
     def drop_damaged(self, key: str) -> None:
-        """Remove a damaged archive of ours, so that the next run fetches it again.
+        """Remove a damaged archive that was downloaded, so that the next run fetches it again.
 
         One that is exactly the pinned one stays, since fetching would bring the same bytes.
         """
         if trust.binding(self.wanted.source, self.wanted.condition) != key:
             self.wanted.archive.unlink(missing_ok=True)
 
-    # --------------------------------------------------------------------- what is told of it
-
-    @property
-    def told(self) -> str:
-        """What the user should know about how the source was read; empty for nothing."""
-        return ""
-
-    @property
-    def shown(self) -> Path:
-        """The archive or folder, as messages name it."""
-        return self.wanted.archive
-
-    @property
-    def unpacked(self) -> bool:
-        """Whether there is no archive with a digest of its own."""
-        return False
-
     def changed_since(self, key: str) -> bool:
         """Read the archive or folder again: whether it is no longer what it was."""
         archive = self.wanted.archive
         return archive.exists() and _container.folder.sha256(archive) != key
 
-    # ------------------------------------------------------------------------------- for its kinds
-
     def _is_now(self, key: str, size: int) -> Seen:
-        """Something to write down: first seen today."""
+        """What to note: first seen today."""
         today = dt.datetime.now(dt.UTC).date().isoformat()
-        return Seen(self.wanted.source.label, key, today, size)
+        return trust.Seen(self.wanted.source.label, key, today, size)
 
 
-def with_history(before: Seen | None, now: Seen) -> Seen:
-    """What to write down, so that the keys trusted earlier are kept."""
-    if before is None:
-        return now
-    changed = [before.key] if before.key != now.key else []
-    first = now.first_seen if changed else before.first_seen
-    return replace(now, first_seen=first, before=[*before.before, *changed])
+class Generated(Origin):
+    """One condition of a phantom: an archive that this package generates."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        super().__init__(wanted)
+        self._phantom = Phantom.parse(wanted.source.location)
+        self._key = self._phantom.key(wanted.condition)
+
+    def key(self, *, noted: bool = True) -> str | None:
+        """What decides the samples."""
+        return None if noted and (self.seen is None or self.seen.key != self._key) else self._key
+
+    def obtain(self, *, online: bool, again: bool) -> Seen:  # noqa: ARG002 - it is made here
+        """Generate the archive, unless it is there."""
+        wanted, archive = self.wanted, self.wanted.archive
+        # An archive of an earlier generator belongs to another key.
+        stale = not archive.is_file() or self.key() is None
+        if stale and not wanted.store(self._key).is_dir():
+            title, number = f"generating {archive.name}", self._phantom.count(wanted.condition)
+            with disk.staged_file(archive) as partial, bar(title, number) as progress:
+                phantom.write_archive(self._phantom, wanted.condition, partial, progress)
+        return self._is_now(self._key, archive.stat().st_size if archive.is_file() else 0)
+
+    def changed_since(self, key: str) -> bool:  # noqa: ARG002
+        """Never: two archives of the same samples differ in bytes."""
+        return False

@@ -1,4 +1,4 @@
-"""A generated source in upstream's form, so that everything runs with no network.
+"""A generated source in upstream's form, so that everything runs without network.
 
 Consecutive slices are cut from each simulated colony (``colony``), so neighbours look alike as real
 ones do. Nothing here is BMGD: every name says "generated".
@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import math
-import tempfile
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -131,55 +131,48 @@ def generate(phantom: Phantom, condition: facts.Condition) -> Iterator[Slice]:
     depend on nothing else. Memory is that of one colony. Every slice shows at least one nucleus.
     """
     number, slices = phantom.count(condition), phantom.slices
-    for first in range(0, number, slices):
-        number_of_colony = first // slices
-        rng = np.random.default_rng((phantom.seed, condition.pa, number_of_colony))
+    for i, first in enumerate(range(0, number, slices)):
+        rng = np.random.default_rng((phantom.seed, condition.pa, i))
         images, labels, bottom = colony.image_colony(rng, condition, slices, phantom.step)
-        for i in range(min(slices, number - first)):
-            name = f"generated_{first + i + 1:04d}"
-            yield Slice(name, images[i], labels[i] > 0, labels[i], number_of_colony, bottom + i)
+        for z in range(min(slices, number - first)):
+            name = f"generated_{first + z + 1:04d}"
+            yield Slice(name, images[z], labels[z] > 0, labels[z], i, bottom + z)
 
 
 def write_archive(
     phantom: Phantom,
     condition: facts.Condition,
     path: Path,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Callable[[int], object] = lambda _: None,
 ) -> None:
     """Write `condition` as a .7z in upstream's layout, all images before all masks.
 
     Members are ``<X> Pa/image/<name>.tif`` (uint16) and ``<X> Pa/mask/<name>.tif`` (uint8, 0 or
-    255), in one solid LZMA2 stream. Memory does not grow with the number of images.
+    255), in one solid LZMA2 stream. Memory grows by the packed masks, about 1 KB an image.
 
     Args:
         phantom: What to generate.
         condition: Which of the four archives.
-        path: Where to; its folder must exist, and holds a temporary file too.
-        progress: Called with (images done, images in all) after each image.
+        path: Where to; its folder must exist.
+        progress: Called with 1 after each image.
     """
     import lzma
 
     import py7zr
 
-    number, folder = phantom.count(condition), f"{condition.pa} Pa"
     lzma2 = {"id": lzma.FILTER_LZMA2, "preset": 1}  # noise hardly packs: more effort gains little
     with (
-        tempfile.TemporaryFile(dir=path.parent) as masks,
         path.open("w+b") as file,  # py7zr leaves a file of its own open where the disk is full
         py7zr.SevenZipFile(file, "w", filters=[lzma2]) as archive,
     ):
-        names = []
-        for done, item in enumerate(generate(phantom, condition), start=1):
-            _add(archive, f"{folder}/image/{item.name}.tif", item.image)
-            masks.write(np.packbits(item.mask).tobytes())
-            names.append(item.name)
-            if progress:
-                progress(done, number)
-        masks.seek(0)
-        for name in names:
-            packed = np.frombuffer(masks.read(math.prod(facts.IMAGE_SHAPE) // 8), np.uint8)
-            mask = np.unpackbits(packed).reshape(facts.IMAGE_SHAPE) * np.uint8(255)
-            _add(archive, f"{folder}/mask/{name}.tif", mask)
+        masks = {}
+        for item in generate(phantom, condition):
+            _add(archive, f"{condition.pa} Pa/image/{item.name}.tif", item.image)
+            masks[item.name] = zlib.compress(item.mask.tobytes())
+            progress(1)
+        for name, packed in masks.items():
+            mask = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(facts.IMAGE_SHAPE)
+            _add(archive, f"{condition.pa} Pa/mask/{name}.tif", mask * np.uint8(255))
 
 
 def _add(archive: Any, member: str, array: NDArray[Any]) -> None:

@@ -6,7 +6,8 @@ import os
 import warnings
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
 
 from bmgd_data._container import folder
 from bmgd_data._origin import fetch, sources, trust
@@ -18,6 +19,7 @@ from bmgd_data.errors import BMGDWarning, DatasetNotFoundError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bmgd_data import facts
     from bmgd_data._origin.trust import Seen
 
 
@@ -33,7 +35,11 @@ class Remote(Origin):
         if online:
             return
         if again and self.seen:
-            raise self._not_again()
+            raise DatasetNotFoundError(
+                f"{self._name} cannot be fetched again ({_why_offline()}); what was read before is "
+                "untouched. Run it again where the network may be used, or read what is there "
+                "without --accept-changed."
+            )
         if not any(map(os.path.exists, (self.wanted.archive, self._old))):
             raise self._not_here()
 
@@ -41,9 +47,7 @@ class Remote(Origin):
         """The archive from the cache, or else from the server."""
         wanted, seen = self.wanted, None if again else self.seen
         source, archive = wanted.source, wanted.archive
-
         if self._old.is_file() and not archive.exists():
-            archive.parent.mkdir(parents=True, exist_ok=True)
             self._old.replace(archive)
         key = folder.sha256(archive) if archive.is_file() and not again else None
         expected = trust.expected(source, wanted.condition, seen)
@@ -53,18 +57,18 @@ class Remote(Origin):
                     trust.compare(source, wanted.condition, seen, key, str(archive))
                 raise self._not_here()
             key = self._download(seen)
-        if not isinstance(source, sources.Upstream):
+        if source.kind == "mirror":
             self._compare_with_upstream(key)
         return self._is_now(key, archive.stat().st_size)
 
     def _download(self, seen: Seen | None) -> str:
-        source, archive = cast("sources.Mirror", self.wanted.source), self.wanted.archive
-        condition, missing = self.wanted.condition, []
+        source, archive, condition = self.wanted.source, self.wanted.archive, self.wanted.condition
+        missing = []
         with bar(f"fetching {archive.name}", in_bytes=True) as progress:
-            for url in source.urls(condition):
+            for url in urls(source, condition):
                 check = partial(trust.compare, source, condition, seen, where=url)
                 try:
-                    return fetch.download(url, archive, check, progress, source.auth)
+                    return fetch.download(url, archive, check, progress, auth(source))
                 except DatasetNotFoundError as error:
                     missing.append(error)
         raise missing[0]
@@ -85,22 +89,33 @@ class Remote(Origin):
         wanted = self.wanted
         return home.old_archive(wanted.root, wanted.source.slug, wanted.condition)
 
-    def _not_again(self) -> DatasetNotFoundError:
-        wanted = self.wanted
-        return DatasetNotFoundError(
-            f"{wanted.condition.name} of {wanted.source.label} cannot be fetched again "
-            f"({_why_offline()}); what was read before is untouched. Run it again where the "
-            "network may be used, or read what is there without --accept-changed."
-        )
+    @property
+    def _name(self) -> str:
+        return f"{self.wanted.condition.name} of {self.wanted.source.label}"
 
     def _not_here(self) -> DatasetNotFoundError:
-        wanted = self.wanted
         return DatasetNotFoundError(
-            f"{wanted.condition.name} of {wanted.source.label} is not in {wanted.root}, and "
-            f"nothing is fetched ({_why_offline()}). Run `bmgd download` where the network may be "
-            "used, or give a folder that holds the archives as source= (or BMGD_SOURCE), or set "
-            "BMGD_HOME to where the data is."
+            f"{self._name} is not in {self.wanted.root}, and nothing is fetched "
+            f"({_why_offline()}). Run `bmgd download` where the network may be used, or give a "
+            "folder that holds the archives as source= (or BMGD_SOURCE), or set BMGD_HOME to where "
+            "the data is."
         )
+
+
+def urls(source: sources.Source, condition: facts.Condition) -> list[str]:
+    """Addresses that a condition's archive may have, without user and password."""
+    names = [condition.archive]
+    if source.kind == "mirror":  # a GitHub release has dots where the file had spaces
+        names.append(condition.archive.replace(" ", "."))
+    return [f"{source.public.rstrip('/')}/{quote(name)}" for name in names]
+
+
+def auth(source: sources.Source) -> tuple[str, str] | None:
+    """User and password to fetch with, where the address holds them."""
+    address = urlsplit(source.location)
+    if address.username is None:
+        return None
+    return unquote(address.username), unquote(address.password or "")
 
 
 def _why_offline() -> str:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shlex
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -37,7 +37,7 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Seen:
-    """What is remembered of a condition's archive or folder in one source."""
+    """What is noted of a condition's archive or folder in one source."""
 
     source: str
     key: str
@@ -54,32 +54,38 @@ class Seen:
     """Whether it is a folder, which may change, and not an archive."""
 
 
-def pinned(condition: facts.Condition) -> str | None:
-    """The sha256 that a condition's archive should have, where anybody has said so.
-
-    What the file that BMGD_CHECKSUMS names says of an archive goes before the package's own pin.
+def recall(note: Path) -> Seen | None:
+    """What is noted, or None for nothing. Fields that a newer version adds are ignored.
 
     Raises:
-        DatasetNotFoundError: BMGD_CHECKSUMS names a file that cannot be read.
-        ValueError: It names no archive's digest.
+        StorageError: It cannot be read, or is garbled: to go on would be to trust any archive.
     """
-    return _named().get(condition.archive) or facts.SHA256.get(condition.archive)
-
-
-def binding(source: Source, condition: facts.Condition) -> str | None:
-    """The pinned sha256, where it binds this source.
-
-    The package's own pins bind what comes over the network; those of a BMGD_CHECKSUMS file, which
-    a user named on purpose, bind local archives too.
-    """
-    if source.generated:
+    known = {item.name for item in fields(Seen)}
+    try:
+        content = json.loads(note.read_text(encoding="utf-8"))
+        seen = Seen(**{name: content[name] for name in known & content.keys()})
+        if not _SHA256.fullmatch(seen.key):
+            raise ValueError(f"no sha256: {seen.key!r}")  # noqa: TRY301
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return pinned(condition) if source.remote else _named().get(condition.archive)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        # On another user's root nothing can be noted; what is pinned or generated is read.
+        if isinstance(error, PermissionError) and not os.access(note.parent, os.W_OK):
+            return None
+        raise StorageError(
+            f"{note}, which says what archive is trusted, cannot be read "
+            f"({type(error).__name__}: {error}). Remove it to trust the next archive instead."
+        ) from error
+    return seen
 
 
-def expected(source: Source, condition: facts.Condition, seen: Seen | None) -> str | None:
-    """What the archive must be: the binding pin, or else what was seen first, or None."""
-    return binding(source, condition) or (seen.key if seen else None)
+def remember(note: Path, before: Seen | None, now: Seen) -> None:
+    """Note what was seen now; the keys that were trusted before are kept."""
+    if before is not None:
+        changed = [before.key] if before.key != now.key else []
+        first = now.first_seen if changed else before.first_seen
+        now = replace(now, first_seen=first, before=[*before.before, *changed])
+    disk.write_json(note, asdict(now))
 
 
 def compare(
@@ -90,7 +96,7 @@ def compare(
     Args:
         source: Where it comes from.
         condition: Whose archive it is.
-        seen: What is remembered of it; None to take whatever no pin forbids.
+        seen: What is noted of it; None to take whatever no pin forbids.
         key: Its sha256.
         where: Its path or address.
 
@@ -122,40 +128,67 @@ def compare(
     )
 
 
+def expected(source: Source, condition: facts.Condition, seen: Seen | None) -> str | None:
+    """What the archive must be: the binding pin, or else what was seen first, or None."""
+    return binding(source, condition) or (seen.key if seen else None)
+
+
+def binding(source: Source, condition: facts.Condition) -> str | None:
+    """The pinned sha256, if it binds this source.
+
+    The package's own pins bind what comes over the network; those of a BMGD_CHECKSUMS file, which
+    a user named on purpose, bind local archives too.
+    """
+    if source.generated:
+        return None
+    return pinned(condition) if source.remote else _named().get(condition.archive)
+
+
+def pinned(condition: facts.Condition) -> str | None:
+    """The sha256 that a condition's archive should have, if pinned; BMGD_CHECKSUMS goes first.
+
+    Raises:
+        DatasetNotFoundError: BMGD_CHECKSUMS names a file that cannot be read.
+        ValueError: It names no archive's digest.
+    """
+    return _named().get(condition.archive) or facts.SHA256.get(condition.archive)
+
+
+def _named() -> dict[str, str]:
+    path = os.environ.get("BMGD_CHECKSUMS")
+    return read_checksums(Path(path).expanduser()) if path else {}
+
+
 def read_checksums(path: Path) -> dict[str, str]:
     """Read digests by archive name: as `bmgd checksums` or as ``sha256sum`` prints them.
 
-    Spaces, underscores and case in the names do not matter, and other files are passed over.
+    Spaces, underscores and case in the names do not matter, and other files are ignored.
 
     Raises:
         DatasetNotFoundError: No such file.
         ValueError: It names no archive's digest, or holds anything but digests.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise DatasetNotFoundError(
             f"BMGD_CHECKSUMS names {path}, which cannot be read ({error.strerror}). Correct it or "
             "unset it."
         ) from error
-    except UnicodeDecodeError:
-        text = ""
     try:
         content = json.loads(text)
-        pairs = list(content.items()) if isinstance(content, dict) else []
+        digests = content if isinstance(content, dict) else {}
     except ValueError:
-        pairs = [(line[65:].lstrip(" *"), line[:64]) for line in text.splitlines() if line.strip()]
-    valid = all(
-        isinstance(digest, str) and _SHA256.fullmatch(digest.lower()) for _, digest in pairs
-    )
-    found = {_archive_of(name): digest for name, digest in pairs}
+        digests = {line[65:].lstrip(" *"): line[:64] for line in text.splitlines() if line.strip()}
+    valid = all(_SHA256.fullmatch(str(digest).lower()) for digest in digests.values())
+    found = {_archive_of(name): str(digest).lower() for name, digest in digests.items()}
     if not valid or not any(found):
         raise ValueError(
             f"{path} (BMGD_CHECKSUMS) does not hold sha256 digests of the archives. It should read "
             'as `bmgd checksums` or `sha256sum *.7z` print: {"250 Pa.7z": "<64 hex digits>"} or '
             "<64 hex digits>  250 Pa.7z."
         )
-    return {name: digest.lower() for name, digest in found.items() if name}
+    return {name: digest for name, digest in found.items() if name}
 
 
 def _archive_of(name: str) -> str | None:
@@ -164,45 +197,8 @@ def _archive_of(name: str) -> str | None:
     return condition.archive if condition else None
 
 
-def _named() -> dict[str, str]:
-    path = os.environ.get("BMGD_CHECKSUMS")
-    return read_checksums(Path(path).expanduser()) if path else {}
-
-
-def recall(note: Path) -> Seen | None:
-    """What was written down, or None where nothing was.
-
-    What a newer version writes besides is passed over.
-
-    Raises:
-        StorageError: It cannot be read, or is garbled: to go on would be to trust any archive.
-    """
-    known = {item.name for item in fields(Seen)}
-    try:
-        content = json.loads(note.read_text(encoding="utf-8"))
-        seen = Seen(**{name: content[name] for name in known & content.keys()})
-        if not _SHA256.fullmatch(seen.key):
-            raise ValueError(f"no sha256: {seen.key!r}")  # noqa: TRY301
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        # On another user's root nothing can be trusted anew; what is pinned or generated is read.
-        if isinstance(error, PermissionError) and not os.access(note.parent, os.W_OK):
-            return None
-        raise StorageError(
-            f"{note}, which says what archive is trusted, cannot be read "
-            f"({type(error).__name__}: {error}). Remove it to trust the next archive anew."
-        ) from error
-    return seen
-
-
-def remember(note: Path, seen: Seen) -> None:
-    """Write it down, replacing what was there."""
-    disk.write_json(note, asdict(seen))
-
-
 def status(source: Source, condition: facts.Condition, key: str, *, unpacked: bool) -> str:
-    """How far a digest can be trusted, in a word or two.
+    """How far a digest can be trusted: a word of `MEANING`.
 
     Args:
         source: Where the data comes from.
