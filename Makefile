@@ -91,4 +91,4 @@ $(LOWEST)/.ready: pyproject.toml constraints.txt tests/lowest.py
 	touch $@
 
 clean:
-	rm -rf $(DEMO) $(VENV) $(LOWEST) build dist docs/_build docs/_generated mutants bmgd-demo.png .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(DEMO) $(VENV) $(LOWEST) build dist docs/_build docs/_generated docs/notebooks mutants bmgd-demo.png .hypothesis .pytest_cache .mypy_cache .ruff_cache

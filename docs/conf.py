@@ -1,7 +1,9 @@
-"""How the site is built: Sphinx, MyST Markdown, the furo theme."""
+"""How the site is built: Sphinx, MyST Markdown and notebooks, the furo theme."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from bmgd_data.card import dataset_card
 
 HERE = Path(__file__).parent
 GENERATED = HERE / "_generated"
+NOTEBOOKS = HERE / "notebooks"  # copies: Sphinx reads nothing outside its folder
 
 project = "bmgd-data"
 author = "The bmgd-data developers"
@@ -19,7 +22,7 @@ copyright = f"2026, {author}"  # noqa: A001 - Sphinx's name for it
 version = release = bmgd_data.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
@@ -28,6 +31,9 @@ extensions = [
 exclude_patterns = ["_build", "_generated"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 2
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600
 html_theme = "furo"
 html_title = f"bmgd-data {version}"
 html_static_path = ["_static"]
@@ -58,6 +64,20 @@ def _write_command_line() -> None:
     (GENERATED / "cli.md").write_text(text.partition("\n")[2], encoding="utf-8")
 
 
+def _take_notebooks() -> None:
+    """Copy the notebooks here. They run on generated data, which is kept for the next time."""
+    for path in (HERE.parent / "examples" / "notebooks").glob("*.ipynb"):
+        shutil.copy2(path, NOTEBOOKS)
+    own = {
+        "BMGD_HOME": str(HERE / "_build" / "data"),
+        "BMGD_SOURCE": "phantom:size=0.02",
+        "BMGD_QUIET": "1",
+    }
+    os.environ.update(own)
+
+
 GENERATED.mkdir(exist_ok=True)
+NOTEBOOKS.mkdir(exist_ok=True)
 _write_facts()
 _write_command_line()
+_take_notebooks()

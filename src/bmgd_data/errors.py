@@ -14,13 +14,14 @@
 Each also inherits from the built-in error that older code would catch. A wrong argument is a plain
 ``ValueError`` that lists the valid ones. Every message says what happened, where, and what to do
 next. Messages may quote names that archives and folders chose; as text, they hold no character that
-steers a terminal.
+steers a terminal. IPython and notebooks show the message alone; ``%tb`` shows where it arose.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final
+import sys
+from typing import Any, Final
 
 __all__ = [
     "BMGDError",
@@ -62,6 +63,13 @@ class _Message(Exception):  # noqa: N818 - errors and warnings alike
 
 class BMGDError(_Message):
     """Base of every error that this package raises on purpose."""
+
+    def _render_traceback_(self) -> Any:
+        """The lines that IPython shows: at first the message, and everything for ``%tb``."""
+        if sys.exc_info()[1] is self:
+            return [f"{type(self).__name__}: {self}", "", "To see where it arose: %tb"]
+        shell = sys.modules["IPython"].get_ipython()
+        return shell.InteractiveTB.structured_traceback(type(self), self, self.__traceback__)
 
 
 class DatasetNotFoundError(BMGDError, FileNotFoundError):

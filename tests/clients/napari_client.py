@@ -1,5 +1,6 @@
-"""napari: files opened as a person drops them on the window, under Xvfb."""
+"""napari under Xvfb: files opened as if dropped on the window, and this package's samples."""
 
+import sys
 from importlib.metadata import version
 
 import napari
@@ -23,5 +24,17 @@ out.mkdir(parents=True)
 for layer in viewer.layers[1::2]:
     layer.save(str(out / f"{layer.name.split(' ')[0]}.tif"), plugin="napari")
 scale = tuple(float(step) for step in image.scale)
+viewer.layers.clear()
+viewer.open_sample("bmgd-data", "bmgd")  # File > Open Sample > BMGD; run.py names the source
+for image, labels in zip(viewer.layers[::2], viewer.layers[1::2], strict=True):
+    for row, name in enumerate(image.metadata["names"]):
+        require_same(image.data[row], truth[f"{name}/image"], f"sample image {name}")
+        require_same(labels.data[row], truth[f"{name}/instances"], f"sample labels {name}")
+    if {*image.scale[1:], *labels.scale[1:]} != {0.25}:
+        sys.exit(f"the samples' scale is {image.scale}")
+samples_shown = sum(len(layer.data) for layer in viewer.layers[::2])
 viewer.close()
-tell(version("napari"), f"{opened} images and label layers equal; scale {scale}")
+tell(
+    version("napari"),
+    f"{opened} images and label layers equal; scale {scale}; {samples_shown} samples equal",
+)

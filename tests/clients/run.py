@@ -69,9 +69,9 @@ CLIENTS = {
     ),
     "napari": Client(
         "folders",
-        ("napari[pyqt6]",),
-        "napari images/*.tif; masks: open as labels",
-        "set the scale to 0.25 um, which its reader leaves out",
+        ("napari[pyqt6]", "--editable", str(HERE.parents[1])),  # this package brings the samples
+        "napari images/*.tif, masks: open as labels; File > Open Sample > BMGD",
+        "set the scale of files to 0.25 um, which its reader leaves out",
         under=("xvfb-run", "-a"),
         scored=True,
     ),
@@ -111,15 +111,16 @@ def python_of(name: str, environments: Path) -> Path:
     return python
 
 
-def run(name: str, base: Path, environments: Path) -> dict[str, str]:
+def run(name: str, base: Path, environments: Path, source: str) -> dict[str, str]:
     """What one client saw, or why it did not run."""
     client = CLIENTS[name]
     missing = [tool for tool in client.under[:1] if shutil.which(tool) is None]
     if missing or (name == "imagej" and shutil.which("java") is None):
         return {"version": "-", "seen": f"not run: {', '.join(missing) or 'java'} is missing"}
     command = [*client.under, python_of(name, environments), HERE / f"{name}_client.py", base]
-    # An environment without this package.
+    # What the client's own environment has, and no path to this package.
     own = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    own |= {"BMGD_HOME": str(base / "root"), "BMGD_SOURCE": source}
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=base, env=own)
     if done.returncode:
         print(done.stdout[-2000:], done.stderr[-4000:], file=sys.stderr)
@@ -153,7 +154,7 @@ def main() -> None:
     prepare(base, chosen.source, base / "root")
     rows = [("client", "version", "export", "command", "what it sees", "score", "by hand")]
     for name in chosen.only:
-        told = run(name, base, chosen.environments.absolute())
+        told = run(name, base, chosen.environments.absolute(), chosen.source)
         client = CLIENTS[name]
         ran = not told["seen"].startswith(("not run", "FAILED"))
         scored = score(name, base, chosen.source, base / "root") if client.scored and ran else "-"

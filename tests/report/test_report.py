@@ -155,7 +155,6 @@ def test_the_same_data_gives_the_same_bytes(reader, path, tmp_path):
 
 
 def test_a_file_that_cannot_be_written(reader, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "_content", lambda _: {})
     monkeypatch.setattr(report, "_render", lambda _: "")
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="Name another file"):

@@ -1,10 +1,12 @@
-"""Progress bars: drawn by rich on terminals, silent elsewhere or with BMGD_QUIET=1."""
+"""Progress bars: in terminals by rich, in notebooks as HTML; none elsewhere or if BMGD_QUIET=1."""
 
 from __future__ import annotations
 
 import contextlib
+import html
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+import time
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from bmgd_data._system import home
 from bmgd_data.errors import printable
@@ -12,26 +14,17 @@ from bmgd_data.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_BETWEEN_S: Final = 0.3  # seconds from one state of a notebook's bar to the next
+
 
 class Bar:
-    """How far work has come; silent without a drawing.
-
-    Args:
-        drawing: rich's Progress with one task.
-    """
-
-    def __init__(self, drawing: Any = None) -> None:
-        self._drawing = drawing
+    """How far work has come; this one is silent."""
 
     def __call__(self, steps: int) -> None:
         """Tell that `steps` more are done."""
-        if self._drawing:
-            self._drawing.advance(self._drawing.task_ids[0], steps)
 
     def start_over(self, total: int) -> None:
         """Tell that work begins (again), and how many steps it has; 0 if not known."""
-        if self._drawing:
-            self._drawing.reset(self._drawing.task_ids[0], total=total or None)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -41,16 +34,28 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 @contextlib.contextmanager
 def bar(title: str, total: int = 0, *, in_bytes: bool = False) -> Iterator[Bar]:
-    """Show the progress of one piece of work on the standard error stream.
+    """Show the progress of one piece of work, until it ends.
 
     Args:
         title: What is being done.
         total: Steps in all; 0 if not known yet.
         in_bytes: Whether steps are bytes; shows size and speed.
     """
-    if home.switched_on("BMGD_QUIET") or not is_terminal(sys.stderr):
+    if home.switched_on("BMGD_QUIET"):
         yield Bar()
-        return
+    elif _is_notebook():
+        with contextlib.closing(_InNotebook(printable(title), total, in_bytes=in_bytes)) as shown:
+            yield shown
+    elif is_terminal(sys.stderr):
+        with _in_terminal(printable(title), total, in_bytes=in_bytes) as drawn:
+            yield drawn
+    else:
+        yield Bar()
+
+
+@contextlib.contextmanager
+def _in_terminal(title: str, total: int, *, in_bytes: bool) -> Iterator[Bar]:
+    """A bar on the standard error stream."""
     from rich import progress
     from rich.console import Console
     from rich.markup import escape
@@ -68,5 +73,60 @@ def bar(title: str, total: int = 0, *, in_bytes: bool = False) -> Iterator[Bar]:
         console=Console(stderr=True),
         transient=True,
     ) as drawing:
-        drawing.add_task(escape(printable(title)), total=total or None)
-        yield Bar(drawing)
+        task = drawing.add_task(escape(title), total=total or None)
+
+        class Drawn(Bar):
+            def __call__(self, steps: int) -> None:
+                drawing.advance(task, steps)
+
+            def start_over(self, total: int) -> None:
+                drawing.reset(task, total=total or None)
+
+        yield Drawn()
+
+
+def _is_notebook() -> bool:
+    """Whether IPython runs in a kernel: its streams are no terminals, though a user watches."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
+class _InNotebook(Bar):
+    """A bar in the output of a cell, without widgets. Work that ends at once shows none."""
+
+    def __init__(self, title: str, total: int, *, in_bytes: bool) -> None:
+        self._title, self._in_bytes = title, in_bytes
+        self._handle: Any = None
+        self.start_over(total)
+
+    def __call__(self, steps: int) -> None:
+        self._done += steps
+        if time.monotonic() - self._shown > _BETWEEN_S:
+            self._show(self._state())
+
+    def start_over(self, total: int) -> None:
+        self._done, self._total = 0, total
+        self._shown = time.monotonic()
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._handle is not None:
+            self._show({"text/html": "", "text/plain": ""})
+
+    def _state(self) -> dict[str, str]:
+        factor, unit = (1e6, " MB") if self._in_bytes else (1, "")
+        of_all = f" of {self._total / factor:.0f}" if self._total else ""
+        told = f"{self._title}: {self._done / factor:.0f}{of_all}{unit}"
+        share = f' value="{self._done}" max="{self._total}"' if self._total else ""
+        drawn = f"<progress{share}></progress> {html.escape(told)}"
+        return {"text/html": drawn, "text/plain": told}
+
+    def _show(self, state: dict[str, str]) -> None:
+        """Put a state in place of the last one."""
+        from IPython.display import display
+
+        if self._handle is None:
+            self._handle = display(state, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._handle.update(state, raw=True)
+        self._shown = time.monotonic()

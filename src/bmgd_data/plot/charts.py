@@ -1,4 +1,8 @@
-"""Charts of what was measured; they need matplotlib."""
+"""Charts of what was measured.
+
+Each draws on the axes ``ax``, or on new ones for None, and returns them. Each raises
+MissingDependencyError if matplotlib is not installed.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,18 @@ if TYPE_CHECKING:
 
 COLOURS: Final = {250: "#0072b2", 950: "#d55e00", 1200: "#009e73", 1800: "#cc79a7"}
 """By stiffness: of Okabe and Ito's palette, told apart by colour-blind people too."""
-_INK: Final = "0.35"
-_DASHES: Final = {250: "-", 950: "--", 1200: "-.", 1800: ":"}
+_PAPER: Final[dict[str, Any]] = {
+    "marker": "D",
+    "ls": "",
+    "ms": 8,
+    "mfc": "none",
+    "mew": 1.8,
+    "color": "0.35",
+}
+_LINES: Final[dict[int, dict[str, Any]]] = {
+    pa: {"color": COLOURS[pa], "ls": dashes}
+    for pa, dashes in {250: "-", 950: "--", 1200: "-.", 1800: ":"}.items()
+}
 _UNITS: Final = {"nucleus": "nuclei", "image": "images", "group": "groups"}
 _INTERVAL: Final = [0.025, 0.5, 0.975]
 _LABELS: Final = {
@@ -34,13 +48,7 @@ def area_ecdf(table: Table, column: str = "area_um2", *, ax: Axes | None = None)
     Args:
         table: What ``nuclei.nuclei`` gives.
         column: Its numbers.
-        ax: Axes to draw on; None makes new ones.
-
-    Returns:
-        The axes.
-
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
+        ax: Axes to draw on, which are returned; None makes new ones.
     """
     ax = _axes(ax)
     values = table[column]
@@ -48,7 +56,7 @@ def area_ecdf(table: Table, column: str = "area_um2", *, ax: Axes | None = None)
         chosen = np.sort(values[(table["stiffness_pa"] == pa) & ~np.isnan(values)])
         share = np.arange(1, len(chosen) + 1) / max(len(chosen), 1)
         label = f"{pa} Pa, {len(chosen)} nuclei"
-        ax.step(chosen, share, where="post", label=label, color=COLOURS[pa], ls=_DASHES[pa])
+        ax.step(chosen, share, where="post", label=label, **_LINES[pa])
     if values.size and np.nanmin(values) > 0:
         ax.set_xscale("log")
     ax.set(xlabel=_LABELS.get(column, column), ylabel="share of nuclei", ylim=(0, 1))
@@ -61,13 +69,7 @@ def nuclei_per_image(reader: Reader, *, ax: Axes | None = None) -> Axes:
 
     Args:
         reader: Its instance method counts the nuclei.
-        ax: Axes to draw on; None makes new ones.
-
-    Returns:
-        The axes.
-
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
+        ax: Axes to draw on, which are returned; None makes new ones.
     """
     ax, rng = _axes(ax), np.random.default_rng(0)
     stiffness, counts = reader.stiffness_pa, reader.n_nuclei
@@ -77,10 +79,9 @@ def nuclei_per_image(reader: Reader, *, ax: Axes | None = None) -> Axes:
         ax.plot(beside, ours, ".", ms=4, alpha=0.5, color=COLOURS[condition.pa])
         if len(ours):
             ax.hlines(ours.mean(), place - 0.38, place + 0.38, lw=2, color=COLOURS[condition.pa])
-        paper = condition.nuclei / condition.images
-        ax.plot(place, paper, "D", ms=8, mfc="none", mew=1.8, color=_INK)
+        ax.plot(place, condition.nuclei / condition.images, **_PAPER)
     ax.plot([], [], "-", lw=2, color="gray", label=f"mean, nuclei by {reader.instance_method}")
-    ax.plot([], [], "D", ms=8, mfc="none", mew=1.8, color=_INK, label="mean in the paper, by hand")
+    ax.plot([], [], label="mean in the paper, by hand", **_PAPER)
     ax.set_xticks(range(len(reader.conditions)), [f"{c.pa} Pa" for c in reader.conditions])
     ax.set(ylabel="nuclei in an image", xlim=(-0.6, len(reader.conditions) - 0.4))
     ax.set_ylim(0, 1.25 * max(ax.get_ylim()[1], 1))  # room for the legend
@@ -89,21 +90,15 @@ def nuclei_per_image(reader: Reader, *, ax: Axes | None = None) -> Axes:
 
 
 def intervals(table: Table, column: str = "area_um2", *, ax: Axes | None = None) -> Axes:
-    """Draw how far chance moves a median, if nuclei, images or groups are drawn again.
+    """Draw how far chance moves a median: intervals over nuclei, images and groups.
 
-    Only groups are independent of one another. The other intervals are drawn beside to show how
-    much too narrow they are.
+    Only groups are independent of one another. The other intervals show how much too narrow they
+    are.
 
     Args:
         table: What ``nuclei.nuclei`` gives.
         column: Its numbers.
-        ax: Axes to draw on; None makes new ones.
-
-    Returns:
-        The axes.
-
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
+        ax: Axes to draw on, which are returned; None makes new ones.
     """
     ax = _axes(ax)
     found = np.unique(table["stiffness_pa"]).tolist()
@@ -120,22 +115,16 @@ def intervals(table: Table, column: str = "area_um2", *, ax: Axes | None = None)
     ax.set_yticks(range(len(found)), [f"{pa} Pa" for pa in found])
     ax.invert_yaxis()
     ax.margins(x=0.15)
-    ax.set(xlabel=f"median {_LABELS.get(column, column)}; 95 % of 1000 samples drawn again")
+    ax.set(xlabel=f"median {_LABELS.get(column, column)}; 95 % of 1000 bootstrap samples")
     return ax
 
 
 def grey_values(reader: Reader, *, ax: Axes | None = None) -> Axes:
-    """Draw how often each grey value is met, by stiffness, as a share of all pixels.
+    """Draw how often each grey value occurs, by stiffness, as a share of all pixels.
 
     Args:
         reader: All its images are read, one by one.
-        ax: Axes to draw on; None makes new ones.
-
-    Returns:
-        The axes.
-
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
+        ax: Axes to draw on, which are returned; None makes new ones.
     """
     ax = _axes(ax)
     bins, stiffness = 128, reader.stiffness_pa
@@ -147,8 +136,7 @@ def grey_values(reader: Reader, *, ax: Axes | None = None) -> Axes:
             each = np.bincount(reader[row]["image"].ravel(), minlength=scale)
             found += np.add.reduceat(each, edges[:-1].astype(int))
         share = found / found.sum()
-        label = f"{pa} Pa"
-        ax.stairs(share, edges, label=label, color=COLOURS[pa], ls=_DASHES[pa], lw=1.5)
+        ax.stairs(share, edges, label=f"{pa} Pa", lw=1.5, **_LINES[pa])
     ax.set_yscale("log")
     ax.set(xlabel=f"grey value (full scale {scale - 1})", ylabel="share of pixels", xlim=(0, scale))
     ax.legend(frameon=False)
@@ -161,13 +149,7 @@ def agreement(values: NDArray[np.float64], *, ax: Axes | None = None) -> Axes:
     Args:
         values: (N,) the chance that a pixel in the mask is brighter than one outside; NaN where an
             image or a mask is uniform.
-        ax: Axes to draw on; None makes new ones.
-
-    Returns:
-        The axes.
-
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
+        ax: Axes to draw on, which are returned; None makes new ones.
     """
     ax = _axes(ax)
     ax.hist(values[~np.isnan(values)], bins=np.linspace(0, 1, 51).tolist(), color="#0072b2")

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     Picture = NDArray[np.uint8]
     """(H, W, 3), RGB."""
 
-__all__ = ["montage"]
-
 _GROUND: Final = (13, 15, 20)
 _TEXT: Final = (232, 234, 238)
 _QUIET: Final = (146, 152, 164)
@@ -37,9 +35,10 @@ _STRETCH: Final = (2.0, 99.8)  # percentiles of an image that become the darkest
 _GAMMA: Final = 0.8
 _DIMMED: Final = 0.7
 _TINT: Final = 0.7
-_GOLDEN: Final = 0.381966  # part of the hue circle from label to label; it never comes full circle
+_GOLDEN: Final = 0.381966  # of the hue circle from label to label; it never comes full circle
 _BAR_UM: Final = 10
 _GAP, _MARGIN, _HEADER, _FOOTER = 10, 20, 46, 24
+_SIDE: Final = 144
 _LARGE, _SMALL = 17, 13
 _LINE: Final = 20
 _AROUND: Final = 12  # pixels shown around a nucleus
@@ -114,26 +113,14 @@ def montage(
     chosen = list(samples)
     if not chosen or columns < 1:
         raise ValueError(f"Nothing to draw: {len(chosen)} samples in {columns} columns.")
-    strips = [
+    tiles = [
         _strip(sample, method if place % columns == 0 else None, pixel_size_um)
         for place, sample in enumerate(chosen)
     ]
-    height = max(strip.height for strip in strips) + _GAP
-    width = max(strip.width for strip in strips) + _GAP
-    across, down = min(columns, len(strips)), -(-len(strips) // columns)
-    canvas, draw = _blank(
-        2 * _MARGIN + across * width - _GAP,
-        2 * _MARGIN + down * height - _GAP + (_FOOTER if note else 0),
-    )
-    for place, strip in enumerate(strips):
-        row, column = divmod(place, columns)
-        canvas.paste(strip, (_MARGIN + column * width, _MARGIN + row * height))
-    foot = _shortened(note, canvas.width - 2 * _MARGIN)
-    _write(draw, (_MARGIN, canvas.height - _MARGIN), foot, colour=_QUIET, anchor="ls")
-    return np.asarray(canvas)
+    return np.asarray(_sheet(tiles, min(columns, len(tiles)), note))
 
 
-def outlined(sample: Sample, side: int = 144) -> Picture:
+def outlined(sample: Sample, side: int = _SIDE) -> Picture:
     """Draw an image with the outline of each nucleus, small enough for a sheet of many.
 
     Args:
@@ -151,8 +138,7 @@ def outlined(sample: Sample, side: int = 144) -> Picture:
     y = (np.arange(size[1]) + 0.5) / scale
     x = (np.arange(size[0]) + 0.5) / scale
     small = sample["instances"][np.ix_(y.astype(int), x.astype(int))]
-    picture[_edges(small)] = _OUTLINE
-    return picture
+    return _with_outline(picture, small)
 
 
 def as_html(picture: Picture, alt: str, *, quality: int = 80) -> str:
@@ -173,7 +159,7 @@ def as_html(picture: Picture, alt: str, *, quality: int = 80) -> str:
     )
 
 
-def crop(sample: Sample, label: int, side: int = 144) -> Picture:
+def crop(sample: Sample, label: int, side: int = _SIDE) -> Picture:
     """Draw one nucleus with its outline and what surrounds it.
 
     Args:
@@ -195,8 +181,7 @@ def crop(sample: Sample, label: int, side: int = 144) -> Picture:
     )
     reach = max(bottom - top, right - left) // 2 + _AROUND
     y, x = (top + bottom) // 2, (left + right) // 2
-    picture = _glowing(_stretched(sample["image"]))
-    picture[_edges(inside)] = _OUTLINE
+    picture = _with_outline(_glowing(_stretched(sample["image"])), inside)
     # Beyond the border of the image there is nothing.
     padded = np.pad(picture, ((reach, reach), (reach, reach), (0, 0)))
     window = Image.fromarray(padded[y : y + 2 * reach + 1, x : x + 2 * reach + 1])
@@ -225,43 +210,63 @@ def extremes(
     ranked = ranked[~np.isnan(values[ranked])]
     if not len(ranked):
         raise ValueError(f"The table has no values in {column!r}.")
-    ends = (("smallest", ranked[:count]), ("largest", ranked[::-1][:count]))
-    side, step = 144, 144 + _GAP
-    height = side + 3 * _LINE
+    ends = {"smallest": ranked[:count], "largest": ranked[::-1][:count]}
+    tiles = []
+    for title, chosen in ends.items():
+        for place, row in enumerate(chosen.tolist()):
+            name, label = str(table["name"][row]), int(table["label"][row])
+            tile, draw = _blank(_SIDE, _LINE + _SIDE + 2 * _LINE)
+            if place == 0:
+                _write(draw, (0, 0), f"{title} {column}", size=_LARGE)
+            tile.paste(Image.fromarray(crop(reader[name], label, _SIDE)), (0, _LINE + 6))
+            _write(draw, (0, _LINE + _SIDE + 8), f"{values[row]:.4g}")
+            text = _shortened(f"{name} no. {label}", _SIDE)
+            _write(draw, (0, 2 * _LINE + _SIDE + 6), text, colour=_QUIET)
+            tiles.append(tile)
+    return _sheet(tiles, len(ends["smallest"]))
+
+
+def _sheet(tiles: list[Image.Image], columns: int, note: str = "") -> Image.Image:
+    """Tiles side by side, in rows of so many, and a line at the foot."""
+    width = max(tile.width for tile in tiles) + _GAP
+    height = max(tile.height for tile in tiles) + _GAP
+    rows = -(-len(tiles) // columns)
     canvas, draw = _blank(
-        2 * _MARGIN + len(ends[0][1]) * step - _GAP, 2 * (_MARGIN + height + _LINE)
+        2 * _MARGIN + columns * width - _GAP,
+        2 * _MARGIN + rows * height - _GAP + (_FOOTER if note else 0),
     )
-    for row, (title, chosen) in enumerate(ends):
-        top = _MARGIN + row * (height + _MARGIN + _LINE // 2)
-        _write(draw, (_MARGIN, top), f"{title} {column}", size=_LARGE)
-        for place, nucleus in enumerate(chosen.tolist()):
-            left, below = _MARGIN + place * step, top + _LINE + 6
-            name, label = str(table["name"][nucleus]), int(table["label"][nucleus])
-            canvas.paste(Image.fromarray(crop(reader[name], label, side)), (left, below))
-            _write(draw, (left, below + side + 4), f"{values[nucleus]:.4g}")
-            text = _shortened(f"{name} no. {label}", side)
-            _write(draw, (left, below + side + 4 + _LINE - 4), text, colour=_QUIET)
+    for place, tile in enumerate(tiles):
+        row, column = divmod(place, columns)
+        canvas.paste(tile, (_MARGIN + column * width, _MARGIN + row * height))
+    foot = _shortened(note, canvas.width - 2 * _MARGIN)
+    _write(draw, (_MARGIN, canvas.height - _MARGIN), foot, colour=_QUIET, anchor="ls")
     return canvas
 
 
 def _strip(sample: Sample, method: str | None, pixel_size_um: float | None) -> Image.Image:
     """One sample: a header, and three panels that are named where `method` is not None."""
     grey = _stretched(sample["image"])
-    panels = [_glowing(grey), _outlined(grey, sample["mask"]), _tinted(grey, sample["instances"])]
+    dimmed = _DIMMED * np.repeat(grey[..., None], 3, axis=-1)
+    panels = {
+        "image": _glowing(grey),
+        "mask": _with_outline((dimmed * 255).astype(np.uint8), sample["mask"]),
+        f"instances ({method})" if method else "instances": _tinted(grey, dimmed, sample),
+    }
     height, width = grey.shape
     strip, draw = _blank(width, _HEADER + 3 * (height + _GAP) - _GAP)
-    nuclei = f"{sample['n_nuclei']} nuclei"
     _write(draw, (0, 0), f"{sample['stiffness_pa']} Pa", size=_LARGE)
-    _write(draw, (width, 4), nuclei, anchor="ra")
+    _write(draw, (width, 4), f"{sample['n_nuclei']} nuclei", anchor="ra")
     _write(draw, (0, 23), _shortened(sample["name"], width), colour=_QUIET)
-    for row, panel in enumerate(panels):
-        strip.paste(Image.fromarray(panel), (0, _HEADER + row * (height + _GAP)))
-    if method is not None:
-        last = f"instances ({method})" if method else "instances"
-        for row, title in enumerate(("image", "mask", last)):
-            _write(draw, (7, _HEADER + row * (height + _GAP) + 5), title)
+    for row, (title, panel) in enumerate(panels.items()):
+        top = _HEADER + row * (height + _GAP)
+        strip.paste(Image.fromarray(panel), (0, top))
+        if method is not None:
+            _write(draw, (7, top + 5), title)
     if pixel_size_um:
-        _scale_bar(draw, (width - 8, _HEADER + height - 8), pixel_size_um)
+        right, bottom = width - 8, _HEADER + height - 8
+        left = right - round(_BAR_UM / pixel_size_um)
+        draw.rectangle((left, bottom - 2, right - 1, bottom), fill=_TEXT)
+        _write(draw, ((left + right) // 2, bottom - 7), f"{_BAR_UM} um", anchor="ms")
     return strip
 
 
@@ -278,31 +283,22 @@ def _glowing(grey: NDArray[np.float64]) -> Picture:
     return np.stack(bands, axis=-1).astype(np.uint8)
 
 
-def _outlined(grey: NDArray[np.float64], mask: NDArray[np.bool_]) -> Picture:
-    picture = _dimmed(grey)
-    picture[_edges(mask)] = _OUTLINE
+def _with_outline(picture: Picture, labels: NDArray[Any]) -> Picture:
+    picture[_edges(labels)] = _OUTLINE
     return picture
 
 
-def _tinted(grey: NDArray[np.float64], instances: NDArray[np.integer[Any]]) -> Picture:
-    from skimage.color import label2rgb
-
-    count = int(instances.max())
-    hues = [(number * _GOLDEN) % 1 for number in range(max(count, 1))]
-    colours = [colorsys.hls_to_rgb(hue, 0.62, 0.85) for hue in hues]
-    flat = label2rgb(instances, colors=colours, bg_label=0)
-    # Brightness stays the image's, so that texture shows through the colour.
-    base = _dimmed(grey) / 255
+def _tinted(grey: NDArray[np.float64], dimmed: NDArray[np.float64], sample: Sample) -> Picture:
+    """Each nucleus in a colour of its own, which keeps the image's brightness and texture."""
+    labels = sample["instances"]
+    hues = np.arange(labels.max() + 1) * _GOLDEN % 1
+    flat = np.array([colorsys.hls_to_rgb(hue, 0.62, 0.85) for hue in hues])[labels]
     shaded = flat * (0.3 + 0.7 * grey[..., None])
-    inside = (instances > 0)[..., None]
-    picture = np.where(inside, (1 - _TINT) * base + _TINT * shaded, base)
-    edges = _edges(instances)
+    tinted = (1 - _TINT) * dimmed + _TINT * shaded
+    picture = np.where((labels > 0)[..., None], tinted, dimmed)
+    edges = _edges(labels)
     picture[edges] = flat[edges]
     return (picture * 255).astype(np.uint8)
-
-
-def _dimmed(grey: NDArray[np.float64]) -> Picture:
-    return (np.repeat(grey[..., None], 3, axis=-1) * 255 * _DIMMED).astype(np.uint8)
 
 
 def _edges(labels: NDArray[Any]) -> NDArray[np.bool_]:
@@ -311,13 +307,6 @@ def _edges(labels: NDArray[Any]) -> NDArray[np.bool_]:
     sides = (around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:])
     found: NDArray[np.bool_] = np.any([side != labels for side in sides], axis=0)
     return found & (labels > 0)
-
-
-def _scale_bar(draw: ImageDraw.ImageDraw, corner: tuple[int, int], pixel_size_um: float) -> None:
-    right, bottom = corner
-    left = right - round(_BAR_UM / pixel_size_um)
-    draw.rectangle((left, bottom - 2, right - 1, bottom), fill=_TEXT)
-    _write(draw, ((left + right) // 2, bottom - 7), f"{_BAR_UM} um", anchor="ms")
 
 
 def _blank(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import io
 import re
+from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -45,28 +46,6 @@ _INK: Final = "#7f7e7d"
 """A colour that no chart has; in the page it becomes that of the text, light or dark."""
 
 
-class Tile(NamedTuple):
-    """One image of the contact sheet."""
-
-    picture: str
-    """HTML."""
-    name: str
-    split: str
-    nuclei: int
-    auc: str
-    area: str
-    order: dict[str, int]
-    """Its place in each order of the sheet."""
-
-
-class Chart(NamedTuple):
-    """A picture, and the same in words."""
-
-    svg: str
-    title: str
-    text: str
-
-
 def write(reader: Reader, path: str | os.PathLike[str]) -> None:
     """Write the page about all samples of a reader's stiffnesses, whatever its split.
 
@@ -78,27 +57,28 @@ def write(reader: Reader, path: str | os.PathLike[str]) -> None:
         MissingDependencyError: matplotlib or Jinja2 is not installed.
         StorageError: The file cannot be written.
     """
-    text = _render(_content(reader.whole))
+    text = _render(reader.whole)
     try:
-        with disk.staged_file(Path(path)) as partial:
-            partial.write_text(text, encoding="utf-8")
+        with disk.staged_file(Path(path)) as staged:
+            staged.write_text(text, encoding="utf-8")
     except OSError as error:
         why = error.strerror or error
         raise StorageError(f"Cannot write {path} ({why}). Name another file.") from error
 
 
-def _render(content: dict[str, Any]) -> str:
+def _render(reader: Reader) -> str:
     try:
         import jinja2
+        import matplotlib as mpl  # noqa: F401 - said before minutes of work
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            'A report needs Jinja2. Install it with: pip install "bmgd-data[report]"'
+            f'A report needs {error.name}. Install it with: pip install "bmgd-data[report]"'
         ) from error
     source = resources.files(__name__).joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(source).render(content)
+    return environment.from_string(source).render(_content(reader))
 
 
 def _content(reader: Reader) -> dict[str, Any]:
@@ -153,65 +133,56 @@ def _counts(reader: Reader) -> list[tuple[str, int, int, int, int, str, str]]:
 # ------------------------------------------------------------------------------------------ charts
 
 
-def _charts(reader: Reader, table: Table) -> dict[str, Chart]:
-    summary = table.summary("area_um2")
-    medians = "; ".join(f"{row.stiffness_pa} Pa {row.median:.1f}" for row in summary)
+def _charts(reader: Reader, table: Table) -> dict[str, dict[str, str]]:
     auc = reader.agreement["auc"]
     known = auc[~np.isnan(auc)]
-    fits = (
-        f"{(known > _CHANCE).sum()} of {len(known)} images are above 0.5" if len(known) else "none"
-    )
-    drawn: dict[str, tuple[Callable[[Any], Any], str, str]] = {
-        "agreement": (lambda ax: plot.agreement(auc, ax=ax), "Agreement of masks and images", fits),
-        "per_image": (
-            lambda ax: plot.nuclei_per_image(reader, ax=ax),
+    fits = f"{(known > _CHANCE).sum()} of {len(known)} images are above 0.5."
+    scales = ", ".join(f"{pa} Pa {scale}" for pa, scale in reader.full_scales.items())
+    summary = table.summary("area_um2")
+    medians = "; ".join(f"{row.stiffness_pa} Pa {row.median:.1f}" for row in summary)
+    return {
+        "agreement": _chart("Agreement of masks and images", fits, partial(plot.agreement, auc)),
+        "per_image": _chart(
             "Nuclei per image",
             "Every image is a dot; the table above has the means.",
+            partial(plot.nuclei_per_image, reader),
         ),
-        "grey": (
-            lambda ax: plot.grey_values(reader, ax=ax),
-            "Grey values by stiffness",
-            f"Full scale: {', '.join(f'{pa} Pa {s}' for pa, s in reader.full_scales.items())}.",
+        "grey": _chart(
+            "Grey values by stiffness", f"Full scale: {scales}.", partial(plot.grey_values, reader)
         ),
-        "ecdf": (
-            lambda ax: plot.area_ecdf(table, ax=ax),
+        "ecdf": _chart(
             "Areas of nuclei by stiffness",
             f"Medians in square micrometres: {medians}.",
+            partial(plot.area_ecdf, table),
         ),
-        "intervals": (
-            lambda ax: plot.intervals(table, ax=ax),
+        "intervals": _chart(
             "How far chance moves the medians",
             "95 % of 1000 samples, of nuclei, images or groups drawn with replacement.",
+            partial(plot.intervals, table),
         ),
     }
-    return {
-        name: Chart(_svg(draw, name), title, text) for name, (draw, title, text) in drawn.items()
-    }
 
 
-def _svg(draw: Callable[[Any], object], name: str) -> str:
+def _chart(title: str, text: str, draw: Callable[..., object]) -> dict[str, str]:
     """A chart as SVG with text, in the colour of the page's text, and the same bytes each time."""
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            'A report needs matplotlib. Install it with: pip install "bmgd-data[report]"'
-        ) from error
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    name = title.replace(" ", "-")
     style: dict[Any, Any] = dict.fromkeys(
         ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK
     )
     style |= {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 11}
     with mpl.rc_context(style):
         figure = Figure(figsize=(6.4, 4), layout="constrained")
-        draw(figure.subplots())
+        draw(ax=figure.subplots())
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = "<svg" + buffer.getvalue().partition("<svg")[2].replace(_INK, "currentColor")
     svg = re.sub(r'\b(id="|xlink:href="#|url\(#)', rf"\g<1>{name}-", svg)  # unique in the page
-    return re.sub(
-        r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', svg
-    )
+    opening = r'<svg viewBox="\1" aria-hidden="true">'
+    svg = re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', opening, svg)
+    return {"title": title, "text": text, "svg": svg}
 
 
 # ---------------------------------------------------------------------------------------- pictures
@@ -241,7 +212,7 @@ def _extremes(reader: Reader, table: Table) -> str:
     return plot.as_html(np.asarray(plot.extremes(reader, table)), alt)
 
 
-def _tiles(reader: Reader, table: Table) -> list[Tile]:
+def _tiles(reader: Reader, table: Table) -> list[dict[str, Any]]:
     """All images, small, with their places in each order; ties stay in the order of names."""
     auc, counts = reader.agreement["auc"], reader.n_nuclei
     by_image = np.split(table["area_um2"], np.cumsum(counts)[:-1])
@@ -259,15 +230,15 @@ def _tiles(reader: Reader, table: Table) -> list[Tile]:
         for row, (sample, split) in enumerate(zip(reader, reader.splits, strict=True)):
             alt = f"{sample['name']}, nuclei outlined"
             tiles.append(
-                Tile(
-                    picture=plot.as_html(plot.outlined(sample, _TILE_PX), alt, quality=70),
-                    name=sample["name"],
-                    split=split,
-                    nuclei=sample["n_nuclei"],
-                    auc=_text(auc[row], 2),
-                    area=_text(areas[row], 1),
-                    order={name: int(places[row]) for name, places in orders.items()},
-                )
+                {
+                    "picture": plot.as_html(plot.outlined(sample, _TILE_PX), alt, quality=70),
+                    "name": sample["name"],
+                    "split": split,
+                    "nuclei": sample["n_nuclei"],
+                    "auc": _text(auc[row], 2),
+                    "area": _text(areas[row], 1),
+                    "order": {name: places[row] for name, places in orders.items()},
+                }
             )
             progress(1)
     return tiles
