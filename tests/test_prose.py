@@ -36,6 +36,7 @@ NEEDS = {
     "import mlcroissant": "mlcroissant",
     "import polars": "polars",
     "CocoDetection": "pycocotools",
+    "roi_zip": "roifile",
     "import cv2": "cv2",
     "tfds.as_dataframe": "pandas",
     "tfds.show_examples": "matplotlib",

@@ -54,6 +54,16 @@ def test_export_of_all_splits_gives_each_a_folder(bmgd, tmp_path):
     }
 
 
+def test_export_of_all_splits_as_one_folder(bmgd, tiny_root, tmp_path):
+    said = bmgd("export", "tiff", tmp_path / "out", "--stiffness", "950")
+    assert "components: --instances watershed" in said
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.is_dir()] == ["950 Pa"]
+    with (tmp_path / "out" / "index.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == Reader("all", 950, source=TINY, root=tiny_root).names
+    assert {row["split"] for row in rows} == {"train", "val", "test"}
+
+
 def test_export_refuses(bmgd, tmp_path):
     assert "'cellpose'" in bmgd("export", "zarr", tmp_path / "out", code=2)
     assert "exists already" in bmgd("export", "tiff", tmp_path, code=1)

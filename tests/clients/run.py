@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bmgd_data import Reader
-from bmgd_data.export import export
+from bmgd_data.export import FORMATS, export
 from bmgd_data.metrics import Evaluator
 
 HERE = Path(__file__).resolve().parent
@@ -82,6 +82,13 @@ CLIENTS = {
         "nothing",
         under=("xvfb-run", "-a"),
     ),
+    "rois": Client(
+        "rois",
+        (),
+        "roiManager('open', zip), getStatistics(area), run('Set...') in a macro",
+        "nothing",
+        under=("xvfb-run", "-a"),
+    ),
 }
 
 
@@ -89,7 +96,8 @@ def prepare(base: Path, source: str, root: Path) -> None:
     """Write the exports, and what is in them."""
     readers = {s: Reader(s, source=source, root=root, instances="watershed") for s in SPLITS}
     for form in sorted({client.form for client in CLIENTS.values()}):
-        export(readers, form, base / form)
+        together = Reader("all", source=source, root=root, instances="watershed")
+        export(readers if FORMATS[form].divided else together, form, base / form)
     arrays = {
         f"{sample['name']}/{key}": np.asarray(sample[key])
         for reader in readers.values()
@@ -115,7 +123,7 @@ def run(name: str, base: Path, environments: Path, source: str) -> dict[str, str
     """What one client saw, or why it did not run."""
     client = CLIENTS[name]
     missing = [tool for tool in client.under[:1] if shutil.which(tool) is None]
-    if missing or (name == "imagej" and shutil.which("java") is None):
+    if missing or (name in ("imagej", "rois") and shutil.which("java") is None):
         return {"version": "-", "seen": f"not run: {', '.join(missing) or 'java'} is missing"}
     command = [*client.under, python_of(name, environments), HERE / f"{name}_client.py", base]
     # What the client's own environment has, and no path to this package.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import gc
 import importlib.util
+import io
 import json
 import subprocess
 import sys
 import tarfile
 import warnings
+import zipfile
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -21,7 +23,7 @@ from bmgd_data import Reader, facts
 from bmgd_data._system import disk
 from bmgd_data.card import provenance
 from bmgd_data.errors import MissingDependencyError, StorageError
-from bmgd_data.export import FORMATS, export
+from bmgd_data.export import FORMATS, export, roi_zip
 from common import TINY
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*where the paper counts")  # 12 images, not 54
@@ -131,6 +133,45 @@ def read_folders(folder, reader):
         same(tifffile.imread(image), sample["image"])
         same(tifffile.imread(label), sample["instances"])
         same(tifffile.imread(mask) == 255, sample["mask"])
+
+
+def redrawn(rois, shape):
+    """Labels from a zip of ROIs, as roifile reads them: pixels whose centre lies in a ROI."""
+    from roifile import ImagejRoi
+    from skimage.draw import polygon2mask
+
+    labels = np.zeros(shape, np.uint16)
+    with zipfile.ZipFile(rois) as archive:
+        for name in archive.namelist():
+            roi = ImagejRoi.frombytes(archive.read(name))
+            assert name == f"{roi.name}.roi"
+            inside = np.zeros(shape, bool)
+            for polygon in roi.coordinates(multi=True):
+                inside ^= polygon2mask(shape, polygon[:, ::-1] - 0.5)
+            box = np.argwhere(inside)
+            assert [roi.top, roi.left] == box.min(axis=0).tolist()
+            assert [roi.bottom, roi.right] == (box.max(axis=0) + 1).tolist()
+            labels[inside] = int(roi.name)
+    return labels
+
+
+def read_rois(folder, reader):
+    """ROIs by roifile, the table by csv; tests/clients has ImageJ itself."""
+    with (folder / "nuclei.csv").open(encoding="utf-8", newline="") as file:
+        nuclei = list(csv.DictReader(file))
+    areas = {(row["name"], int(row["label"])): float(row["area_um2"]) for row in nuclei}
+    assert len(areas) == len(nuclei) == reader.n_nuclei.sum()
+    for row, sample in zip(index(folder), reader, strict=True):
+        same(tifffile.imread(folder / row["file"]), sample["image"])
+        rois = folder / "rois" / f"{Path(row['file']).stem}.zip"
+        assert rois.exists() == (sample["n_nuclei"] > 0)
+        if not rois.exists():
+            continue
+        labels = redrawn(rois, sample["instances"].shape)
+        same(labels, sample["instances"])
+        for label, pixels in enumerate(np.bincount(labels.ravel())[1:], 1):
+            area = pytest.approx(pixels * facts.PIXEL_SIZE_UM**2, rel=1e-5)
+            assert areas[sample["name"], label] == area
 
 
 def in_8_bits(sample):
@@ -247,6 +288,7 @@ READ = {
     "tiff": read_tiff,
     "cellpose": read_cellpose,
     "folders": read_folders,
+    "rois": read_rois,
     "coco": read_coco,
     "imagefolder": read_imagefolder,
     "webdataset": read_webdataset,
@@ -278,26 +320,56 @@ def test_polygons_are_exact(exported, reader):
     read_coco(exported("coco"), reader, "polygons")
 
 
+SHAPES = np.zeros((12, 16), np.uint16)
+SHAPES[0:5, 0:5] = 1
+SHAPES[2, 2] = 0
+SHAPES[11, 15] = 2
+SHAPES[7, 3] = SHAPES[8, 4] = 3
+SHAPES[6:, 10:12] = 4
+SHAPES[0, 9] = SHAPES[3, 9:12] = SHAPES[4, 12] = 300
+
+
 @OLD_LIBRARIES
 @need("pycocotools")
-def test_polygons_of_odd_shapes():
+def test_polygons_of_unusual_shapes():
     """A hole is filled; single pixels, borders and corners that touch are kept."""
     from pycocotools import mask as cocomask
 
     from bmgd_data.export.coco import _polygons
 
-    labels = np.zeros((12, 16), np.uint16)
-    labels[0:5, 0:5] = 1
-    labels[2, 2] = 0
-    labels[11, 15] = 2
-    labels[7, 3] = labels[8, 4] = 3
-    labels[6:, 10:12] = 4
+    labels = np.where(SHAPES > 4, 0, SHAPES)
     for number, polygons in enumerate(_polygons(labels), 1):
         filled = cocomask.decode(cocomask.merge(cocomask.frPyObjects(polygons, *labels.shape)))
         expected = labels == number
         if number == 1:
             expected[2, 2] = True
         np.testing.assert_array_equal(filled, expected)
+
+
+@need("roifile")
+def test_rois_hold_holes_pieces_and_corners():
+    """Nothing is lost; only the hole and the two pieces need composite ROIs."""
+    from roifile import ImagejRoi
+
+    written = roi_zip(SHAPES)
+    same(redrawn(io.BytesIO(written), SHAPES.shape), SHAPES)
+    with zipfile.ZipFile(io.BytesIO(written)) as archive:
+        names = archive.namelist()
+        rois = [ImagejRoi.frombytes(archive.read(name)) for name in names]
+    assert names == [f"{label:04d}.roi" for label in (1, 2, 3, 4, 300)]
+    assert [roi.composite for roi in rois] == [True, False, False, False, True]
+    assert written == roi_zip(SHAPES)
+
+
+@need("roifile")
+def test_rois_of_a_stack_name_and_hold_their_plane():
+    from roifile import ImagejRoi
+
+    stack = np.zeros((2, 1, 9, 9), np.uint32)
+    stack[0, 0, 2:4, 2:4], stack[1, 0, 5:8, 5:8] = 1, 70_000
+    with zipfile.ZipFile(io.BytesIO(roi_zip(stack))) as archive:
+        rois = [ImagejRoi.frombytes(archive.read(name)) for name in archive.namelist()]
+    assert [(roi.name, roi.position) for roi in rois] == [("0001-0001", 1), ("0002-70000", 2)]
 
 
 # ------------------------------------------------------------------------------ what all of it has
@@ -311,6 +383,8 @@ def test_index_and_readme(form, exported, reader):
     assert [row["split"] for row in rows] == reader.splits
     assert [int(row["stiffness_pa"]) for row in rows] == reader.stiffness_pa.tolist()
     assert [int(row["n_nuclei"]) for row in rows] == reader.n_nuclei.tolist()
+    columns = list(rows[0])
+    assert columns[columns.index("n_nuclei") + 1] == "instance_method"  # what it counts
     assert {float(row["pixel_size_um"]) for row in rows} == {facts.PIXEL_SIZE_UM}
     for key, value in provenance(reader).items():
         assert {row[key] for row in rows} == {str(value)}, key

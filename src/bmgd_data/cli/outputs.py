@@ -32,6 +32,7 @@ class Format(StrEnum):
     TIFF = "tiff"
     CELLPOSE = "cellpose"
     FOLDERS = "folders"
+    ROIS = "rois"
     COCO = "coco"
     IMAGEFOLDER = "imagefolder"
     WEBDATASET = "webdataset"
@@ -50,8 +51,8 @@ def export(
         Format,
         typer.Argument(
             metavar="FORMAT",
-            help="tiff (as upstream), cellpose, folders (StarDist and others), coco, imagefolder "
-            "(Hugging Face), webdataset or parquet (with Croissant).",
+            help="tiff (as upstream), cellpose, folders (StarDist and others), rois (ImageJ and "
+            "Fiji), coco, imagefolder (Hugging Face), webdataset or parquet (with Croissant).",
         ),
     ],
     dest: Annotated[Path, typer.Argument(help="The folder to be made.")],
@@ -60,7 +61,8 @@ def export(
         str | None,
         typer.Option(
             callback=valid_split,
-            help=f"{SPLIT_HELP} Default: the first three, each in a folder of its own.",
+            help=f"{SPLIT_HELP} Default: the first three, each in a folder of its own; for tiff "
+            "and rois, all in one.",
         ),
     ] = None,
     stiffness: Stiffness = None,
@@ -84,13 +86,16 @@ def export(
         scheme=scheme,
         instances=instances,
     )
-    if split:
-        readers: Reader | dict[str, Reader] = read(split)
+    layout = exports.FORMATS[form.value]
+    if split or not layout.divided:
+        readers: Reader | dict[str, Reader] = read(split or "all")
     else:  # whole groups may leave a split empty, which the Reader says
         readers = {name: reader for name in SPLITS if (reader := read(name))}
     made = exports.export(readers, form.value, dest)
-    say(f"Written to {made}: {exports.FORMATS[form.value].layout}.")
+    say(f"Written to {made}: {layout.layout}.")
     say("index.csv there tells which file is which sample.")
+    if instances == "components":
+        say("Nuclei are told apart by components: --instances watershed separates touching ones.")
 
 
 def tfds(

@@ -22,15 +22,24 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from bmgd_data._system import disk, progress
 from bmgd_data._system.file_names import as_upstream, file_names, safe_file_name
 from bmgd_data.errors import MissingDependencyError, StorageError
-from bmgd_data.export import coco, imagefolder, parquet, pictures, readme, shards
+from bmgd_data.export import coco, imagefolder, parquet, pictures, readme, rois, shards
 from bmgd_data.export.canonical import write_canonical
 from bmgd_data.export.parts import Part
+from bmgd_data.export.rois import roi_zip
 from bmgd_data.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["FORMATS", "Format", "export", "file_names", "safe_file_name", "write_canonical"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "export",
+    "file_names",
+    "roi_zip",
+    "safe_file_name",
+    "write_canonical",
+]
 
 
 HUGGING_FACE: Final[Mapping[str, str]] = MappingProxyType({"val": "validation"})
@@ -50,6 +59,8 @@ class Format(NamedTuple):
     """Modules beyond the core's."""
     stem: Callable[[str], str] = safe_file_name
     """Sample name to file name without suffix."""
+    divided: bool = True
+    """Whether `bmgd export` without --split gives each split a folder of its own."""
     in_split_folder: bool = False
     """Whether a single reader, too, goes into a folder named by its split."""
     splits: Mapping[str, str] = MappingProxyType({})
@@ -72,6 +83,9 @@ would become white (Pillow) or black (OpenCV).
 
 The raw values are in `images_16bit/` under the same names: read them with
 `cv2.imread(path, cv2.IMREAD_UNCHANGED)`, scikit-image, imageio, or Pillow without `convert`."""
+_ROIS: Final = """\
+A ROI runs along the sides of the pixels of its nucleus, so that ImageJ's Measure gives the areas of
+nuclei.csv. Nuclei with holes are composite ROIs. An image without nuclei has no zip."""
 _VALIDATION: Final = """\
 The folder of the split 'val' is 'validation', as Hugging Face calls it; index.csv has our word."""
 _SHARDS: Final = """\
@@ -85,6 +99,7 @@ FORMATS: Final = {
         "<stiffness>/instances/*.tif (uint16, nuclei numbered 1..n)",
         pictures.upstream,
         stem=as_upstream,
+        divided=False,
     ),
     "cellpose": Format(
         "TIFF as Cellpose pairs it: --img_filter _img --mask_filter _masks",
@@ -96,6 +111,15 @@ FORMATS: Final = {
         "images/*.tif (uint16), masks/*.tif (uint16, nuclei numbered 1..n), "
         "foreground/*.tif (uint8, 0 or 255)",
         pictures.folders,
+    ),
+    "rois": Format(
+        "ImageJ and Fiji: images, ROIs of the nuclei, and a table of them",
+        "images/*.tif (uint16), rois/*.zip (open with the image; each ROI is named by the label of "
+        "its nucleus), nuclei.csv (one row per nucleus, by name and label)",
+        rois.write,
+        needs=("roifile",),
+        divided=False,
+        note=_ROIS,
     ),
     "coco": Format(
         "COCO JSON beside PNG, as torchvision's CocoDetection and detectors read it",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from bmgd_data import facts
+from bmgd_data.export.outlines import is_outer, outlines
 from bmgd_data.export.pictures import Layout, write_one
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def write(part: Part, folder: Path) -> list[str]:
         images.append(_image(number, file.removeprefix("images/"), entry))
         labels = entry.sample["instances"]
         common = _common(labels, number, first=len(annotations["rle"]) + 1)
-        for kind, outlines in OUTLINES.items():
-            for known, outline in zip(common, outlines(labels), strict=True):
+        for kind, encode in OUTLINES.items():
+            for known, outline in zip(common, encode(labels), strict=True):
                 annotations[kind].append({**known, "segmentation": outline})
     for kind, found in annotations.items():
         content = {
@@ -105,29 +106,14 @@ def _encoded(labels: NDArray[np.uint16]) -> list[dict[str, Any]]:
 
 
 def _polygons(labels: NDArray[np.uint16]) -> list[list[list[float]]]:
-    """Outer contours half-way between pixel centres, x and y in turn, from the image's corner.
+    """Outer lines as x and y in turn, which pycocotools fills to the very pixels of the nucleus.
 
-    pycocotools fills them to the very pixels of the nucleus. COCO polygons cannot say holes: inner
-    contours are left out, and holes are filled.
+    COCO polygons cannot say holes: their lines are left out, so that holes are filled.
     """
-    from scipy.ndimage import find_objects
-    from skimage.measure import find_contours
-
-    outlines = []
-    for number, (rows, columns) in enumerate(find_objects(labels), 1):
-        nucleus = np.pad(labels[rows, columns] == number, 1).astype(float)
-        contours = find_contours(nucleus, 0.5, fully_connected="high")
-        # Back by the padding, on by half a pixel: COCO counts from the corner of the first one.
-        shift = np.array([columns.start, rows.start]) - 0.5
-        outer = [contour[:-1, ::-1] + shift for contour in contours if _is_outer(contour)]
-        outlines.append([polygon.ravel().tolist() for polygon in outer])
-    return outlines
-
-
-def _is_outer(contour: NDArray[np.float64]) -> bool:
-    """Whether it runs clockwise as seen (shoelace formula), as find_contours draws outer ones."""
-    y, x = contour.T
-    return bool(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]) > 0)
+    return [
+        [line[:-1].ravel().tolist() for line in lines if is_outer(line)]
+        for _, lines in outlines(labels)
+    ]
 
 
 OUTLINES: Final[dict[str, Callable[[NDArray[np.uint16]], list[Any]]]] = {

@@ -55,12 +55,12 @@ class Part:
             "split": reader.splits,
             "stiffness_pa": pascals,
             "n_nuclei": reader.n_nuclei.tolist(),
+            "instance_method": [reader.instance_method] * len(reader),  # beside what it counts
             "full_scale": [reader.full_scales[pa] for pa in pascals],
         }
-        return [
-            {**self.provenance, **dict(zip(columns, values, strict=True))}
-            for values in zip(*columns.values(), strict=True)
-        ]
+        every = zip(*columns.values(), strict=True)
+        rows = (dict(zip(columns, values, strict=True)) for values in every)
+        return [row | self.provenance | row for row in rows]  # their order first, their values last
 
     @cached_property
     def provenance(self) -> dict[str, Any]:

@@ -1,0 +1,105 @@
+"""ImageJ and Fiji: images, a set of regions of interest (ROIs) for each, and the nuclei's table."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from bmgd_data.export.outlines import along_pixels, outlines
+from bmgd_data.export.pictures import Layout, write_one
+from bmgd_data.nuclei import nuclei
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from bmgd_data.export.parts import Part
+
+LAYOUT: Final[Layout] = {"image": "images/{stem}.tif"}
+_MOVE, _LINE, _CLOSE = 0, 1, 4  # steps of a path in ImageJ's composite ROIs
+
+
+def write(part: Part, folder: Path) -> list[str]:
+    """Write images, ``rois/*.zip`` and ``nuclei.csv``; an image without nuclei has no zip.
+
+    Returns:
+        The image file of each sample, relative to `folder`.
+    """
+    (folder / "rois").mkdir()
+    files = []
+    for entry in part:
+        files.append(write_one(entry, folder, LAYOUT)["image"])
+        if entry.sample["n_nuclei"]:
+            path = folder / "rois" / f"{entry.stem}.zip"
+            path.write_bytes(roi_zip(entry.sample["instances"]))
+    nuclei(part.reader).to_csv(folder / "nuclei.csv")
+    return files
+
+
+def roi_zip(labels: NDArray[np.integer[Any]]) -> bytes:
+    """Encode instance labels as a zip of ROIs that ImageJ's ROI Manager opens.
+
+    A ROI runs along pixel sides, as those of ImageJ's own wand do, so that it holds the very pixels
+    of its nucleus: Measure gives its area. A nucleus with holes or of several pieces is a composite
+    ROI. ROIs are named by the label ("0012"), in stacks by plane and label ("0003-0012").
+
+    Args:
+        labels: (H, W), or (..., H, W) for stacks, whose planes ImageJ counts from 1 in this order.
+            0 is background; numbers may be left out.
+
+    Returns:
+        The bytes of the zip; the same for the same labels.
+
+    Raises:
+        ModuleNotFoundError: roifile is not installed; the extra ``export`` has it.
+
+    Example:
+        >>> import numpy as np
+        >>> from pathlib import Path
+        >>> labels = np.zeros((256, 256), np.uint16)
+        >>> labels[90:120, 80:110] = 1
+        >>> _ = Path("nuclei.zip").write_bytes(roi_zip(labels))  # doctest: +SKIP
+    """
+    stack = labels.ndim > 2  # noqa: PLR2004
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for plane, below in enumerate(labels.reshape(-1, *labels.shape[-2:]), 1):
+            for label, lines in outlines(below):
+                name = f"{plane:04d}-{label:04d}" if stack else f"{label:04d}"
+                roi = _roi([along_pixels(line) for line in lines], name, plane if stack else 0)
+                # A date of its own, not the clock's, gives the same bytes each time.
+                member = zipfile.ZipInfo(f"{name}.roi", date_time=(1980, 1, 1, 0, 0, 0))
+                archive.writestr(member, roi.tobytes(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _roi(polygons: Sequence[NDArray[np.int32]], name: str, position: int) -> Any:
+    """One polygon is a traced ROI; several are a composite one, in which holes are left out."""
+    from roifile import ROI_TYPE, ImagejRoi
+
+    points = np.concatenate(polygons)
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    frame = {"left": left, "top": top, "right": right, "bottom": bottom}
+    common = {**frame, "name": name, "position": position}
+    if len(polygons) == 1:
+        return ImagejRoi(
+            roitype=ROI_TYPE.TRACED,
+            n_coordinates=len(points),
+            integer_coordinates=points - (left, top),
+            **common,
+        )
+    path = np.concatenate([_path(polygon) for polygon in polygons])
+    return ImagejRoi(
+        roitype=ROI_TYPE.RECT, shape_roi_size=len(path), multi_coordinates=path, **common
+    )
+
+
+def _path(polygon: NDArray[np.int32]) -> NDArray[np.float32]:
+    steps = np.insert(polygon, 0, _LINE, axis=1)
+    steps[0, 0] = _MOVE
+    return np.append(steps, _CLOSE).astype(np.float32)
