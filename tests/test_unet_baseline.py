@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -682,12 +683,13 @@ def test_predict_keeps_the_geometry(
 def test_what_goes_wrong_after_reading_is_no_damage(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, told: str
 ) -> None:
+    import infer
     import predict
 
     def fails(*_: object, **__: object) -> None:
         raise pkgutil.resolve_name(kind)("what torch says")
 
-    monkeypatch.setattr(predict, "tiled", fails)
+    monkeypatch.setattr(infer, "tiled", fails)
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((9, 9), np.uint8))
     with contextlib.redirect_stderr(io.StringIO()) as errors:
         assert predict.main([str(run), str(tmp_path), "--out", str(tmp_path / "out")]) == 1
@@ -778,6 +780,80 @@ def test_labels_count_on_through_a_stack(run: Path, tmp_path: Path) -> None:
     assert [set(np.unique(plane)) for plane in labels] == [{0, 1, 2}, {0, 3, 4}]
 
 
+@pytest.fixture
+def bright(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prediction without a network: what is brighter than the threshold is nucleus."""
+    import predict
+
+    monkeypatch.setattr(predict, "checkpoint", lambda run: run)
+    monkeypatch.setattr(predict, "loaded", lambda *_: None)
+    monkeypatch.setattr(
+        predict.done, "__defaults__", (lambda _module, plane, _options, _bar: plane,)
+    )
+
+
+@pytest.mark.usefixtures("bright")
+def test_predict_writes_the_table_and_rois(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Lengths are in micrometres where the size of a pixel is known, and else in pixels."""
+    pytest.importorskip("roifile")
+    from predict import main
+
+    stack = np.zeros((2, 48, 48), np.uint16)
+    stack[:, 5:15, 5:15] = stack[1, 25:40, 25:40] = 2000
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    tifffile.imwrite(
+        tmp_path / "in" / "deep" / "known.tif", stack, imagej=True, resolution=(2, 2),
+        metadata={"axes": "ZYX", "unit": "um"},
+    )  # fmt: skip
+    tifffile.imwrite(tmp_path / "in" / "unknown.tif", stack[0])
+    out = tmp_path / "out"
+    arguments = ["no network", str(tmp_path / "in"), "--out", str(out)]
+    assert main([*arguments, "--rois"]) == 0
+    assert "Give it with --pixel-size" in capsys.readouterr().out
+
+    def rows(path: Path) -> list[dict[str, str]]:
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    known = rows(out / "deep" / "known.tif.nuclei.csv")
+    assert [row["plane"] for row in known] == ["1", "2", "2"]
+    assert [row["label"] for row in known] == ["1", "2", "3"]
+    assert {row["name"] for row in known} == {"deep/known.tif"}
+    assert [float(row["area_um2"]) for row in known] == [25, 25, 56.25]
+    assert [float(row["mean_raw"]) for row in known] == [2000] * 3
+    assert {row["instances"] for row in known} == {"watershed"}
+    (unknown,) = rows(out / "unknown.tif.nuclei.csv")
+    assert float(unknown["area_px2"]) == 100
+    assert "area_um2" not in unknown
+    whole = rows(out / "nuclei.csv")
+    assert [row["area_um2"] for row in whole] == ["25", "25", "56.25", ""]
+    assert [row["area_px2"] for row in whole] == ["", "", "", "100"]
+    with zipfile.ZipFile(out / "deep" / "known.tif.rois.zip") as rois:
+        assert rois.namelist() == ["0001-0001.roi", "0002-0002.roi", "0002-0003.roi"]
+    assert main([*arguments, "--pixel-size", "0.5"]) == 0
+    assert [row["area_um2"] for row in rows(out / "nuclei.csv")] == ["25", "25", "56.25", "25"]
+    assert "--pixel-size" not in capsys.readouterr().out
+    with tifffile.TiffFile(out / "unknown.tif.mask.tif") as file:
+        assert file.pages[0].tags["XResolution"].value == (2, 1)
+    assert main([*arguments, "--resume"]) == 0
+    assert "0 images are left to do" in capsys.readouterr().out
+
+
+def test_the_table_of_a_stack_has_the_columns_of_the_package() -> None:
+    from images import Stack
+    from tables import measured
+
+    from bmgd_data.nuclei import measure
+
+    grey, labels = np.ones((2, 9, 9), np.uint16), np.zeros((2, 9, 9), np.uint16)
+    labels[0, 2:4, 2:4] = 7
+    columns = list(measured(Stack(grey, "ZYX", 4095.0, (1, 1), 1), labels, "a", "x").columns)
+    assert columns == ["name", "plane", *measure(grey[0], labels[0]), "instances"]
+    table = measured(Stack(grey, "ZYX", 4095.0, (1, 2), 1), labels, "a", "x")
+    assert table["area_px2"].tolist() == [4]  # pixels that are no squares
+    assert not [column for column in table.columns if "um" in column]
+
+
 def test_predict_tells_what_is_not_there(run: Path, tmp_path: Path) -> None:
     from predict import main
 
@@ -808,13 +884,13 @@ def test_parts_share_the_images_out_and_resume_leaves_out_what_is_done(
     arguments = [str(run), str(some_images), "--out", str(tmp_path / "out"), "--overlap", "16"]
     assert main([*arguments, "--part", "2/2"]) == 1
     made = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert made == ["1.tif.instances.tif", "1.tif.mask.tif"]
+    assert made == ["1.tif.instances.tif", "1.tif.mask.tif", "1.tif.nuclei.csv", "nuclei.csv"]
     (tmp_path / "out" / "1.tif.mask.tif").write_bytes(b"mine")
     assert main([*arguments, "--part", "1/2"]) == 0
     assert main([*arguments, "--resume"]) == 1  # the damaged one is tried again
     assert "1 images are left to do" in capsys.readouterr().out
     assert (tmp_path / "out" / "1.tif.mask.tif").read_bytes() == b"mine"
-    assert len(list((tmp_path / "out").iterdir())) == 8
+    assert len(list((tmp_path / "out").iterdir())) == 4 * 3 + 1
     for wrong in ("0/2", "3/2", "1", "a/b"):
         with pytest.raises(SystemExit):
             main([*arguments, "--part", wrong])
@@ -846,9 +922,9 @@ def test_workers_give_what_this_process_gives_in_order(  # noqa: PLR0917 - fixtu
         address = cluster.scheduler_address
         assert main([*arguments, str(tmp_path / "there"), "--scheduler", address]) == 1
     there = capsys.readouterr()
-    assert there.out == here.out
+    assert there.out == here.out.replace("/here/", "/there/")
     assert "3.tif: left out: damaged" in there.err
-    for path in (tmp_path / "here").iterdir():
+    for path in (tmp_path / "here").glob("*.tif"):
         theirs = tifffile.imread(tmp_path / "there" / path.name)
         assert np.mean(theirs == tifffile.imread(path)) > 0.999
 
@@ -884,7 +960,7 @@ def test_a_killed_worker_loses_nothing(run: Path, some_images: Path, tmp_path: P
         killer.join()
     assert killed
     assert len(list(out.glob("*.mask.tif"))) == len(list(out.glob("*.instances.tif"))) == 34
-    assert not list(out.glob("*.part"))
+    assert len(list(out.iterdir())) == 3 * 34 + 1
 
 
 def test_a_scheduler_that_is_not_there_is_told(run: Path, some_images: Path) -> None:
@@ -904,7 +980,23 @@ def test_scripts_end_errors_as_one_line(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "runs")
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "table2", "predict"])
+SCRIPTS = ["train", "evaluate", "table2", "predict"]
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    slow = ("torch", "lightning", "skimage", "scipy", "matplotlib", "segmentation_models_pytorch")
+    code = f"""
+import importlib, sys
+sys.path.insert(0, {str(EXAMPLE)!r})
+for name in {SCRIPTS}:
+    importlib.import_module(name)
+print([name for name in {slow} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_readme_names_options_that_there_are(
     name: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from data import Part, loader, splits
-from infer import THRESHOLD, chances, device
-from model import Baseline, trained
 from overlay import Shown, panels, representative
-from train import BEST
+from settings import BEST, THRESHOLD
 
-from bmgd_data import instances, leaks, metrics
+from bmgd_data import instances
 from bmgd_data._system import progress
 from bmgd_data.errors import BMGDError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from data import Part
+    from model import Baseline
     from settings import Settings
+
+    from bmgd_data import metrics
+
+# torch takes seconds to import, so functions do it: --help answers at once.
 
 
 def evaluate(
@@ -55,6 +57,12 @@ def evaluate(
     Raises:
         SystemExit: The checkpoint or a label image is not there or does not fit.
     """
+    from data import splits
+    from infer import device
+    from model import trained
+
+    from bmgd_data import leaks, metrics
+
     module = trained(checkpoint).to(device(where))
     settings = dataclasses.replace(module.settings, **changes)
     parts = splits(settings)
@@ -106,6 +114,12 @@ def show(checkpoint: Path, name: str, **changes: Any) -> Shown:
         name: Of the sample.
         changes: Settings that differ from those of the training.
     """
+    from data import Part, splits
+    from infer import device
+    from model import trained
+
+    from bmgd_data import metrics
+
     module = trained(checkpoint).to(device())
     settings = dataclasses.replace(module.settings, **changes)
     test = splits(settings).test
@@ -121,6 +135,10 @@ def _predicted(
     module: Baseline, data: Part, settings: Settings, symmetric: bool
 ) -> Iterator[tuple[str, int, Any, Any, Any, Any]]:
     """Name, stiffness, and image, mask, instances, probability as (H, W) arrays, one by one."""
+    import torch
+    from data import loader
+    from infer import chances
+
     for batch in loader(data, settings):
         images = batch["image"].as_subclass(torch.Tensor)
         found = chances(module, images.to(module.device), symmetric=symmetric)

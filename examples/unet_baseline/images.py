@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import tifffile
-import torch
-from data import FLAT, standardised
 
 from bmgd_data import facts
 
@@ -38,6 +36,9 @@ class Stack:
 
     def planes(self) -> Iterator[NDArray[np.float32]]:
         """Each (H, W) plane as the network wants it, in the order of the file."""
+        import torch
+        from data import FLAT, standardised
+
         flat = self.pixels.reshape(-1, *self.pixels.shape[-2:])
         low, high = np.percentile(flat, (1, 99.8))
         least = max(_FLAT_SHARE * float(high - low) / self.full_scale, FLAT)

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-THRESHOLD: Final = 0.5
-"""As in the paper's table: IoU = F1 / (2 - F1) there, which only pooled hard scores give."""
 _FLIPS: Final = [(turn, flip) for turn in range(4) for flip in (False, True)]
 
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import importlib.util
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from images import ENDINGS, Stack, read, write
-from infer import THRESHOLD, device, tiled, tiles
-from model import trained
-from train import BEST
+from settings import BEST, THRESHOLD
+from tables import NUCLEI, gathered, measured
 
 from bmgd_data import instances
-from bmgd_data._system import progress
+from bmgd_data._system import disk, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-MASK, INSTANCES = ".mask.tif", ".instances.tif"
+# torch takes seconds to import, so functions do it: --help answers at once.
+
+MASK, INSTANCES, ROIS = ".mask.tif", ".instances.tif", ".rois.zip"
 """Appended to the image's own name, so that no two images share a mask."""
 _WIDEST = np.iinfo(np.uint16).max
 
@@ -43,6 +45,8 @@ def in_tiles(
     module: Any, plane: NDArray[np.float32], options: argparse.Namespace, bar: Any
 ) -> NDArray[np.float32]:
     """Probability of nucleus of one plane, computed here."""
+    from infer import tiled
+
     return tiled(
         module,
         plane,
@@ -66,6 +70,8 @@ def predict(
         Masks (..., H, W) uint8, 0 or 255, and instance masks of the same shape, uint16, or uint32
         above 65535 nuclei. Numbers go on from plane to plane: a nucleus cut by two planes has two.
     """
+    from infer import tiles
+
     masks = np.zeros(stack.pixels.shape, np.uint8)
     labels = np.zeros(stack.pixels.shape, np.uint32)
     flat_masks, flat_labels = (each.reshape(-1, *each.shape[-2:]) for each in (masks, labels))
@@ -91,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     part, parts = options.part
     images = every[part - 1 :: parts]
     if options.resume:
-        images = [(path, below) for path, below in images if not _is_done(options.out, below)]
+        images = [(path, below) for path, below in images if not _is_done(options, below)]
         print(f"{len(images)} images are left to do.")
     if options.scheduler:
         from spread import outcomes
@@ -110,6 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{path}: {result}", file=sys.stderr)
         else:
             print(f"{path}: {result} nuclei")
+    if failed < len(images):
+        print(gathered(options.out))
     if failed:
         print(f"{failed} of {len(images)} files were left out.", file=sys.stderr)
     return int(failed > 0)
@@ -129,16 +137,20 @@ def checkpoint(run: Path) -> Path:
 
 def loaded(run: Path, where: str) -> Any:
     """The network of a run, on a device."""
+    from infer import device
+    from model import trained
+
     return trained(checkpoint(run)).to(device(where))
 
 
-def _outputs(out: Path, below: Path) -> tuple[Path, Path]:
-    mask, labels = (out / below.with_name(below.name + ending) for ending in (MASK, INSTANCES))
-    return mask, labels
+def _output(options: argparse.Namespace, below: Path, ending: str) -> Path:
+    out: Path = options.out
+    return out / below.with_name(below.name + ending)
 
 
-def _is_done(out: Path, below: Path) -> bool:
-    return all(path.is_file() for path in _outputs(out, below))
+def _is_done(options: argparse.Namespace, below: Path) -> bool:
+    endings = (MASK, INSTANCES, NUCLEI, *([ROIS] if options.rois else []))
+    return all(_output(options, below, ending).is_file() for ending in endings)
 
 
 def done(
@@ -150,25 +162,31 @@ def done(
     *,
     title: str = "",
 ) -> int | str:
-    """Read an image, predict, write its masks.
+    """Read an image, predict, write its masks, the table of its nuclei, and ROIs if asked for.
 
     Returns:
         The number of nuclei; or what kept it from being done, in words.
     """
     try:
         stack = _opened(path, options)
-        results = predict(module, stack, options, title, chance_of)
-        for place, pixels in zip(_outputs(options.out, below), results, strict=True):
-            write(place, pixels, stack)
+        mask, labels = predict(module, stack, options, title, chance_of)
+        write(_output(options, below, MASK), mask, stack)
+        write(_output(options, below, INSTANCES), labels, stack)
+        table = measured(stack, labels, below.as_posix(), options.instances)
+        table.to_csv(_output(options, below, NUCLEI))
+        if options.rois:
+            from bmgd_data.export import roi_zip
+
+            with disk.staged_file(_output(options, below, ROIS)) as partial:
+                partial.write_bytes(roi_zip(labels))
     except Exception as error:  # noqa: BLE001 - whatever ails one file, the others go on
         return f"left out: {_told(error)}"
-    labels = results[1]
-    return int(np.unique(labels[labels > 0]).size)
+    return len(table)
 
 
 def _opened(path: Path, options: argparse.Namespace) -> Stack:
     try:
-        return read(path, options.channel, options.bits)
+        stack = read(path, options.channel, options.bits)
     except FileNotFoundError:
         raise ValueError("no such file") from None
     except Exception as error:
@@ -177,9 +195,14 @@ def _opened(path: Path, options: argparse.Namespace) -> Stack:
         # tifffile and its codecs stumble over damage in many ways (struct.error, zlib.error, ...).
         why = f"{type(error).__name__}: {error}"
         raise ValueError(f"damaged, or no TIFF after all ({why})") from error
+    if options.pixel_size:
+        return dataclasses.replace(stack, pixel_um=(options.pixel_size,) * 2)
+    return stack
 
 
 def _told(error: Exception) -> str:
+    import torch
+
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return f"it does not fit in memory; try a smaller --tile, or --device cpu ({error})"
     if isinstance(error, OSError | ValueError):
@@ -204,6 +227,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--tile", type=int, default=256, help="Side of a tile in pixels. [256]")
     parser.add_argument("--overlap", type=int, default=64, help="Pixels tiles share. [64]")
     parser.add_argument("--symmetric", action="store_true", help="Average over flips and turns.")
+    parser.add_argument(
+        "--rois", action="store_true", help="Also write a zip of ROIs for ImageJ and Fiji."
+    )
+    parser.add_argument(
+        "--pixel-size", type=float, metavar="UM",
+        help="Width and height of a pixel in micrometres. [as the file tells]",
+    )  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
     parser.add_argument(
         "--resume", action="store_true", help="Leave out images whose masks are in --out already."
@@ -220,6 +250,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not 0 <= options.overlap <= options.tile // 2:
         parser.error(f"--overlap {options.overlap} must be from 0 to half of --tile.")
+    if options.pixel_size is not None and options.pixel_size <= 0:
+        parser.error(f"--pixel-size {options.pixel_size} must be above 0.")
+    if options.rois and importlib.util.find_spec("roifile") is None:
+        parser.error("--rois needs roifile: pip install roifile")
     if not 0 < options.threshold < 1:
         parser.error(f"--threshold {options.threshold} must be between 0 and 1.")
     return options

@@ -26,6 +26,11 @@ ENCODERS: Final = {
 weights come in a package; and what segmentation-models-pytorch calls them."""
 FROM_WHEEL: Final = "efficientnet-lite0"
 
+BEST, LAST, RESULT = "best.ckpt", "last.ckpt", "result.json"
+"""What a run leaves in its folder."""
+THRESHOLD: Final = 0.5
+"""As in the paper's table: IoU = F1 / (2 - F1) there, which only pooled hard scores give."""
+
 
 def _choice(default: Any, why: str) -> Any:
     return field(default=default, metadata={"why": why})

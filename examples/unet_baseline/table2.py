@@ -15,11 +15,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from data import splits
 from evaluate import evaluate, show
 from overlay import panels
-from settings import Settings, add_options, from_options
-from train import BEST, RESULT, check_data
+from settings import BEST, RESULT, Settings, add_options, from_options
+from train import check_data
 
 from bmgd_data import facts
 from bmgd_data.errors import BMGDError
@@ -61,6 +60,8 @@ def variants(protocol: str, settings: Settings) -> Iterator[tuple[str, Settings]
 
 def run(settings: Settings, folder: Path, *, progress: bool) -> dict[str, Any]:
     """Train and score one network, or take from its folder what is there already."""
+    from data import splits  # not above: it imports torch, and --help is to answer at once
+
     if not (folder / RESULT).is_file():
         _train(settings, folder, progress=progress)
     result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
@@ -109,6 +110,8 @@ def picture(results: dict[str, dict[str, Any]], settings: Settings, out: Path) -
         settings: Of any of them.
         out: The folder of the runs; table2.png is written there.
     """
+    from data import splits
+
     test = splits(settings).test
     counts = test.whole.reader.n_nuclei[list(test.rows)]
     name = test.names[counts.argsort(kind="stable")[len(counts) // 2]]

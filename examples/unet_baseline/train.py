@@ -10,21 +10,17 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import lightning
-import torch
-from data import Share, loader, splits
-from history import History
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger
-from model import Baseline, fresh
-from settings import Settings, add_options, from_options
+from settings import BEST, LAST, RESULT, Settings, add_options, from_options
 
 from bmgd_data.errors import BMGDError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BEST, LAST, RESULT = "best.ckpt", "last.ckpt", "result.json"
+    import lightning
+    from model import Baseline
+
+# torch and Lightning take seconds to import, so functions do it: --help answers at once.
 _RUNS_ON = ("accelerator", "devices", "nodes", "workers", "precision", "root", "weights")
 """Settings that a resumed run may change without becoming another run."""
 
@@ -45,6 +41,9 @@ def train(settings: Settings, out: Path, *, resume: bool = False, progress: bool
     Raises:
         SystemExit: `out` holds another run, or the pretrained weights cannot be had.
     """
+    from data import Share, loader, splits
+    from model import fresh
+
     begun_on = _begun_on(settings, out, resume=resume)
     parts = splits(settings)
     origin = parts.train.origin
@@ -88,6 +87,8 @@ def _begun_on(settings: Settings, out: Path, *, resume: bool) -> str | None:
         return None
     if not resume:
         raise SystemExit(f"{out} holds a run. Give --resume to go on with it, or another --out.")
+    import torch
+
     saved = torch.load(out / LAST, map_location="cpu", weights_only=True)["hyper_parameters"]
     before, now = saved["settings"], dataclasses.asdict(settings)
     changed = [name for name in now if name not in _RUNS_ON and before.get(name) != now[name]]
@@ -99,6 +100,12 @@ def _begun_on(settings: Settings, out: Path, *, resume: bool) -> str | None:
 
 
 def _trainer(settings: Settings, out: Path, *, progress: bool) -> lightning.Trainer:
+    import lightning
+    import torch
+    from history import History
+    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+    from lightning.pytorch.loggers import CSVLogger
+
     on_gpu = torch.cuda.is_available() and settings.accelerator in ("auto", "gpu", "cuda")
     devices: Any = settings.devices or ("auto" if on_gpu else 1)
     many = settings.nodes > 1 or settings.devices > 1 or (on_gpu and torch.cuda.device_count() > 1)
@@ -131,6 +138,8 @@ def _trainer(settings: Settings, out: Path, *, progress: bool) -> lightning.Trai
 
 
 def _precision(settings: Settings, *, on_gpu: bool) -> Any:
+    import torch
+
     if settings.precision != "auto":
         return settings.precision
     if not on_gpu:
@@ -139,6 +148,9 @@ def _precision(settings: Settings, *, on_gpu: bool) -> Any:
 
 
 def _write_result(settings: Settings, out: Path, trainer: Any, module: Baseline) -> None:
+    import torch
+    from history import History
+
     rows = next(each for each in trainer.callbacks if isinstance(each, History)).rows
     best = max(rows, key=lambda row: row["val_f1"])
     seconds = sum(row["seconds"] for row in rows)
