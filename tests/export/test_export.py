@@ -365,11 +365,17 @@ def test_rois_hold_holes_pieces_and_corners():
 def test_rois_of_a_stack_name_and_hold_their_plane():
     from roifile import ImagejRoi
 
+    def rois(labels):
+        with zipfile.ZipFile(io.BytesIO(roi_zip(labels))) as archive:
+            return [ImagejRoi.frombytes(archive.read(name)) for name in archive.namelist()]
+
     stack = np.zeros((2, 1, 9, 9), np.uint32)
     stack[0, 0, 2:4, 2:4], stack[1, 0, 5:8, 5:8] = 1, 70_000
-    with zipfile.ZipFile(io.BytesIO(roi_zip(stack))) as archive:
-        rois = [ImagejRoi.frombytes(archive.read(name)) for name in archive.namelist()]
-    assert [(roi.name, roi.position) for roi in rois] == [("0001-0001", 1), ("0002-70000", 2)]
+    found = [(roi.name, roi.position, roi.t_position) for roi in rois(stack)]
+    assert found == [("0001-0001", 1, 0), ("0002-70000", 2, 0)]
+    (roi,) = rois(np.stack([0 * stack[:, 0], stack[:, 0] > 1]).astype(np.uint8))
+    assert (roi.name, roi.position) == ("0004-0001", 0)
+    assert (roi.c_position, roi.z_position, roi.t_position) == (1, 2, 2)
 
 
 # ------------------------------------------------------------------------------ what all of it has

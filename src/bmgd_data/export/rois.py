@@ -49,8 +49,8 @@ def roi_zip(labels: NDArray[np.integer[Any]]) -> bytes:
     ROI. ROIs are named by the label ("0012"), in stacks by plane and label ("0003-0012").
 
     Args:
-        labels: (H, W), or (..., H, W) for stacks, whose planes ImageJ counts from 1 in this order.
-            0 is background; numbers may be left out.
+        labels: (H, W); for stacks (Z or T, H, W) or (T, Z, H, W), whose planes are counted from 1
+            in this order. 0 is background; numbers may be left out.
 
     Returns:
         The bytes of the zip; the same for the same labels.
@@ -66,26 +66,35 @@ def roi_zip(labels: NDArray[np.integer[Any]]) -> bytes:
         >>> _ = Path("nuclei.zip").write_bytes(roi_zip(labels))  # doctest: +SKIP
     """
     stack = labels.ndim > 2  # noqa: PLR2004
+    axes = [length for length in labels.shape[:-2] if length > 1]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for plane, below in enumerate(labels.reshape(-1, *labels.shape[-2:]), 1):
             for label, lines in outlines(below):
                 name = f"{plane:04d}-{label:04d}" if stack else f"{label:04d}"
-                roi = _roi([along_pixels(line) for line in lines], name, plane if stack else 0)
+                place = _place(plane, axes) if stack else {}
+                roi = _roi([along_pixels(line) for line in lines], name=name, **place)
                 # A date of its own, not the clock's, gives the same bytes each time.
                 member = zipfile.ZipInfo(f"{name}.roi", date_time=(1980, 1, 1, 0, 0, 0))
                 archive.writestr(member, roi.tobytes(), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
-def _roi(polygons: Sequence[NDArray[np.int32]], name: str, position: int) -> Any:
+def _place(plane: int, axes: Sequence[int]) -> dict[str, int]:
+    """Where ImageJ shows a ROI: it counts planes of stacks, and of hyperstacks each axis."""
+    if len(axes) != 2:  # noqa: PLR2004 - T and Z
+        return {"position": plane}
+    frame, z = divmod(plane - 1, axes[1])
+    return {"c_position": 1, "z_position": z + 1, "t_position": frame + 1}
+
+
+def _roi(polygons: Sequence[NDArray[np.int32]], **common: Any) -> Any:
     """One polygon is a traced ROI; several are a composite one, in which holes are left out."""
     from roifile import ROI_TYPE, ImagejRoi
 
     points = np.concatenate(polygons)
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    frame = {"left": left, "top": top, "right": right, "bottom": bottom}
-    common = {**frame, "name": name, "position": position}
+    common |= {"left": left, "top": top, "right": right, "bottom": bottom}
     if len(polygons) == 1:
         return ImagejRoi(
             roitype=ROI_TYPE.TRACED,
