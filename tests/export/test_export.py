@@ -534,7 +534,7 @@ def test_awkward_names(form, awkward, tmp_path):
 
 def test_unknown_format(reader, tmp_path):
     with pytest.raises(
-        ValueError, match=r"Unknown format 'zarr'.*'tiff', 'cellpose', 'folders', 'coco'"
+        ValueError, match=r"Unknown format 'zarr'.*'tiff', 'cellpose', 'folders', 'rois', 'coco'"
     ):
         export(reader, "zarr", tmp_path / "out")
 
@@ -582,6 +582,7 @@ def test_nothing_to_export(reader, tmp_path):
 @pytest.mark.parametrize(
     ("form", "module"),
     [
+        ("rois", "roifile"),
         ("coco", "pycocotools"),
         ("webdataset", "webdataset"),
         ("parquet", "datasets"),
