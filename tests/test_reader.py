@@ -255,12 +255,7 @@ def test_a_notebook_shows_what_repr_says_and_some_samples(few):
     reader = few("all")
     shown = reader._repr_html_()
     assert shown.count("<img ") == 6
-    chosen = reader.stiffness_pa == 250
-    row = (250, chosen.sum(), reader.n_nuclei[chosen].sum())
-    assert "<td>{} Pa</td><td>{}</td><td>{}</td>".format(*row) in shown
-    assert "nuclei (components)" in shown
-    for line in repr(reader).splitlines()[3:]:
-        assert html.escape(line.strip()) in shown
+    assert f">{html.escape(repr(reader))}</pre>" in shown
     assert reader[:0]._repr_html_().count("<img ") == 0
 
 

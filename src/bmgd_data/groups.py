@@ -1,18 +1,17 @@
 """Which images show the same colony.
 
 The images of one stiffness are slices of colonies. Slices of one colony look alike, so a split that
-separates them measures memory, not generalisation. `find` puts them into groups, from two sources:
+separates them measures memory, not generalisation. `find` groups them by two sources:
 
-- Pixels. Each image becomes a small picture of whole numbers (`describe`); the likeness of two
+- Pixels. Each image becomes a small picture of whole numbers (`describe`). The likeness of two
   images is the cosine of their pictures (`likeness`). Images that are alike enough are linked, and
-  what is connected by links is a group.
-- File names. The number in a name whose neighbours look alike most often is taken for the slice,
-  and what precedes it for the colony (`read_names`). Names only propose: they are set aside where
-  the pixels contradict them.
+  a group is what links connect.
+- File names. The slice is the number in a name whose neighbours look alike most often; the colony
+  is what precedes it (`read_names`). Names that the pixels contradict are not used.
 
-The result is the same on every machine. All sums are of whole numbers and stay below 2**53, where
-float64 is exact, so neither the linear algebra library, nor its threads, nor the order of adding
-changes a bit; square root, product and quotient are rounded correctly by IEEE 754.
+The result is the same on every machine. All sums are of whole numbers below 2**53, which float64
+holds exactly, so the linear algebra library, its threads and the order of adding change no bit.
+IEEE 754 rounds square roots, products and quotients correctly.
 """
 
 from __future__ import annotations
@@ -40,28 +39,28 @@ VERSION: Final = 1
 
 
 class Groups(NamedTuple):
-    """Groups of the images of one stiffness, and what they rest on."""
+    """Groups of the images of one stiffness, and the evidence for them."""
 
     numbers: NDArray[np.int32]
     """(n,) group of each image, 0..k-1 in the order of the groups' first images."""
     evidence: str
-    """"pixels": names tell nothing. "names": they tell series, which the pixels support, and
-    series whose images are linked are one group. "contradicted": names tell series that cut
-    through what looks alike, and are set aside."""
+    """"pixels": names give no series. "names": names give series that the pixels support; series
+    whose images are linked are one group. "contradicted": names give series that separate images
+    that look alike, so only pixels are used."""
     pattern: str
-    """How the names are read, as in ``colony#_z<z>``; empty where they tell nothing."""
+    """How the names are read, as in ``colony#_z<z>``; empty where they give no series."""
     support: float
     """Share of the neighbours along the slice field that look alike."""
     crossing: float
-    """Share of the links that run between two series."""
+    """Share of the links between two series."""
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """As JSON can hold it."""
         return {**self._asdict(), "numbers": self.numbers.tolist()}
 
     @classmethod
     def from_plain(cls, content: dict[str, Any]) -> Groups:
-        """Back from `to_plain`."""
+        """The inverse of `to_plain`."""
         return cls(**{**content, "numbers": np.array(content["numbers"], np.int32)})
 
 
@@ -70,7 +69,7 @@ def find(
     images: NDArray[np.uint16],
     progress: Callable[[int], object] | None = None,
 ) -> Groups:
-    """Group the images of one stiffness by the colony that they show.
+    """Group the images of one stiffness by colony.
 
     Args:
         names: Sample names in the Reader's order.
@@ -82,26 +81,19 @@ def find(
     """
     linked = links(likeness(describe(images, progress)))
     told = read_names([name.split("/", 1)[-1] for name in names], linked)
-    joined = linked
     if told.kind == "series":
-        joined = linked | ((told.series[:, None] == told.series) & (told.series >= 0))
-    kinds = {"series": "names", "contradicted": "contradicted"}
-    return Groups(
-        _components(joined),
-        kinds.get(told.kind, "pixels"),
-        told.pattern,
-        told.support,
-        told.crossing,
-    )
+        linked |= (told.series[:, None] == told.series) & (told.series >= 0)
+    evidence = {"series": "names", "contradicted": "contradicted"}.get(told.kind, "pixels")
+    return Groups(_components(linked), evidence, told.pattern, told.support, told.crossing)
 
 
 # ------------------------------------------------------------------------------------- from pixels
 
 SIDE: Final = 64  # blocks along a side, or somewhat more
-_WINDOW: Final = 13  # blocks; about a nucleus and its surroundings
-_LEVELS: Final = 8  # steps per grey value: block means below 2**19, so 127 x 127 products of two
-#   of them add up to less than 2**53
-_REACH: Final = 1  # blocks that neighbouring slices may be shifted by
+_WINDOW: Final = 13  # blocks: about a nucleus and its surroundings
+_LEVELS: Final = 8  # steps per grey value: block means are below 2**19, so that 127 x 127 products
+#   of two of them add up to less than 2**53
+_REACH: Final = 1  # blocks by which neighbouring slices may be shifted
 _ROWS: Final = 256  # rows of the likeness that are computed at a time
 
 
@@ -110,8 +102,8 @@ def describe(
 ) -> NDArray[np.int32]:
     """Reduce images to small pictures that light and background hardly change.
 
-    Each image is averaged over 64 x 64 blocks (single pixels where it is smaller than that), in
-    eighths of a grey value, less the mean over 13 x 13 blocks around each.
+    A picture is the mean of each of 64 x 64 blocks (of each pixel, in smaller images) in eighths of
+    a grey value, less the mean of the 13 x 13 blocks around it.
 
     Args:
         images: (n, H, W) unsigned, up to 16 bits.
@@ -149,25 +141,26 @@ def _window_sums(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def likeness(pictures: NDArray[np.int32], others: NDArray[np.int32] | None = None) -> Floats:
-    """Cosine between pictures, the largest over shifts of up to one block each way.
+    """Cosine of pictures, the largest over shifts of up to one block each way.
 
     Args:
         pictures: (n, h, w), as `describe` gives them.
-        others: (m, h, w) to compare them with; None compares the pictures with one another.
+        others: (m, h, w) to compare with; None compares the pictures with one another.
 
     Returns:
         (n, m) between 0 and 1; 0 for pictures without contrast.
     """
     columns = pictures if others is None else others
-    flat, lengths = _flat(columns), _lengths(columns)
+    flat = _flat(columns)
+    lengths = _lengths(flat)
     result = np.empty((len(pictures), len(columns)))
     for start in range(0, len(pictures), _ROWS):
         rows = slice(start, start + _ROWS)
-        first = start if others is None else 0  # what is left of it is filled in by symmetry
+        first = start if others is None else 0  # the columns before it follow by symmetry
         best = np.zeros((len(pictures[rows]), len(columns) - first))
         for shifted in _shifted(pictures[rows]):
             np.maximum(best, _flat(shifted) @ flat[first:].T, out=best)
-        best /= np.multiply.outer(_lengths(pictures[rows]), lengths[first:])
+        best /= np.multiply.outer(_lengths(_flat(pictures[rows])), lengths[first:])
         result[rows, first:] = best
         if others is None:
             result[first:, rows] = best.T
@@ -175,7 +168,7 @@ def likeness(pictures: NDArray[np.int32], others: NDArray[np.int32] | None = Non
 
 
 def _shifted(pictures: NDArray[np.int32]) -> Iterator[NDArray[np.int32]]:
-    """The pictures moved by each shift within reach; what comes in from outside is 0."""
+    """The pictures moved by each shift within reach, with 0 beyond their border."""
     _, height, width = pictures.shape
     padded = np.pad(pictures, ((0, 0), (_REACH, _REACH), (_REACH, _REACH)))
     for y in range(2 * _REACH + 1):
@@ -187,30 +180,29 @@ def _flat(pictures: NDArray[np.int32]) -> Floats:
     return pictures.reshape(len(pictures), math.prod(pictures.shape[1:])).astype(np.float64)
 
 
-def _lengths(pictures: NDArray[np.int32]) -> Floats:
-    """Euclidean length of each picture; infinite where it is 0, so that it is like nothing."""
-    squares = [np.vdot(flat, flat) for flat in _flat(pictures)]
-    lengths: Floats = np.sqrt(squares)
+def _lengths(flat: Floats) -> Floats:
+    """Euclidean length of each picture; infinite where it is 0, so that likeness is 0."""
+    lengths: Floats = np.sqrt([np.vdot(picture, picture) for picture in flat])
     lengths[lengths == 0] = np.inf
     return lengths
 
 
-HIGH: Final = 0.5  # alike enough by itself
-LOW: Final = 0.45  # alike enough for two that are among each other's nearest
-_RANKS: Final = 2  # a slice has two neighbours: the sum of both ranks, the nearest being 0
-_SHARE: Final = 0.8  # of the nearest likeness: where slices are close, chance likeness is refused
+HIGH: Final = 0.5  # enough for any two images
+LOW: Final = 0.45  # enough for two that are among each other's nearest
+_RANKS: Final = 2  # largest sum of both ranks, 0 for the nearest: a slice has two neighbours
+_SHARE: Final = 0.8  # of the nearest likeness: refuses chance likeness where slices are close
 
 
 def links(alike: Floats) -> Bools:
     """Which images are alike enough to show one colony.
 
-    Two images are linked where their likeness is at least `HIGH` and at least 0.8 of what one of
-    them has with its nearest, or where it is at least `LOW` and each is near enough to the top of
-    the other's list. The thresholds were chosen on generated colonies; the documentation's page on
-    splits has the measured recall and precision.
+    Two images are linked if their likeness is at least `HIGH` and at least 0.8 of that of one of
+    them with its nearest. They are also linked if it is at least `LOW` and their ranks in each
+    other's list, 0 for the nearest, add up to at most 2. The thresholds were chosen on generated
+    colonies; the documentation's page on splits has the measured recall and precision.
 
     Args:
-        alike: (n, n) from `likeness`; the diagonal is not looked at.
+        alike: (n, n) from `likeness`; the diagonal is ignored.
 
     Returns:
         (n, n), symmetric, False on the diagonal.
@@ -222,7 +214,7 @@ def links(alike: Floats) -> Bools:
     for row in range(n):
         others = alike[row].copy()
         others[row] = -1
-        order = np.argsort(-others, kind="stable")[: _RANKS + 1]  # of equals, the first by name
+        order = np.argsort(-others, kind="stable")[: _RANKS + 1]  # ties: the first by name
         ranks[row, order] = own[: len(order)]
         nearest[row] = max(others[order[0]], 0)
     linked = ranks + ranks.T <= _RANKS
@@ -246,26 +238,26 @@ def _components(linked: Bools) -> NDArray[np.int32]:
 
 _DIGITS: Final = re.compile(r"(\d+)")
 _LABEL: Final = re.compile(r"(?:^|[^a-z])(?:z|slice|plane)[ _=-]*$")  # before a slice's number
-_SUPPORT: Final = 0.2  # of the neighbours along a slice field, so many look alike (chance: 0.01)
-_CROSSING: Final = 0.05  # of the links, at most so many run between two series
-_LONGEST: Final = 80  # slices; more than a colony of 60 um has 1 um apart is a running number
+_SUPPORT: Final = 0.2  # least share of neighbours along a slice field that look alike (chance 0.01)
+_CROSSING: Final = 0.05  # largest share of links between two series
+_LONGEST: Final = 80  # slices; a colony of 60 um has 60, so a longer series is a running number
 
 
 class Told(NamedTuple):
-    """What file names tell of colonies."""
+    """What file names say about colonies."""
 
     kind: str
     """"series": each image's colony; "running": one number that counts all images; "none";
-    "contradicted": series that cut through what looks alike."""
+    "contradicted": series that separate images that look alike."""
     series: NDArray[np.int32]
-    """(n,) series of each name; -1 where it tells none."""
+    """(n,) series of each name; -1 where there is none."""
     pattern: str
     support: float
     crossing: float
 
 
 class _Field(NamedTuple):
-    """One number in the names of a family, taken for the slice."""
+    """One number in the names of a family, as a candidate for the slice."""
 
     support: float
     labelled: bool
@@ -277,12 +269,12 @@ def read_names(names: Sequence[str], linked: Bools | None = None) -> Told:
     """Read series of slices from file names.
 
     Args:
-        names: Without what all images of a stiffness share.
-        linked: (n, n) which images look alike; None where pixels are not known: then only numbers
-            that are called z, slice or plane are taken for slices.
+        names: Sample names without the stiffness.
+        linked: (n, n) which images look alike; None without pixels: then only numbers after z,
+            slice or plane count as slices.
 
     Returns:
-        What the names tell.
+        What the names say.
     """
     families: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for image, name in enumerate(names):
@@ -315,9 +307,9 @@ def read_names(names: Sequence[str], linked: Bools | None = None) -> Told:
 def _slice_field(
     names: Sequence[str], text: tuple[str, ...], members: Sequence[int], linked: Bools | None
 ) -> _Field | None:
-    """The number of a family's names whose neighbours look alike most often, or that is labelled.
+    """The number whose neighbours look alike most often, or that is labelled.
 
-    A series is what precedes the slice's number where that varies, and else what follows it.
+    A series is what precedes the slice's number; if this never varies, it is what follows.
     """
     numbers = {i: tuple(map(int, _DIGITS.split(names[i])[1::2])) for i in members}
     found = []
@@ -336,13 +328,13 @@ def _slice_field(
             ]
         labelled = bool(_LABEL.search(before.lower()))
         alike = sum(bool(linked[pair]) for pair in pairs) if linked is not None else 0
-        if pairs and (labelled or alike >= _SUPPORT * len(pairs)) and (labelled or alike):
+        if pairs and (labelled or alike >= max(1, _SUPPORT * len(pairs))):
             found.append(_Field(alike / len(pairs), labelled, field, list(runs.values())))
     return max(found, key=lambda field: field[:3], default=None)
 
 
 def _crossing(series: NDArray[np.int32], linked: Bools | None) -> float:
-    """Share of the links that run between two series."""
+    """Share of the links between two series."""
     if linked is None:
         return 0.0
     one, other = np.nonzero(np.triu(linked))

@@ -1,4 +1,4 @@
-"""Samples as numpy arrays: the core that every adapter translates."""
+"""Samples as numpy arrays; every adapter builds on this module."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict, TypeVar, overload
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from bmgd_data.errors import BMGDWarning
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -31,10 +32,13 @@ if TYPE_CHECKING:
     from bmgd_data.groups import Groups
     from bmgd_data.splits import AnyScheme
 
-
 __all__ = ["Reader", "Sample", "Stats"]
 
+T = TypeVar("T")
+
 _GROUPS_APART: Final = 100_000  # more groups than a stiffness has; times 1800 it fits into int32
+_SHOWN: Final = 6  # samples that a notebook shows of a Reader
+_DERIVED: Final = ("_parts", "_places")  # what a copy in another process makes again
 
 
 class Sample(TypedDict):
@@ -89,12 +93,12 @@ class Reader(Sequence[Sample]):
             nuclei split) or "provided" (label images of the archive, where it has any).
 
     Raises:
-        ValueError: An argument that is not understood; the message lists the valid values.
+        ValueError: An invalid argument; the message lists the valid values.
         DatasetNotFoundError: The data is not here and may not be fetched.
-        DownloadError: It could not be fetched.
-        ChecksumError: It is not the data that is pinned or was seen first.
-        CorruptArchiveError: It is damaged.
-        StorageError: No room for it, or no right to write.
+        DownloadError: The data could not be fetched.
+        ChecksumError: The data differs from what is pinned, or from what was seen first.
+        CorruptArchiveError: The data is damaged.
+        StorageError: The disk is full, or may not be written.
 
     Example:
         >>> from bmgd_data import Reader
@@ -134,14 +138,14 @@ class Reader(Sequence[Sample]):
             )
 
     def _open(self, stores: Iterable[Store]) -> None:
-        """Map the arrays. The methods' labels are looked up here, so that indexing is quick."""
+        """Map the arrays, once, so that indexing is quick."""
         self._parts = []
         for store in stores:
             labels = derived.labelled(store, self.instance_method, self.root)
             self._parts.append(_Part(store, store.images, store.masks, labels))
 
     def _draw(self, scheme: splits.Scheme) -> None:
-        """Take a scheme over, and choose the samples of the split."""
+        """Set the scheme, and choose the samples of the split."""
         self._scheme = scheme
         self.scheme = scheme.name
         self._groups: dict[str, NDArray[np.int32]] = {}
@@ -149,13 +153,11 @@ class Reader(Sequence[Sample]):
         self._rows = self._select(self.split)
 
     def _assign(self, store: Store) -> list[str]:
-        """The split of each image of a condition."""
-        names = store.index.names
         groups = self._groups_of(store).tolist() if self._scheme.grouped else None
-        return splits.assign(names, store.condition, self._scheme.rule, groups)
+        return splits.assign(store.index.names, store.condition, self._scheme.rule, groups)
 
     def _groups_of(self, store: Store) -> NDArray[np.int32]:
-        """Groups of a condition's images, 0 and on: the ones that were given, or computed ones."""
+        """Groups of a condition's images, given or computed, numbered from 0."""
         condition = store.condition
         if condition.name not in self._groups:
             if self._scheme.known is None:
@@ -169,7 +171,7 @@ class Reader(Sequence[Sample]):
 
     def _select(self, wanted: str) -> NDArray[np.int32]:
         """(N, 2): the part, and the row in it, of each sample of a split."""
-        chosen = []
+        chosen = []  # not a tuple a sample: thousands would start the garbage collector
         for number, assigned in enumerate(self._assigned):
             rows = [row for row, split in enumerate(assigned) if wanted in ("all", split)]
             chosen.append(np.array([np.full(len(rows), number), rows], np.int32).T)
@@ -203,17 +205,17 @@ class Reader(Sequence[Sample]):
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
 
-    # Names tell samples apart; comparing their arrays has no single truth.
+    # Samples are compared by name: comparing arrays gives an array.
 
     def __contains__(self, value: object) -> bool:
         return _name_of(value) in self._places
 
     def count(self, value: Any) -> int:
-        """How often this sample, or the one of this name, is here: 0 or 1."""
+        """1 if this sample, or a sample of this name, is here, else 0."""
         return int(value in self)
 
     def index(self, value: Any, start: int = 0, stop: int = sys.maxsize) -> int:
-        """Where this sample, or the one of this name, stands.
+        """The position of this sample, or of the sample of this name.
 
         Raises:
             ValueError: It is not here, or not between `start` and `stop`.
@@ -225,11 +227,11 @@ class Reader(Sequence[Sample]):
 
     @cached_property
     def _places(self) -> dict[str | None, int]:
-        """Where each name stands."""
+        """The position of each name."""
         return {name: place for place, name in enumerate(self.names)}
 
     def _place_of(self, name: str) -> int:
-        """Where the sample of a name stands; a KeyError, as of a mapping, if nowhere."""
+        """The position of a name; raises KeyError, as a mapping does."""
         if (place := self._places.get(name)) is not None:
             return place
         whole = self.whole
@@ -241,13 +243,13 @@ class Reader(Sequence[Sample]):
 
     @property
     def whole(self) -> Reader:
-        """All samples of these stiffnesses, whatever split this is."""
+        """All samples of these stiffnesses, of every split."""
         other = self._subset(self._select("all"))
         other.split = "all"
         return other
 
     def of(self, condition: facts.Condition) -> Reader:
-        """The samples of one of the stiffnesses, in this order, as a Reader of their own."""
+        """The samples of one of the stiffnesses, in this order, as a Reader."""
         number = self.conditions.index(condition)
         rows = self._rows[self._rows[:, 0] == number]
         other = self._subset(np.stack([np.zeros_like(rows[:, 0]), rows[:, 1]], axis=1))
@@ -300,10 +302,15 @@ class Reader(Sequence[Sample]):
     def _stacked(self, arrays: list[NDArray[Any]]) -> LazyArray:
         return LazyArray(arrays, self._rows, [part.store.condition.name for part in self._parts])
 
+    def _of_each(self, values: Callable[[_Part], Sequence[T]]) -> list[T]:
+        """One value for each of the N samples, from those of all images of each part."""
+        lists = [values(part) for part in self._parts]
+        return [lists[part][row] for part, row in self._rows.tolist()]
+
     @property
     def names(self) -> list[str]:
         """The N sample names."""
-        return [self._parts[part].store.index.names[row] for part, row in self._rows.tolist()]
+        return self._of_each(lambda part: part.store.index.names)
 
     @property
     def splits(self) -> list[str]:
@@ -312,19 +319,15 @@ class Reader(Sequence[Sample]):
 
     @property
     def groups(self) -> NDArray[np.int32]:
-        """(N,) which group of images, such as one colony's slices, each sample belongs to.
+        """(N,) the group of each sample, such as the slices of one colony.
 
-        A number is the stiffness in pascal times 100,000, plus the group's place in its stiffness;
-        so it does not depend on what else is read, and no two stiffnesses share one. Where the
-        scheme has known groups, these are they; otherwise they are computed at the first use and
-        kept, see ``bmgd_data.groups``.
+        A number is the stiffness in pascal times 100,000, plus the group's place in its stiffness.
+        So it does not depend on what else is read, and no two stiffnesses share one. The groups are
+        those that the scheme was given; otherwise they are computed at the first use and kept, see
+        ``bmgd_data.groups``.
         """
-        numbers = [
-            part.store.condition.pa * _GROUPS_APART + self._groups_of(part.store)
-            for part in self._parts
-        ]
-        found = [numbers[part][row] for part, row in self._rows.tolist()]
-        return np.array(found, np.int32)
+        places = self._of_each(lambda part: self._groups_of(part.store).tolist())
+        return np.array(self.stiffness_pa * _GROUPS_APART + places, np.int32)
 
     @property
     def stiffness_pa(self) -> NDArray[np.int64]:
@@ -334,16 +337,15 @@ class Reader(Sequence[Sample]):
     @property
     def n_nuclei(self) -> NDArray[np.int64]:
         """(N,) labels in each sample's instance mask."""
-        counts = [part.instances.counts for part in self._parts]
-        return np.array([counts[part][row] for part, row in self._rows.tolist()], np.int64)
+        return np.array(self._of_each(lambda part: part.instances.counts), np.int64)
 
     # ----------------------------------------------------------------------- about the data itself
 
     @property
     def digest(self) -> str:
-        """Names the data's version: equal images and masks of the same conditions, equal digest.
+        """The data's version: equal for equal images and masks of the same stiffnesses.
 
-        Provided instance labels are data too, and count where they are what is read.
+        With instances="provided", it covers the archive's instance labels too.
         """
         digests = [part.store.index.digest for part in self._parts]
         if self.instance_method == "provided":
@@ -352,12 +354,12 @@ class Reader(Sequence[Sample]):
 
     @property
     def keys(self) -> dict[int, str]:
-        """What each stiffness was built from, by pascal: sha256 of its archive, or of its files."""
+        """sha256 of the archive, or of the files, of each stiffness, by pascal."""
         return {part.store.condition.pa: part.store.index.key for part in self._parts}
 
     @property
     def notes(self) -> list[str]:
-        """What was met while building and is harmless, a line each, with the stiffness."""
+        """Harmless findings of the build, a line each, with the stiffness."""
         return [
             f"{part.store.condition.name}: {note}"
             for part in self._parts
@@ -366,7 +368,7 @@ class Reader(Sequence[Sample]):
 
     @property
     def agreement(self) -> dict[str, NDArray[np.float64]]:
-        """How each sample's mask fits its image: arrays of (N,), NaN where it is not known.
+        """How each sample's mask fits its image: arrays of (N,), NaN where unknown.
 
         "auc" is the chance that a pixel in the mask is brighter than one outside. "own" is the
         correlation of the mask with local brightness, and "turned" the largest absolute one of its
@@ -374,21 +376,20 @@ class Reader(Sequence[Sample]):
         """
         found = {}
         for name in ("auc", "own", "turned"):
-            parts = [part.store.index.agreement[name] for part in self._parts]
-            values = [parts[part][row] for part, row in self._rows.tolist()]
-            found[name] = np.array([np.nan if v is None else v for v in values], np.float64)
+            values = self._of_each(lambda part, name=name: part.store.index.agreement[name])
+            found[name] = np.array(values, np.float64)  # None becomes NaN
         return found
 
     @property
     def full_scales(self) -> dict[int, int]:
-        """Largest value that the bit depth allows, by stiffness in pascal; 4095 for 12 bits."""
+        """Largest value of the bit depth, by stiffness in pascal; 4095 for 12 bits."""
         return {part.store.condition.pa: part.store.index.full_scale for part in self._parts}
 
     def found_groups(self) -> dict[str, Groups]:
-        """Groups found in pixels and names, and what they rest on, by stiffness ("1200Pa").
+        """Groups found in pixels and names, with their evidence, by stiffness ("1200Pa").
 
-        Computed at the first use and kept. They do not depend on the scheme; each has all images of
-        its stiffness, whatever split this is.
+        They are of all images of a stiffness, of every split, and do not depend on the scheme.
+        Computed at the first use and kept.
         """
         stores = [part.store for part in self._parts]
         return {store.condition.name: derived.grouped(store, self.root) for store in stores}
@@ -426,16 +427,15 @@ class Reader(Sequence[Sample]):
     def doubts(self) -> list[str]:
         """What may make samples wrong, a line each, without what was accepted.
 
-        They are of the stiffnesses that were asked for, whatever split this is. `bmgd verify`
-        shows them too, and `bmgd verify --accept` records that they were looked at.
+        They are of all samples of these stiffnesses. `bmgd verify` shows them too, and
+        `bmgd verify --accept` records that they were looked at.
         """
         return [doubt.text for doubt in acceptance.doubts([part.store for part in self._parts])]
 
     def stats(self) -> Stats:
-        """Mean and standard deviation over all pixels of the train split, whatever split this is.
+        """Mean and standard deviation of all pixels of these stiffnesses' train split.
 
-        Computed from this data, as fractions of the full scale, so that they fit the float images
-        of the torch data set. They are of the stiffnesses that were asked for.
+        They are fractions of the full scale, as the float images of the torch data set are.
 
         Raises:
             ValueError: The train split is empty.
@@ -476,39 +476,19 @@ class Reader(Sequence[Sample]):
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the same as `repr`, and some samples with their outlines."""
+        """For notebooks: the text of `repr`, and some samples with their outlines."""
         from bmgd_data import plot
 
-        nuclei, stiffness = self.n_nuclei, self.stiffness_pa
-        first, *lines = repr(self).splitlines()
-        rows = [_cells(("stiffness", "images", f"nuclei ({self.instance_method})"), "th")]
-        for condition in self.conditions:
-            chosen = stiffness == condition.pa
-            rows.append(_cells((f"{condition.pa} Pa", chosen.sum(), nuclei[chosen].sum())))
         shown = np.linspace(0, len(self) - 1, min(_SHOWN, len(self))).round().astype(int)
         pictures = []
-        for sample in (self[row] for row in np.unique(shown).tolist()):
+        for sample in (self[row] for row in shown.tolist()):
             alt = f"{sample['name']}: {sample['n_nuclei']} nuclei, outlined"
             pictures.append(plot.as_html(plot.outlined(sample), alt))
-        told = "<br>".join(html.escape(line.strip()) for line in lines[len(self.conditions) :])
-        return (
-            f"<p><strong>{html.escape(first)}</strong></p><table>{''.join(rows)}</table>"
-            f"<p>{told}</p><p>{' '.join(pictures)}</p>"
-        )
-
-
-def _cells(values: Iterable[object], kind: str = "td") -> str:
-    cells = (f"<{kind}>{html.escape(str(value))}</{kind}>" for value in values)
-    return f"<tr>{''.join(cells)}</tr>"
+        text = html.escape(repr(self))
+        return f'<pre style="white-space: pre-wrap">{text}</pre><p>{" ".join(pictures)}</p>'
 
 
 def _name_of(value: object) -> str | None:
-    """The name of a sample, or a name itself; None of anything else."""
+    """The name of a sample, or a name itself; None for other values."""
     name = value.get("name") if isinstance(value, Mapping) else value
     return name if isinstance(name, str) else None
-
-
-_SHOWN: Final = 6
-"""Samples that a notebook shows of a Reader."""
-_DERIVED: Final = ("_parts", "_places")
-"""What a copy in another process makes again."""
