@@ -219,7 +219,7 @@ def test_pandas_takes_it_as_it_is(table):
 
 def test_it_says_what_must_be_known(table):
     told = repr(table)
-    assert "told apart by watershed" in told
+    assert "separated by watershed" in told
     assert "sections" in told
     assert "no measure of DNA" in told
     assert "p =" not in told

@@ -6,8 +6,8 @@
     table = nuclei(Reader("all", instances="watershed"))
     table.to_csv("nuclei.csv")
 
-A pixel is a square here, so that n pixels have n times the area of one. The end of a column's name
-is its unit; um is a micrometre.
+A pixel is a square, so n pixels have n times the area of one. The end of a column's name is its
+unit; um is a micrometre.
 
 name, stiffness_pa, split, group
     Of the sample; images that show one colony have the same group (see ``bmgd_data.groups``).
@@ -42,7 +42,7 @@ touches_border
 touches_other
     Whether one of its pixels has a pixel of another nucleus among its eight neighbours.
 instances
-    The method by which nuclei were told apart.
+    The method that separates nuclei.
 """
 
 from __future__ import annotations
@@ -73,12 +73,12 @@ __all__ = ["Summary", "Table", "measure", "nuclei"]
 
 _DIGITS: Final = 6  # of floats in files: finer than any pixel
 _HALF: Final = ((0, 1), (1, 0), (1, 1), (1, -1))
-"""Steps to half of the eight neighbours, so that each pair of pixels is met once."""
+"""Steps to half of the eight neighbours: each pair of pixels occurs once."""
 _NOTHING: Final = np.zeros((1, 1), np.uint16)
 _NOTES: Final = (
     "Areas and diameters are of sections: one slice cuts most nuclei above or below their middle.",
     "total_raw is the light of one slice. It is no measure of DNA content.",
-    "Nuclei of one colony are alike: a test that takes them for independent finds too much.",
+    "Nuclei of one colony are alike: a test that treats them as independent finds too much.",
 )
 
 
@@ -93,28 +93,22 @@ def nuclei(reader: Reader, *, pixel_size_um: float = facts.PIXEL_SIZE_UM) -> Tab
         A table in the order of the samples, then of the labels.
     """
     scales = reader.full_scales
-    parts = [_rows("", 0, "", 0, "", measure(_NOTHING, _NOTHING))]
-    groups = reader.groups.tolist()
-    for sample, split, group in zip(reader, reader.splits, groups, strict=True):
-        found = measure(
-            sample["image"],
-            sample["instances"],
-            full_scale=scales[sample["stiffness_pa"]],
-            pixel_size_um=pixel_size_um,
-        )
-        of_sample = (sample["name"], sample["stiffness_pa"], split, group)
-        parts.append(_rows(*of_sample, reader.instance_method, found))
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    parts = [measure(_NOTHING, _NOTHING)]  # names the columns where there is no sample
+    for sample in reader:
+        scale = scales[sample["stiffness_pa"]]
+        pair = sample["image"], sample["instances"]
+        parts.append(measure(*pair, full_scale=scale, pixel_size_um=pixel_size_um))
+    counts = [len(part["label"]) for part in parts[1:]]
+    columns = {
+        "name": np.repeat(np.array(reader.names, str), counts),
+        "stiffness_pa": np.repeat(reader.stiffness_pa, counts),
+        "split": np.repeat(np.array(reader.splits, str), counts),
+        "group": np.repeat(reader.groups.astype(np.int64), counts),
+    }
+    for column in list(parts[0]):  # popped, so that memory holds each value once
+        columns[column] = np.concatenate([part.pop(column) for part in parts])
+    columns["instances"] = np.full(sum(counts), reader.instance_method)
     return Table(columns, reader.instance_method, pixel_size_um)
-
-
-def _rows(  # noqa: PLR0917
-    name: str, stiffness_pa: int, split: str, group: int, method: str, found: Columns
-) -> Columns:
-    count = len(found["label"])
-    first = {"name": name, "stiffness_pa": stiffness_pa, "split": split, "group": group}
-    columns = {column: np.full(count, value) for column, value in first.items()}
-    return columns | found | {"instances": np.full(count, method)}
 
 
 def measure(
@@ -124,12 +118,12 @@ def measure(
     full_scale: int = facts.FULL_SCALE,
     pixel_size_um: float = facts.PIXEL_SIZE_UM,
 ) -> Columns:
-    """Measure the nuclei of one image; the module's text says what the columns mean.
+    """Measure the nuclei of one image; the module's docstring defines the columns.
 
     Args:
         image: (H, W) grey values.
         labels: (H, W), 0 is background; numbers may be left out.
-        full_scale: Largest grey value that the bit depth allows.
+        full_scale: Largest grey value of the bit depth.
         pixel_size_um: Width and height of a pixel in micrometres.
 
     Returns:
@@ -140,7 +134,6 @@ def measure(
     """
     if image.shape != labels.shape or labels.ndim != 2:  # noqa: PLR2004
         raise ValueError(f"An image {image.shape} and labels {labels.shape} are not both (H, W).")
-    pixel = pixel_size_um
     y, x = np.nonzero(labels)
     at = labels[y, x].astype(np.intp)
     areas = np.bincount(at, minlength=1)
@@ -164,6 +157,7 @@ def measure(
     border = np.zeros(len(areas), bool)
     for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         border[side] = True
+    pixel = pixel_size_um
     return {
         "label": found,
         "centroid_y_um": (cy + 0.5) * pixel,
@@ -243,12 +237,12 @@ def _nearest(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float
 
 
 class Summary(NamedTuple):
-    """Of one column, by stiffness."""
+    """Quartiles of one column in one stiffness."""
 
     stiffness_pa: int
     groups: int
     images: int
-    """With at least one nucleus, as groups."""
+    """Groups and images with at least one nucleus."""
     nuclei: int
     """With a value in the column."""
     lower_quartile: float
@@ -284,12 +278,9 @@ class Table:
 
     @property
     def notes(self) -> list[str]:
-        """What must be known to read the table."""
-        method = (
-            f"Nuclei are told apart by {self.instance_method}; another method gives other rows. "
-            f"A pixel is {self.pixel_size_um:g} um wide."
-        )
-        return [method, *_NOTES]
+        """What readers of the table must know."""
+        method = f"Nuclei are separated by {self.instance_method}; another method gives other rows."
+        return [f"{method} A pixel is {self.pixel_size_um:g} um wide.", *_NOTES]
 
     def summary(self, column: str = "area_um2") -> list[Summary]:
         """Median and quartiles of a column by stiffness; values that are NaN are left out.
@@ -313,14 +304,14 @@ class Table:
     ) -> dict[int, NDArray[np.float64]]:
         """Medians of a column in samples drawn with replacement: how far chance moves them.
 
-        What is drawn are whole units. Nuclei of one colony are alike, so drawing nuclei or images
-        gives intervals that are far too narrow; draw groups to compare stiffnesses.
+        A sample consists of whole units. Nuclei of one colony are alike, so drawing nuclei or
+        images gives intervals that are far too narrow; draw groups to compare stiffnesses.
 
         Args:
-            column: Its numbers; NaN are left out.
+            column: A column of numbers; NaN are left out.
             unit: "group" (images that show one colony), "image" or "nucleus".
-            draws: Samples to draw.
-            seed: Of the random numbers; equal seeds, equal samples.
+            draws: Number of samples.
+            seed: Seed of the random numbers.
 
         Returns:
             (draws,) medians by stiffness in pascal.
@@ -339,7 +330,7 @@ class Table:
             kinds, codes = np.unique(members, return_inverse=True)
             found = np.empty(draws)
             for draw in range(draws):
-                # How often each value is in the sample: as often as its unit was drawn.
+                # A value is in the sample as often as its unit was drawn.
                 times = np.bincount(rng.integers(len(kinds), size=len(kinds)), minlength=len(kinds))
                 reached = np.cumsum(times[codes])
                 found[draw] = values[ordered[np.searchsorted(reached, reached[-1] / 2)]]
@@ -396,7 +387,7 @@ class Table:
 
 
 def _fields(values: NDArray[Any]) -> list[Any]:
-    """As they are written: no digit more than means anything, and nothing for NaN."""
+    """As they are written: six significant digits, and nothing for NaN."""
     plain: list[Any] = values.tolist()
     if values.dtype.kind != "f":
         return plain

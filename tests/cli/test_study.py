@@ -20,7 +20,7 @@ def test_nuclei_writes_a_row_each_and_says_what_they_rest_on(tiny_root, tmp_path
     reader = Reader("all", [950, 1200], source=TINY, root=tiny_root, instances="watershed")
     assert len(rows) == reader.n_nuclei.sum()
     assert "1200 Pa" in shown
-    assert "told apart by watershed" in shown
+    assert "separated by watershed" in shown
     assert f"{len(rows)} rows" in shown
 
 
