@@ -9,8 +9,8 @@ say which image was treated how. So each step is off unless asked for; the order
 Slices go to <out>/<stiffness> Pa/image as 16-bit TIFF that ImageJ reads, with their pixel size.
 Draw masks, save them under the same names in the folder `mask` beside, and give <out> as source=.
 
-tifffile reads the stacks. This was tried on ImageJ hyperstacks, plain stacks, and .lsm files made by
-hand after the published layout of LSM. It was not tried on an .lsm file from a microscope.
+tifffile reads the stacks. It was tried on ImageJ hyperstacks, plain stacks, and .lsm files made by
+hand after the published layout of LSM, but not on an .lsm file from a microscope.
 """
 
 from __future__ import annotations

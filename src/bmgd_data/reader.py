@@ -23,7 +23,6 @@ from bmgd_data.errors import BMGDWarning
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -302,20 +301,19 @@ class Reader(Sequence[Sample]):
     def _stacked(self, arrays: list[NDArray[Any]]) -> LazyArray:
         return LazyArray(arrays, self._rows, [part.store.condition.name for part in self._parts])
 
-    def _of_each(self, values: Callable[[_Part], Sequence[T]]) -> list[T]:
-        """One value for each of the N samples, from those of all images of each part."""
-        lists = [values(part) for part in self._parts]
-        return [lists[part][row] for part, row in self._rows.tolist()]
+    def _of_each(self, values: Sequence[Sequence[T]]) -> list[T]:
+        """The values of the N samples, from those of all images of each part."""
+        return [values[part][row] for part, row in self._rows.tolist()]
 
     @property
     def names(self) -> list[str]:
         """The N sample names."""
-        return self._of_each(lambda part: part.store.index.names)
+        return self._of_each([part.store.index.names for part in self._parts])
 
     @property
     def splits(self) -> list[str]:
         """The split of each of the N samples: "train", "val" or "test"."""
-        return [self._assigned[part][row] for part, row in self._rows.tolist()]
+        return self._of_each(self._assigned)
 
     @property
     def groups(self) -> NDArray[np.int32]:
@@ -326,7 +324,7 @@ class Reader(Sequence[Sample]):
         those that the scheme was given; otherwise they are computed at the first use and kept, see
         ``bmgd_data.groups``.
         """
-        places = self._of_each(lambda part: self._groups_of(part.store).tolist())
+        places = self._of_each([self._groups_of(part.store).tolist() for part in self._parts])
         return np.array(self.stiffness_pa * _GROUPS_APART + places, np.int32)
 
     @property
@@ -337,7 +335,8 @@ class Reader(Sequence[Sample]):
     @property
     def n_nuclei(self) -> NDArray[np.int64]:
         """(N,) labels in each sample's instance mask."""
-        return np.array(self._of_each(lambda part: part.instances.counts), np.int64)
+        counts = self._of_each([part.instances.counts for part in self._parts])
+        return np.array(counts, np.int64)
 
     # ----------------------------------------------------------------------- about the data itself
 
@@ -376,7 +375,7 @@ class Reader(Sequence[Sample]):
         """
         found = {}
         for name in ("auc", "own", "turned"):
-            values = self._of_each(lambda part, name=name: part.store.index.agreement[name])
+            values = self._of_each([part.store.index.agreement[name] for part in self._parts])
             found[name] = np.array(values, np.float64)  # None becomes NaN
         return found
 
