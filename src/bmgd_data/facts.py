@@ -36,6 +36,11 @@ class Condition(NamedTuple):
     val: int
     """Images of the validation split when the count is the paper's; test is as large."""
 
+    @property
+    def folder(self) -> str:
+        """The folder that the archive unpacks to, such as ``"1200 Pa"``."""
+        return self.archive.removesuffix(".7z")
+
 
 CONDITIONS: Final = (
     Condition("250Pa", 250, "250 Pa.7z", images=453, nuclei=5426, val=45),

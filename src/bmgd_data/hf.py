@@ -6,9 +6,9 @@
     splits["train"].with_format("numpy")[0]["image"]
 
 Images are ``datasets.Image`` features that hold 16-bit PNG, and not ``Array2D``: PNG keeps every
-bit, is smaller in Arrow and Parquet, takes images of any shape, and is what the library's image
-tools and the data set viewer understand. A mask is a PNG of 1 bit, which decodes to bool. They
-decode to Pillow images (modes "I;16" and "1"), and with ``with_format("numpy")`` to uint16 and
+bit, is smaller in Arrow and Parquet, holds images of any shape, and works with the library's image
+tools and the data set viewer. A mask is a PNG of 1 bit, which decodes to bool. They decode to
+Pillow images (modes "I;16" and "1"), and with ``with_format("numpy")`` to uint16 and
 bool arrays.
 """
 
@@ -17,6 +17,8 @@ from __future__ import annotations
 import importlib.util
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from bmgd_data import facts
 from bmgd_data._system import image_files
@@ -37,13 +39,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bmgd_data.conditions import Stiffness
-    from bmgd_data.reader import Sample
     from bmgd_data.splits import AnyScheme
 
 __all__ = ["FEATURES", "SPLITS", "as_torch", "dataset_card", "to_hf", "to_hf_dict"]
 
 SPLITS: Final = {"train": "train", "val": "validation", "test": "test"}
-"""Our name of a split to Hugging Face's."""
+"""Hugging Face's names of our splits."""
 
 FEATURES: Final = datasets.Features(
     {
@@ -62,11 +63,11 @@ _CHUNK: Final = 64
 def to_hf(reader: Reader) -> datasets.Dataset:
     """Turn a reader's samples into a Hugging Face Dataset, in the reader's order.
 
-    It lies in memory as PNG, with nothing in Hugging Face's cache that could go stale; arrays are
-    encoded one at a time. ``save_to_disk`` and ``to_parquet`` write it.
+    It is kept in memory as PNG and not in Hugging Face's cache, where it could become outdated.
+    Arrays are encoded one at a time. ``save_to_disk`` and ``to_parquet`` write it.
 
     Args:
-        reader: Any reader; a slice of one too.
+        reader: Any reader, or a slice of one.
 
     Returns:
         A Dataset with `FEATURES`.
@@ -130,8 +131,8 @@ def to_hf_dict(
 def as_torch(full_scale: int = facts.FULL_SCALE) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Make the transform that gives rows as the torch data set `bmgd_data.BMGD` gives samples.
 
-    ``with_format("torch")`` gives images as uint16, which torch can hardly compute with, and masks
-    as bool. Use this as ``dataset.with_transform(as_torch())``.
+    ``with_format("torch")`` gives images as uint16, for which torch has few operators, and masks as
+    bool. Use this as ``dataset.with_transform(as_torch())``.
 
     Args:
         full_scale: Grey value that becomes 1.0; see ``Reader.full_scales``.
@@ -152,29 +153,22 @@ def as_torch(full_scale: int = facts.FULL_SCALE) -> Callable[[dict[str, Any]], d
 
 
 def _as_torch(full_scale: int, batch: dict[str, Any]) -> dict[str, Any]:
-    import numpy as np
     import torch
-
-    def tensors(key: str, dtype: Any) -> list[Any]:
-        return [torch.from_numpy(np.asarray(image).astype(dtype)) for image in batch[key]]
 
     made = dict(batch)
     for key, dtype in (("image", np.float32), ("mask", np.uint8), ("instances", np.int32)):
         if key in batch:
-            made[key] = tensors(key, dtype)
+            made[key] = [torch.from_numpy(np.asarray(each).astype(dtype)) for each in batch[key]]
     if "image" in made:
         made["image"] = [image[None] / full_scale for image in made["image"]]
     return made
 
 
 def _columns(reader: Reader) -> dict[str, list[Any]]:
-    rows = [_row(sample) for sample in reader]
-    return {key: [row[key] for row in rows] for key in FEATURES}
-
-
-def _row(sample: Sample) -> dict[str, Any]:
-    arrays = {"image": sample["image"], "mask": sample["mask"], "instances": sample["instances"]}
-    pngs = {
-        key: {"bytes": image_files.encode_png(array), "path": None} for key, array in arrays.items()
-    }
-    return {**sample, **pngs}
+    columns: dict[str, list[Any]] = {key: [] for key in FEATURES}
+    for sample in reader:
+        for key, value in sample.items():
+            if isinstance(value, np.ndarray):
+                value = {"bytes": image_files.encode_png(value), "path": None}  # noqa: PLW2901
+            columns[key].append(value)
+    return columns

@@ -294,7 +294,7 @@ READ = {
     "webdataset": read_webdataset,
     "parquet": read_parquet,
 }
-# pycocotools and webdataset are behind numpy and Python here; that is theirs to mend.
+# pycocotools and webdataset are behind numpy and Python here.
 OLD_LIBRARIES = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 READERS = {"imagefolder": ("datasets",), "parquet": ("polars",)}
 """What reads a format, beyond what writes it."""

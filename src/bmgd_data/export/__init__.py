@@ -5,8 +5,8 @@
 
     export(Reader("train"), "cellpose", "bmgd-cellpose")
 
-`FORMATS` says which formats there are and what each holds. `write_canonical` goes the other way: it
-writes arrays of any origin in the form that `Reader` reads.
+`FORMATS` lists the formats and what each holds. `write_canonical` writes arrays of any origin in
+the form that `Reader` reads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from bmgd_data._system import disk, progress
 from bmgd_data._system.file_names import as_upstream, file_names, safe_file_name
 from bmgd_data.errors import MissingDependencyError, StorageError
-from bmgd_data.export import coco, imagefolder, parquet, pictures, readme, rois, shards
+from bmgd_data.export import coco, parquet, pictures, readme, rois, shards
 from bmgd_data.export.canonical import write_canonical
 from bmgd_data.export.parts import Part
 from bmgd_data.export.rois import roi_zip
@@ -43,18 +43,18 @@ __all__ = [
 
 
 HUGGING_FACE: Final[Mapping[str, str]] = MappingProxyType({"val": "validation"})
-"""Names of splits there, where they are not ours."""
+"""Its names of splits, where they differ from ours."""
 
 
 class Format(NamedTuple):
     """One way of laying samples out on disk."""
 
     about: str
-    """For whom, in a few words."""
+    """What it is for, in a few words."""
     layout: str
-    """What lies where."""
+    """Which files hold what."""
     write: Callable[[Part, Path], list[str]]
-    """Writes a part into a folder; gives the file of each sample."""
+    """Writes a part into a folder and returns the file of each sample."""
     needs: tuple[str, ...] = ()
     """Modules beyond the core's."""
     stem: Callable[[str], str] = safe_file_name
@@ -62,24 +62,24 @@ class Format(NamedTuple):
     divided: bool = True
     """Whether `bmgd export` without --split gives each split a folder of its own."""
     in_split_folder: bool = False
-    """Whether a single reader, too, goes into a folder named by its split."""
+    """Whether a single reader goes into a folder named by its split, too."""
     splits: Mapping[str, str] = MappingProxyType({})
-    """Folder names of splits where the readers of the format expect others than ours."""
+    """Folder names of splits, where programs expect others than ours."""
     extra: str = "export"
     """The extra of this package that installs what is needed."""
     readme: Callable[[Mapping[str, Reader], str], str] = readme.plain
     describe: Callable[[Mapping[str, Reader], Path], None] | None = None
-    """Writes what describes all parts together."""
+    """Writes files that describe all parts together."""
     note: str = ""
-    """What else its readers should know."""
+    """What else users should know."""
 
 
 _PICTURES: Final = """\
-The pictures in `images/` have 8 bits on one scale for all of them, never one of their own: grey is
+The pictures in `images/` have 8 bits, on the same scale for all of them: grey is
 raw value x 255 / full scale, rounded. So brightness stays comparable, and grey / 255 is the float
-image of `BMGD`. Whatever turns images to RGB sees these: Pillow's `convert("RGB")`, `cv2.imread`,
-torchvision's CocoDetection, ultralytics, the processors of vision transformers. There, 16 bits
-would become white (Pillow) or black (OpenCV).
+image of `BMGD`. Programs that convert images to RGB read these: Pillow's `convert("RGB")`,
+`cv2.imread`, torchvision's CocoDetection, ultralytics, the processors of vision transformers. They
+would make 16 bits white (Pillow) or black (OpenCV).
 
 The raw values are in `images_16bit/` under the same names: read them with
 `cv2.imread(path, cv2.IMREAD_UNCHANGED)`, scikit-image, imageio, or Pillow without `convert`."""
@@ -87,10 +87,10 @@ _ROIS: Final = """\
 A ROI runs along the sides of the pixels of its nucleus, so that ImageJ's Measure gives the areas of
 nuclei.csv. Nuclei with holes are composite ROIs. An image without nuclei has no zip."""
 _VALIDATION: Final = """\
-The folder of the split 'val' is 'validation', as Hugging Face calls it; index.csv has our word."""
+The folder of the split 'val' is 'validation', as Hugging Face calls it; index.csv says 'val'."""
 _SHARDS: Final = """\
 Each split of eight samples or more has at least eight shards, so that as many worker processes can
-share it: WebDataset ends a worker that has none with an error."""
+share it: a WebDataset worker without a shard fails."""
 
 FORMATS: Final = {
     "tiff": Format(
@@ -134,7 +134,7 @@ FORMATS: Final = {
         "Hugging Face imagefolder with metadata",
         "<split>/images/*.png (8 bits), <split>/images_16bit/*.png (uint16), "
         "<split>/masks/*.png (1 bit), <split>/instances/*.png (16 bits), <split>/metadata.jsonl",
-        imagefolder.write,
+        pictures.imagefolder,
         in_split_folder=True,
         splits=HUGGING_FACE,
         readme=readme.card,
@@ -174,20 +174,20 @@ def export(
 
     Beside them lie index.csv (file, sample name, split, stiffness in pascal, number of nuclei, full
     scale, pixel size, units, instance method, scheme, source, licence and digest of the data) and a
-    README.md with the citation. The folder is there as a whole or not at all.
+    README.md with the citation. The folder is complete or absent.
 
     Args:
         readers: One reader; or several by name, such as ``{"train": ..., "val": ...}``, each of
             which goes into a subfolder of that name ("validation" for "val" where the format is
             Hugging Face's).
         format: A key of `FORMATS`.
-        dest: The folder to be made; it must not exist yet.
+        dest: The folder to make; it must not exist yet.
 
     Returns:
         The folder's absolute path.
 
     Raises:
-        ValueError: Unknown format, a name that is no folder name, or nothing to write.
+        ValueError: Unknown format, a name that cannot name a folder, or nothing to write.
         MissingDependencyError: A library that the format needs is not installed.
         StorageError: `dest` exists, the disk is full, or it may not be written.
 
@@ -234,7 +234,7 @@ def _format(name: str) -> Format:
 
 
 def _named(readers: Reader | Mapping[str, Reader], chosen: Format) -> dict[str, Reader]:
-    """The readers by the folder that each goes into, relative to the destination."""
+    """The readers by the folder of each, relative to the destination."""
     if isinstance(readers, Reader):
         # Hugging Face calls data that is not divided "train".
         own = "train" if readers.split == "all" else readers.split

@@ -1,4 +1,4 @@
-"""The form in which any data of this kind can be given to `Reader`: plain TIFF, paired by name."""
+"""The canonical form of data for `Reader`: plain TIFF, paired by name."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def write_canonical(
     stiffness: Stiffness,
     samples: Iterable[tuple[str, NDArray[Any], NDArray[Any]]],
 ) -> Path:
-    """Write arrays as files that are read without any doubt, whatever they came from.
+    """Write arrays of any origin as files that `Reader` reads without doubts.
 
     The files of one stiffness are ``<dest>/950 Pa/image/<name>.tif`` (16-bit grey) and
-    ``<dest>/950 Pa/mask/<name>.tif`` (0 or 255), uncompressed. They are there as a whole or not at
-    all. Several stiffnesses go into one `dest`, one call each.
+    ``<dest>/950 Pa/mask/<name>.tif`` (0 or 255), uncompressed. They are complete or absent.
+    Several stiffnesses go into one `dest`, one call each.
 
     Args:
-        dest: The folder to write into, and to give as ``source=``; made if need be.
-        stiffness: Which stiffness the samples are of, such as ``"950Pa"`` or 950.
+        dest: The folder to write into, later given as ``source=``; made if it does not exist.
+        stiffness: The stiffness of the samples, such as ``"950Pa"`` or 950.
         samples: (name, image, mask) of each sample. Names are those the samples will have, with or
             without ``"950Pa/"`` ahead; a slash makes a folder. Image: (H, W) uint16, the same shape
             in all. Mask: (H, W) bool, or integers where 0 is background and everything else nuclei.
@@ -45,8 +45,8 @@ def write_canonical(
         The absolute path of `dest`.
 
     Raises:
-        ValueError: No samples, a name that cannot be a file's or is given twice, or an array of
-            another shape or type. Says which sample.
+        ValueError: No samples, a name that cannot name a file or is given twice, or an array of
+            another shape or type. The message names the sample.
         StorageError: The folder of that stiffness exists, the disk is full, or it may not be
             written.
 
@@ -63,7 +63,7 @@ def write_canonical(
         raise ValueError(f"Samples of one stiffness are written at a time, not of {stiffness!r}.")
     condition = conditions[0]
     folder = Path(dest).expanduser().absolute()
-    final = folder / condition.archive.removesuffix(".7z")
+    final = folder / condition.folder
     for there in folder.iterdir() if folder.is_dir() else ():
         if condition in (named_by(there.name), named_by(there.stem)):
             raise StorageError(
@@ -91,7 +91,7 @@ def write_canonical(
 
 
 def _name(given: str, condition: facts.Condition, names: dict[str, str]) -> str:
-    """The name to write, noted in `names` in the form that file systems compare."""
+    """The name to write; added to `names` in the form that file systems compare."""
     name = given.removeprefix(f"{condition.name}/")
     fit = "/".join(safe_file_name(part, loose=True) for part in name.split("/"))
     if name != fit:
@@ -135,7 +135,7 @@ def _of_shape(array: NDArray[Any], shape: tuple[int, ...], what: str, name: str)
 
 
 def _check_reading(names: list[str], condition: facts.Condition) -> None:
-    """Refuse names that say something else where they are read."""
+    """Refuse names that mean something else to the Reader."""
     roles = (pairing.IMAGE, pairing.MASK)
     plan = pairing.pair_up([f"{role}/{name}.tif" for role in roles for name in names], condition)
     wanted = {f"{condition.name}/{name}" for name in names}

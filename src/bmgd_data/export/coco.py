@@ -73,7 +73,7 @@ def _info(part: Part) -> dict[str, Any]:
 
 
 def _common(labels: NDArray[np.uint16], image: int, first: int) -> list[dict[str, Any]]:
-    """What is said of each nucleus, however it is outlined: ids, area, box (x, y, w, h)."""
+    """Of each nucleus, whatever its segmentation is: ids, area, box (x, y, w, h)."""
     from pycocotools import mask
 
     encoded = _encoded(labels)
@@ -106,9 +106,9 @@ def _encoded(labels: NDArray[np.uint16]) -> list[dict[str, Any]]:
 
 
 def _polygons(labels: NDArray[np.uint16]) -> list[list[list[float]]]:
-    """Outer lines as x and y in turn, which pycocotools fills to the very pixels of the nucleus.
+    """Outer lines as x and y in turn, which pycocotools fills to exactly the pixels of the nucleus.
 
-    COCO polygons cannot say holes: their lines are left out, so that holes are filled.
+    COCO polygons cannot describe holes, so holes are filled.
     """
     return [
         [line[:-1].ravel().tolist() for line in lines if is_outer(line)]
@@ -120,4 +120,4 @@ OUTLINES: Final[dict[str, Callable[[NDArray[np.uint16]], list[Any]]]] = {
     "rle": _rle,
     "polygons": _polygons,
 }
-"""How nuclei are told; each has a JSON file of its own, since tools expect one kind in a file."""
+"""Kinds of segmentation; each has its own JSON file, since tools expect one kind per file."""

@@ -11,7 +11,7 @@ from bmgd_data._system import disk
 from bmgd_data.card import INTENDED_USE, LIMITS, PREPARATION, description, provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bmgd_data.export.parts import Part
@@ -24,8 +24,8 @@ FILE: Final = "samples.parquet"
 def write(part: Part, folder: Path) -> list[str]:
     """Write ``samples.parquet``: the columns of `bmgd_data.hf.FEATURES`, images as PNG.
 
-    Its metadata has, besides what Hugging Face reads, citation, description and provenance under
-    the key ``bmgd``.
+    Its metadata holds citation, description and provenance under the key ``bmgd``, besides what
+    Hugging Face reads.
 
     Returns:
         The file of each sample, and after ``#`` its row there.
@@ -51,7 +51,7 @@ def write(part: Part, folder: Path) -> list[str]:
 
 
 def describe(readers: Mapping[str, Reader], folder: Path) -> None:
-    """Write ``croissant.json``, and what Hugging Face reads citation and licence from."""
+    """Write ``croissant.json``, and ``dataset_infos.json`` with citation and licence."""
     known = {
         "description": _description(readers),
         "citation": facts.BIBTEX,
@@ -136,50 +136,41 @@ def _samples(split: str) -> dict[str, Any]:
         }
         if kind == "sc:ImageObject":
             source["transform"] = {"jsonPath": "bytes"}
-        named = {"@type": "cr:Field", "@id": f"{split}/{key}", "name": key}
-        fields.append({**named, "description": about, "dataType": kind, "source": source})
+        fields.append(_field(split, key, kind, about) | {"source": source})
+    about = f"One record for each image of the split {split}."
+    return _record_set(split, about, "name", fields)
+
+
+def _splits(readers: Mapping[str, Reader]) -> dict[str, Any]:
+    fields = [
+        _field("splits", "name", "sc:Text", "Name of the split, and of its record set."),
+        _field("splits", "images", "sc:Integer", "Number of its images."),
+    ]
+    about = "The splits, each with a record set of its own."
+    data = [{"splits/name": name, "splits/images": len(each)} for name, each in readers.items()]
+    return _record_set("splits", about, "name", fields) | {"dataType": "cr:Split", "data": data}
+
+
+def _record_set(
+    name: str, about: str, key: str, fields: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     return {
         "@type": "cr:RecordSet",
-        "@id": split,
-        "name": split,
-        "description": f"One record for each image of the split {split}.",
-        "key": {"@id": f"{split}/name"},
+        "@id": name,
+        "name": name,
+        "description": about,
+        "key": {"@id": f"{name}/{key}"},
         "field": fields,
     }
 
 
-def _splits(readers: Mapping[str, Reader]) -> dict[str, Any]:
-    return {
-        "@type": "cr:RecordSet",
-        "@id": "splits",
-        "name": "splits",
-        "description": "The splits, each with a record set of its own.",
-        "dataType": "cr:Split",
-        "key": {"@id": "splits/name"},
-        "field": [
-            {
-                "@type": "cr:Field",
-                "@id": "splits/name",
-                "name": "name",
-                "description": "Name of the split, and of its record set.",
-                "dataType": "sc:Text",
-            },
-            {
-                "@type": "cr:Field",
-                "@id": "splits/images",
-                "name": "images",
-                "description": "Number of its images.",
-                "dataType": "sc:Integer",
-            },
-        ],
-        "data": [
-            {"splits/name": name, "splits/images": len(reader)} for name, reader in readers.items()
-        ],
-    }
+def _field(of: str, name: str, kind: str, about: str) -> dict[str, Any]:
+    known = {"@type": "cr:Field", "@id": f"{of}/{name}", "name": name}
+    return {**known, "description": about, "dataType": kind}
 
 
 def _responsible(readers: Mapping[str, Reader]) -> dict[str, Any]:
-    """The fields of the vocabulary for responsible AI that paper and card answer."""
+    """The fields of the vocabulary for responsible AI that paper and card fill."""
     generated = any(reader.source.generated for reader in readers.values())
     told = [f"{key}: {value}" for key, value in facts.ACQUISITION.items() if key != "Annotation"]
     if generated:
@@ -205,42 +196,24 @@ def _responsible(readers: Mapping[str, Reader]) -> dict[str, Any]:
     }
 
 
+_TERMS: Final = (
+    *("citeAs", "column", "equivalentProperty", "extract", "field", "fileProperty", "fileObject"),
+    *("fileSet", "format", "includes", "isLiveDataset", "jsonPath", "key"),
+    *("md5", "parentField", "path", "recordSet", "references", "regex"),
+    *("repeated", "replace", "samplingRate", "separator", "source", "subField"),
+    *("transform"),
+)
 _CONTEXT: Final = {
     "@language": "en",
     "@vocab": "https://schema.org/",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
     "conformsTo": "dct:conformsTo",
     "cr": "http://mlcommons.org/croissant/",
     "rai": "http://mlcommons.org/croissant/RAI/",
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
-    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileProperty": "cr:fileProperty",
-    "fileObject": "cr:fileObject",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "parentField": "cr:parentField",
-    "path": "cr:path",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
+    **{term: f"cr:{term}" for term in _TERMS},
 }
-"""As the specification of Croissant 1.0 gives it; readers warn of any other."""
+"""As in the specification of Croissant 1.0; readers warn of any other."""

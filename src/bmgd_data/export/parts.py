@@ -1,4 +1,4 @@
-"""One split on its way to a folder."""
+"""One split to export, with file names and facts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Part:
 
     reader: Reader
     folder: str
-    """Where it goes, relative to the destination; empty for the destination itself."""
+    """Its folder relative to the destination; empty for the destination itself."""
     stems: dict[str, str]
     """File name without suffix, by sample name."""
     tick: Callable[[int], object]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,7 +38,21 @@ FOLDERS: Final[Layout] = {
     "mask": "foreground/{stem}.tif",
 }
 
-_CONDITION_FOLDERS: Final = {c.pa: c.archive.removesuffix(".7z") for c in facts.CONDITIONS}
+IMAGEFOLDER: Final[Layout] = {
+    "picture": "images/{stem}.png",
+    "image": "images_16bit/{stem}.png",
+    "mask": "masks/{stem}.png",
+    "instances": "instances/{stem}.png",
+}
+_COLUMNS: Final = {
+    "picture": "file_name",
+    "image": "image_16bit_file_name",
+    "mask": "mask_file_name",
+    "instances": "instances_file_name",
+}
+"""Of Hugging Face's metadata.jsonl, which makes columns of the files."""
+
+_CONDITION_FOLDERS: Final = {c.pa: c.folder for c in facts.CONDITIONS}
 
 
 def write(part: Part, folder: Path, layout: Layout) -> list[str]:
@@ -52,6 +67,22 @@ def write(part: Part, folder: Path, layout: Layout) -> list[str]:
 upstream = partial(write, layout=UPSTREAM)
 cellpose = partial(write, layout=CELLPOSE)
 folders = partial(write, layout=FOLDERS)
+
+
+def imagefolder(part: Part, folder: Path) -> list[str]:
+    """Write 8- and 16-bit images, 16-bit instance masks, 1-bit masks, and ``metadata.jsonl``.
+
+    Returns:
+        The 8-bit image file of each sample, relative to `folder`.
+    """
+    files = []
+    with (folder / "metadata.jsonl").open("w", encoding="utf-8") as metadata:
+        for entry in part:
+            written = write_one(entry, folder, IMAGEFOLDER)
+            row = {_COLUMNS[key]: file for key, file in written.items()} | entry.record
+            metadata.write(json.dumps(row, ensure_ascii=False) + "\n")
+            files.append(written["picture"])
+    return files
 
 
 def write_one(entry: Entry, folder: Path, layout: Layout) -> dict[str, str]:
@@ -84,8 +115,8 @@ def write_one(entry: Entry, folder: Path, layout: Layout) -> dict[str, str]:
 def in_8_bits(image: NDArray[np.uint16], white: int) -> NDArray[np.uint8]:
     """Grey values as 8 bits on a scale that does not depend on the image: 0 is 0, `white` is 255.
 
-    Of 16 bits, Pillow's ``convert("RGB")`` makes white nuclei, since it clips, and OpenCV's default
-    a black image, since it divides by 256.
+    With 16 bits, Pillow's ``convert("RGB")`` clips nuclei to white, and OpenCV's default divides by
+    256, so that the image is black.
     """
     return np.rint(np.minimum(image, white) * (255 / white)).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""What an exported folder says about itself."""
+"""The README.md of an exported folder."""
 
 from __future__ import annotations
 

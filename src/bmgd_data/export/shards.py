@@ -1,4 +1,4 @@
-"""WebDataset: tar files that are read from front to back."""
+"""WebDataset: tar files that are read sequentially."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from bmgd_data.export.parts import Entry, Part
 
 SHARDS: Final = 8
-"""Shards at least: a shard is the least that a worker reads, and one without any fails."""
+"""Least number of shards: each worker reads whole shards, and one without any fails."""
 LARGEST: Final = 100
-"""Samples in a shard at most."""
+"""Most samples in a shard."""
 
 
 def write(part: Part, folder: Path) -> list[str]:
@@ -50,7 +50,7 @@ def _sizes(samples: int) -> list[int]:
 
 
 def _tar(file: BinaryIO) -> Any:
-    """Writes bytes as they are, with nothing in it that differs from one export to the next."""
+    """A writer of bytes as they are, with the same dates and owners each time."""
     from webdataset import TarWriter
 
     return TarWriter(file, user="", group="", mtime=0, encoder=False)

@@ -1,8 +1,8 @@
 """How well predictions agree with the masks: the paper's pixel scores, and scores of instances.
 
-One rule for what is empty, everywhere: where there is nothing to find and nothing is found, a score
-is 1.0, which is perfect agreement (NaN would spoil every mean that it enters); else a quotient of
-zero by zero, such as the precision of a model that found nothing of what is there, is 0.0.
+Empty images follow one rule. Where there is nothing to find and nothing is found, a score is 1.0,
+perfect agreement; NaN would make every mean NaN. Any other quotient of zero by zero is 0.0, such as
+the precision of a model that finds nothing where there are nuclei.
 """
 
 from __future__ import annotations

@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 _BINARY, _LABELS = "binary", "labels"
 
 _NO_MASK_METHOD: Final = "watershed"
-"""For binary predictions where the data's own instances are provided, not derived from masks:
-touching nuclei are then apart in the truth."""
+"""For binary predictions where the data provides instances: they separate touching nuclei."""
 
 
 class Evaluator:
@@ -49,7 +48,7 @@ class Evaluator:
       besides 0 (0/1, 0/255), all of them are binary masks. Integers that cannot be labels
       (probabilities in 8 or 16 bits, masks with grey edges, classes) are refused.
 
-    What is kept of an image are its counts, about a kilobyte.
+    Of each image only counts are kept, about a kilobyte.
 
     Args:
         split: "train", "val" (also "validation"), "test" or "all".
@@ -64,11 +63,11 @@ class Evaluator:
         instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
             nuclei split) or "provided" (label images of the archive, where it has any).
         threshold: Probabilities greater than this are foreground.
-        batch_size: Images a batch, in the Reader's order, of the soft scores.
+        batch_size: Images per batch of the soft scores, in the Reader's order.
 
     Raises:
-        ValueError: An argument that is not understood, or the split is empty.
-        BMGDError: The data cannot be had; see Reader.
+        ValueError: An argument is not valid, or the split is empty.
+        BMGDError: The data is not available; see Reader.
 
     Example:
         >>> from bmgd_data import Reader
@@ -119,8 +118,8 @@ class Evaluator:
             prediction: (H, W), of the sample's shape; see the class.
 
         Raises:
-            ValueError: There is no such sample in the split, it was added before, or the
-                prediction does not fit it.
+            ValueError: The split has no such sample, it was added before, or the prediction does
+                not fit it.
         """
         if name not in self._row:
             raise ValueError(
@@ -132,21 +131,21 @@ class Evaluator:
         self._counted[name] = self._count(self.reader[self._row[name]], prediction)
 
     def add_folder(self, folder: str | os.PathLike[str]) -> None:
-        """Score the predictions for all samples, which lie in a folder.
+        """Score a folder of predictions, one file per sample.
 
         The prediction for a sample is ``<folder>/<sample name>.tif`` (or .tiff, .png), such as
         ``1200Pa/<stem>.tif``; or a file named as `bmgd_data.export.export` names the sample's, with
         or without what Cellpose, StarDist or ilastik append, such as
         ``1200Pa_<stem>_img_cp_masks.tif``. Probabilities can only be given as TIFF of floats. Files
-        of stiffnesses that were not asked for are left out.
+        of stiffnesses that this Evaluator does not score are left out.
 
         Args:
-            folder: Where they lie.
+            folder: The folder; folders in it do not matter.
 
         Raises:
             ValueError: Predictions are missing, are of no sample, are there twice, may be of
-                several samples, cannot be read or do not fit their samples; one message lists them
-                all, and none was added.
+                several samples, cannot be read or do not fit their samples. One message lists them
+                all, and none is added.
         """
         if self._counted:
             raise ValueError("Predictions were added before. Make a new Evaluator to score again.")
@@ -164,11 +163,9 @@ class Evaluator:
                     bad.append(str(error))
                 progress(1)
         if bad:
-            problems.append(f"{len(bad)} do not fit their samples:")
-            problems += [f"  {text}" for text in bad[: predictions.SHOWN]]
-            problems += [f"  and {len(bad) - predictions.SHOWN} more"] * (
-                len(bad) > predictions.SHOWN
-            )
+            more = len(bad) - predictions.SHOWN
+            lines = bad[: predictions.SHOWN] + [f"and {more} more"] * (more > 0)
+            problems.append("\n  ".join([f"{len(bad)} do not fit their samples:", *lines]))
         if problems:
             raise ValueError("\n".join([f"{folder} cannot be scored:", *problems]))
         self._counted = counted
@@ -197,12 +194,12 @@ class Evaluator:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Scores with what makes them checkable, as JSON takes it.
+        """Scores, and what they were computed from, as plain values for JSON.
 
-        The table's content, and: which data (its digest, scheme and instance method, see ``data``),
-        split and stiffnesses; how many images look like one of train; the threshold; a sha256 of
-        the predictions as they were read, which does not depend on the files' format; and this
-        package's version.
+        Besides the table: ``data`` (digest, scheme, instance method and more), split and
+        stiffnesses, the number of images that look like one of train, the threshold, a sha256 of
+        the predictions as arrays, which does not depend on the files' format, and this package's
+        version.
 
         Raises:
             ValueError: Predictions are missing; the message lists them.
@@ -251,23 +248,18 @@ class Evaluator:
         content.update(plain.tobytes())
         return _Counted(pixels, instances, content.hexdigest())
 
-    def _leak(self) -> list[str]:
-        if not (alike := sum(each or False for each in self._alike)):
-            return []
-        told = f"{alike} of the {len(self.reader)} images look like one of train, so these scores "
-        return [f"{told}say little about new colonies; see `bmgd leaks`, and scheme='grouped'."]
-
     def _notes(self, counted: list[_Counted], reading: str) -> list[str]:
         labelled = sum(reading in image.instances for image in counted if reading == _LABELS)
         derived = len(counted) - labelled
         ways = [f"{labelled} given as labels"] * (labelled > 0)
         ways += [f"{derived} binary, instances by {self.method}"] * (derived > 0)
         reader = self.reader
+        alike = sum(each or False for each in self._alike)
         data = f"Data: split {reader.split!r} ({reader.scheme}) of {reader.source.label}, version"
         return [
             f"{data} {reader.digest[:12]}; true instances: {reader.instance_method}.",
             f"Predictions: {'; '.join(ways)}. Foreground: labels, or above {self.threshold:g}.",
-            *self._leak(),
+            *[_LEAK.format(alike, len(reader))] * (alike > 0),
             *_READINGS,
         ]
 
@@ -275,6 +267,10 @@ class Evaluator:
 _SAVE: Final = (
     "Save probabilities as TIFF of floats from 0 to 1; a mask with grey edges, or one of several "
     "classes, as 0 and 255 (mask > 127, classes == 1); labels as numbers 1..n, one a nucleus."
+)
+_LEAK: Final = (
+    "{} of the {} images look like one of train, so these scores say little about new colonies; "
+    "see `bmgd leaks`, and scheme='grouped'."
 )
 _READINGS: Final = (
     "Pooled: counts summed over all images, then divided; the paper's table is such a score.",
@@ -286,7 +282,7 @@ _READINGS: Final = (
 
 
 class _Counted(NamedTuple):
-    """What one image adds, in each reading that its prediction allows."""
+    """Counts of one image: its prediction may be read as a binary mask, as labels, or as both."""
 
     pixels: PixelCounts
     instances: dict[str, InstanceCounts]

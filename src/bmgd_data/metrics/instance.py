@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from bmgd_data.metrics.pixel import Counts, mean, paired, plane, ratio, same_shape
+from bmgd_data.metrics.pixel import Counts, mean, paired, ratio, sides
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,9 +23,9 @@ def instance_scores(truth: Iterable[Labels], prediction: Iterable[Labels]) -> In
     """Every score of instances, over any number of images.
 
     Args:
-        truth: True instance masks, one (H, W) integer array an image: 0 is background, each other
-            value one instance. Labels need not be consecutive. An (N, H, W) array does, or any
-            iterable; images are drawn one at a time.
+        truth: True instance masks, one (H, W) integer array per image: 0 is background, each other
+            value is one instance. Labels need not be consecutive. An (N, H, W) array or any other
+            iterable; one image is read at a time.
         prediction: Predicted instance masks, in the same order and of the same shapes. A label
             need not equal that of the true instance.
 
@@ -54,8 +54,8 @@ def instance_f1(
     Above one half each instance can match at most one other, so the matching is unique and needs
     no assignment solver (Kirillov et al. 2019, Panoptic Segmentation, doi 10.1109/CVPR.2019.00963;
     the F1 is their recognition quality). Equality is no match. TP, FP and FN are summed over the
-    images before the division, so an image weighs as much as it has instances, and an image that
-    is empty in both weighs nothing.
+    images before the division: an image counts in proportion to its instances, and an image that is
+    empty on both sides does not count.
 
     Args:
         truth: True instance masks, as for :func:`instance_scores`.
@@ -63,9 +63,7 @@ def instance_f1(
         iou: The intersection over union that a match must exceed, in [0.5, 1).
 
     Returns:
-        The score, from 0 to 1. It is 1.0 where no image holds an instance in either: nothing was
-        missed and nothing invented, which is perfect agreement, and NaN would spoil every mean
-        that it enters.
+        The score, from 0 to 1; 1.0 where no image holds an instance on either side.
 
     Raises:
         ValueError: ``iou`` is out of range, or as for :func:`instance_scores`.
@@ -114,7 +112,7 @@ class InstanceCounts(NamedTuple):
 
     @classmethod
     def pooled(cls, counts: Iterable[InstanceCounts]) -> InstanceCounts:
-        """Sum up the counts of several images, so that each weighs as much as it holds."""
+        """Sum the counts of several images."""
         true, found, tp, *areas = zip(*counts, strict=True)
         return cls(sum(true), sum(found), tuple(map(sum, zip(*tp, strict=True))), *map(sum, areas))
 
@@ -161,8 +159,8 @@ def _aggregated(pairs: Overlaps) -> dict[str, int]:
 class InstanceQuality(NamedTuple):
     """Scores of instances, each from 0 to 1; matches have an IoU greater than 0.5 if not said.
 
-    Public implementations differ in what counts as a match where the IoU equals the threshold:
-    StarDist and Cellpose take it, Kirillov et al. and this package do not.
+    Public implementations differ where the IoU equals the threshold: StarDist and Cellpose count a
+    match, Kirillov et al. and this package do not.
     """
 
     f1: float
@@ -222,7 +220,7 @@ class InstanceScores(NamedTuple):
     pooled: InstanceQuality
     """Counts summed over the images before they are divided."""
     image: InstanceQuality
-    """Means of the images' own scores. An image that is empty in both counts, with 1.0."""
+    """Means of the images' own scores. An image that is empty on both sides counts as 1.0."""
     by_iou: tuple[Counts, ...]
     """Pooled, at each of `IOU_THRESHOLDS`."""
     count_error: float
@@ -277,10 +275,10 @@ class Overlaps(NamedTuple):
 
 
 def overlaps(truth: Labels, prediction: Labels, *, where: str = "The image") -> Overlaps:
-    """Find the pairs of instances in one image that share pixels; as `count_instances`."""
-    truth = _checked(truth, f"{where}: truth")
-    prediction = _checked(prediction, f"{where}: prediction")
-    same_shape(truth, prediction, where)
+    """Find the pairs of instances in one image that share pixels; see `count_instances`."""
+    truth, prediction = sides(truth, prediction, where)
+    _check_labels(truth, f"{where}: truth")
+    _check_labels(prediction, f"{where}: prediction")
     truth_labels, truth_area = np.unique(truth[truth > 0], return_counts=True)
     prediction_labels, prediction_area = np.unique(prediction[prediction > 0], return_counts=True)
     both = (truth > 0) & (prediction > 0)
@@ -295,9 +293,8 @@ def overlaps(truth: Labels, prediction: Labels, *, where: str = "The image") -> 
     return Overlaps(truth_area, prediction_area, truth_index, prediction_index, intersection)
 
 
-def _checked(mask: Labels, what: str) -> Labels:
-    labels = plane(mask, what)
-    if not np.issubdtype(labels.dtype, np.integer):
+def _check_labels(labels: Labels, what: str) -> None:
+    if labels.dtype.kind not in "iu":
         raise ValueError(
             f"{what} has dtype {labels.dtype}, not integer labels. Label a binary mask first, "
             "for example by its connected components."
@@ -306,4 +303,3 @@ def _checked(mask: Labels, what: str) -> Labels:
         raise ValueError(
             f"{what} has the negative label {labels.min()}. Set pixels without an instance to 0."
         )
-    return labels

@@ -18,7 +18,7 @@ Quality = TypeVar("Quality", bound=tuple[float, ...])
 
 THRESHOLD: Final = 0.5
 BATCH_SIZE: Final = 8
-"""The paper does not tell its own."""
+"""Our choice: the paper does not state its own."""
 
 _SMOOTH: Final = 1e-5
 
@@ -33,13 +33,13 @@ def pixel_scores(
     """F1 and IoU of the foreground, over any number of images, in three readings.
 
     Args:
-        truth: True masks, one (H, W) array an image, bool, or of integers where all but 0 is
-            foreground. An (N, H, W) array does, or any iterable; images are drawn one at a time.
+        truth: True masks, one (H, W) array per image, bool, or integers of which all but 0 are
+            foreground. An (N, H, W) array or any other iterable; one image is read at a time.
         prediction: Predicted masks, in the same order and of the same shapes: bool, integers of
             which all but 0 are foreground, or floats, which are probabilities from 0 to 1.
         threshold: Probabilities greater than this are foreground.
-        batch_size: Images a batch, in the order given, for the soft reading; the last may hold
-            fewer.
+        batch_size: Images per batch of the soft scores, in the order given; the last batch may
+            hold fewer.
 
     Returns:
         The scores, pooled, as means over the images, and soft.
@@ -47,7 +47,7 @@ def pixel_scores(
     Raises:
         ValueError: ``batch_size`` is below 1; there is no image at all; one side has fewer images;
             or an image, named by its index, is not two-dimensional, is of another type, differs in
-            shape, or holds values that are no probabilities.
+            shape, or holds values outside 0 to 1.
     """
     return score_pixels(
         [
@@ -80,13 +80,11 @@ def count_pixels(
 
     Raises:
         ValueError: One is not two-dimensional, is of another type, differs in shape from the
-            other, or holds values that are no probabilities.
+            other, or holds values outside 0 to 1.
     """
-    true = _foreground(truth, f"{where}: truth")
-    predicted = plane(prediction, f"{where}: prediction")
-    same_shape(true, predicted, where)
-    if predicted.dtype.kind == "f":
-        chance = predicted
+    masked, chance = sides(truth, prediction, where)
+    true = _foreground(masked, f"{where}: truth")
+    if chance.dtype.kind == "f":
         within = (chance >= 0) & (chance <= 1)  # False for NaN
         if not within.all():
             raise ValueError(
@@ -95,7 +93,7 @@ def count_pixels(
             )
         found = chance > threshold
     else:
-        chance = found = _foreground(predicted, f"{where}: prediction")
+        chance = found = _foreground(chance, f"{where}: prediction")
     tp, positive, relevant = (int(np.count_nonzero(each)) for each in (true & found, found, true))
     return PixelCounts(
         Counts(tp, positive - tp, relevant - tp),
@@ -106,10 +104,9 @@ def count_pixels(
 
 
 def _foreground(mask: Array, what: str) -> NDArray[np.bool_]:
-    array = plane(mask, what)
-    if array.dtype.kind not in "bui":
-        raise ValueError(f"{what} has dtype {array.dtype}, not bool or integer.")
-    nonzero: NDArray[np.bool_] = array != 0
+    if mask.dtype.kind not in "bui":
+        raise ValueError(f"{what} has dtype {mask.dtype}, not bool or integer.")
+    nonzero: NDArray[np.bool_] = mask != 0
     return nonzero
 
 
@@ -138,20 +135,20 @@ class PixelScores(NamedTuple):
     """What :func:`pixel_scores` gives: the same name, three readings.
 
     In each row of the paper's table IoU = F1 / (2 - F1) to rounding. That holds where counts are
-    pooled before they are divided; of means over images it would not. Soft scores come near it,
-    as batches are much alike.
+    pooled before they are divided, and not for means over images. It nearly holds for soft scores,
+    since batches are similar.
     """
 
     pooled: PixelQuality
-    """Counts summed over all pixels of all images, then divided. Compare the paper with this."""
+    """Counts summed over all pixels of all images, then divided: compare these with the paper's."""
     image: PixelQuality
-    """Means of the images' own scores. An image that is empty in both counts, with 1.0."""
+    """Means of the images' own scores. An image that is empty on both sides counts as 1.0."""
     soft: SoftQuality
     """What the Keras package segmentation_models computes by default (f_score and iou_score of its
     base/functional.py): with g the truth, p the probability and sums over a batch, F1 =
     (2 Σgp + e) / (Σp + Σg + e) and IoU = (Σgp + e) / (Σp + Σg - Σgp + e), e = 1e-5; then the mean
-    over the batches, each of the same weight. A batch that is empty in both has 1.0. Of binary
-    predictions it is the score of each batch after the threshold."""
+    over the batches, each of the same weight. A batch that is empty on both sides scores 1.0. For
+    binary predictions it is the mean of the batches' pooled scores."""
 
 
 def score_pixels(counts: Sequence[PixelCounts], batch_size: int) -> PixelScores:
@@ -180,7 +177,7 @@ def _soft(batch: Sequence[PixelCounts]) -> SoftQuality:
 
 
 class Counts(NamedTuple):
-    """Right, invented and missed; of pixels, or of instances.
+    """True positives, false positives and false negatives, of pixels or of instances.
 
     The scores are those of van Rijsbergen, Information Retrieval, 1979, chapter 7, and of Jaccard
     1912 (doi 10.1111/j.1469-8137.1912.tb05611.x). All are 1.0 if every count is 0, and 0.0 if
@@ -213,7 +210,7 @@ class Counts(NamedTuple):
 
     @classmethod
     def pooled(cls, counts: Iterable[Counts]) -> Counts:
-        """Sum up the counts of several images, so that each weighs as much as it holds."""
+        """Sum the counts of several images."""
         return cls(*(sum(column) for column in zip(*counts, strict=True)))
 
 
@@ -225,7 +222,7 @@ def ratio(part: float, whole: float, *, empty: bool) -> float:
 
 
 def mean(qualities: Iterable[Quality]) -> list[float]:
-    """Average tuples of scores, field by field; every image weighs the same."""
+    """Average tuples of scores field by field, with equal weights."""
     averages: list[float] = np.mean(list(qualities), axis=0).tolist()
     return averages
 
@@ -233,11 +230,11 @@ def mean(qualities: Iterable[Quality]) -> list[float]:
 def paired(
     truth: Iterable[NDArray[Any]], prediction: Iterable[NDArray[Any]]
 ) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
-    """Draw images from both sides, one at a time, with the name that error messages call them by.
+    """Pair the images of both sides, one at a time, with the name that error messages use.
 
     Raises:
-        ValueError: One side has fewer images, or both have none (an iterator that was used up
-            before must not score 1.0).
+        ValueError: One side has fewer images, or both have none: an iterator that is used up must
+            not score 1.0.
     """
     where = ""
     for index, (true, predicted) in enumerate(zip_longest(truth, prediction)):
@@ -252,29 +249,22 @@ def paired(
         raise ValueError("No images to score: truth and prediction are empty, or used up before.")
 
 
-def plane(mask: NDArray[Any], what: str) -> NDArray[Any]:
-    """One image of a side.
+def sides(truth: Array, prediction: Array, where: str) -> tuple[Array, Array]:
+    """One image of both sides, as arrays.
 
     Raises:
-        ValueError: It is not (H, W).
+        ValueError: One is not (H, W), or their shapes differ.
     """
-    array = np.asarray(mask)
-    if array.ndim != 2:  # noqa: PLR2004 - H and W
+    arrays = np.asarray(truth), np.asarray(prediction)
+    for side, array in zip(("truth", "prediction"), arrays, strict=True):
+        if array.ndim != 2:  # noqa: PLR2004 - H and W
+            raise ValueError(
+                f"{where}: {side} has shape {array.shape}, not (H, W). Give one 2-D mask per image "
+                "or [mask] for a single one."
+            )
+    if arrays[0].shape != arrays[1].shape:
         raise ValueError(
-            f"{what} has shape {array.shape}, not (H, W). Give one 2-D mask an image, "
-            "or [mask] for a single one."
-        )
-    return array
-
-
-def same_shape(truth: NDArray[Any], prediction: NDArray[Any], where: str) -> None:
-    """Refuse an image whose sides differ in shape.
-
-    Raises:
-        ValueError: They do.
-    """
-    if truth.shape != prediction.shape:
-        raise ValueError(
-            f"{where}: truth has shape {truth.shape}, but prediction {prediction.shape}. "
+            f"{where}: truth has shape {arrays[0].shape}, but prediction {arrays[1].shape}. "
             "Give masks of the same image, in the same order and at the same size."
         )
+    return arrays

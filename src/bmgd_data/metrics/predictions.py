@@ -1,4 +1,4 @@
-"""Predictions that lie in a folder, one image file a sample."""
+"""Predictions in a folder, one image file per sample."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ APPENDED: Final = (
     *("_Simple Segmentation", "_Object Identities", "_Object-Identities"),  # ilastik
     *("_mask", "_labels"),
 )
-"""What tools append to the name of the image that they segment; several may follow each other."""
+"""What tools append to an image's name, one after the other."""
 
 _ROLES: Final = {"image", "images", "mask", "masks", "instances", "labels"}
 _SMALL: Final = 4
-"""Pixels: smaller labels that touch others are steps of a gradient, not nuclei."""
+"""Pixels: labels up to this size that touch others are steps of a gradient, not nuclei."""
 
 
 class Found(NamedTuple):
-    """What a folder holds of what is wanted."""
+    """The predictions in a folder."""
 
     paths: dict[str, Path]
     """By sample name, in the order of the names."""
     problems: list[str]
-    """What is missing, is there too much, or twice; a sentence each."""
+    """What is missing, superfluous or ambiguous, one sentence each."""
 
 
 def find(folder: Path, names: Collection[str], elsewhere: Collection[str] = ()) -> Found:
@@ -50,16 +50,16 @@ def find(folder: Path, names: Collection[str], elsewhere: Collection[str] = ()) 
     A file is named as its sample (``950Pa/025.tif``), as ``bmgd export`` names the sample's files
     (``950Pa_025.tif``, ``950 Pa/image/025.tif``), or as one of these with what tools append
     (`APPENDED`, such as ``950Pa_025_img_cp_masks.tif``). Folders above it do not matter. Names are
-    compared as Unicode NFC, which a Mac may store otherwise. Hidden files, and those that are no
-    images, are left out.
+    compared as Unicode NFC, since a Mac may store another form. Hidden files and files that are not
+    images are left out.
 
     Args:
-        folder: Where the predictions lie.
+        folder: The folder of the predictions.
         names: Of the samples.
         elsewhere: Stiffnesses whose files are left out.
 
     Raises:
-        ValueError: It is no folder.
+        ValueError: It is not a folder.
     """
     if not folder.is_dir():
         raise ValueError(
@@ -79,32 +79,34 @@ def find(folder: Path, names: Collection[str], elsewhere: Collection[str] = ()) 
             extra.append(str(below))
     missing = [name for name in names if name not in files]
     twice = [f"{name} ({', '.join(paths)})" for name, paths in files.items() if len(paths) > 1]
-    problems = []
-    if missing:
-        problems.append(
-            f"{len(missing)} of {len(names)} predictions are missing: {listed(missing)}. Each is "
-            f"looked for as {folder / _example(missing)} (or {', '.join(SUFFIXES[1:])}), or under "
-            f"the file name that `bmgd export` gives, {safe_file_name(missing[0])}{SUFFIXES[0]}."
-        )
-    if extra:
-        problems.append(
-            f"{len(extra)} files are of no sample that is scored: {listed(extra)}. Score the split "
-            "and stiffness that they are of, or take them out."
-        )
-    if twice:
-        problems.append(
-            f"{len(twice)} samples have several files: {listed(twice)}. Leave one of each."
-        )
-    if ambiguous:
-        problems.append(
-            f"{len(ambiguous)} files may be of several samples: {listed(ambiguous)}. Name them "
-            f"<sample name>{SUFFIXES[0]}, such as {_example(names)}."
-        )
+    kinds = [
+        (
+            missing,
+            f"of {len(names)} predictions are missing",
+            (
+                f"Each is looked for as {folder / _example(missing)} (or {', '.join(SUFFIXES[1:])})"
+                ", or under the file name that `bmgd export` gives, "
+                f"{''.join(map(safe_file_name, missing[:1]))}{SUFFIXES[0]}."
+            ),
+        ),
+        (
+            extra,
+            "files are of no sample that is scored",
+            "Score the split and stiffness that they are of, or take them out.",
+        ),
+        (twice, "samples have several files", "Leave one of each."),
+        (
+            ambiguous,
+            "files may be of several samples",
+            f"Name them <sample name>{SUFFIXES[0]}, such as {_example(names)}.",
+        ),
+    ]
+    problems = [f"{len(of)} {what}: {listed(of)}. {advice}" for of, what, advice in kinds if of]
     return Found({name: folder / files[name][0] for name in names if name in files}, problems)
 
 
 def _images(folder: Path) -> Iterator[PurePosixPath]:
-    """The image files below a folder, relative to it, in NFC where that is a name of the file."""
+    """The image files below a folder, relative to it."""
     for path in sorted(folder.rglob("*")):
         below = PurePosixPath(path.relative_to(folder))
         hidden = any(part.startswith((".", "__MACOSX")) for part in below.parts)
@@ -113,9 +115,9 @@ def _images(folder: Path) -> Iterator[PurePosixPath]:
 
 
 def _spellings(names: Collection[str]) -> Mapping[str, list[str]]:
-    """The samples by each path that may stand for them, without suffix."""
+    """The samples by each path, without suffix, that may name them."""
     known: dict[str, list[str]] = defaultdict(list)
-    folders = {condition.name: _unpacked(condition) for condition in facts.CONDITIONS}
+    folders = {condition.name: condition.folder for condition in facts.CONDITIONS}
     for make in (str, safe_file_name, as_upstream):
         for name, file in file_names(list(names), make).items():
             for spelling in {file, make(name), with_digest(make(name), name)}:
@@ -126,13 +128,8 @@ def _spellings(names: Collection[str]) -> Mapping[str, list[str]]:
     return {spelling: list(dict.fromkeys(samples)) for spelling, samples in known.items()}
 
 
-def _unpacked(condition: facts.Condition) -> str:
-    """The folder of a stiffness, as upstream and `bmgd export tiff` name it."""
-    return condition.archive.removesuffix(".7z")
-
-
 def _samples_of(below: PurePosixPath, known: Mapping[str, list[str]]) -> list[str]:
-    """The samples that a file may be of: the fewest appended words count, then the longest path."""
+    """The samples that a file may be of; fewer appended words come first, then longer paths."""
     stems = [unicodedata.normalize("NFC", str(below)[: -len(below.suffix)])]
     while stems:
         for path in (path for stem in stems for path in _tails(stem)):
@@ -145,7 +142,7 @@ def _samples_of(below: PurePosixPath, known: Mapping[str, list[str]]) -> list[st
 
 
 def _tails(path: str) -> Iterator[str]:
-    """A path, and what follows each folder in it; also without the folders that name a role."""
+    """A path and what follows each of its folders, with and without folders that name a role."""
     parts = path.split("/")
     for start in range(len(parts)):
         rest = parts[start:]
@@ -154,14 +151,13 @@ def _tails(path: str) -> Iterator[str]:
         yield "/".join([*rest[:1], *inner, *rest[1:][-1:]])
 
 
-def _is_of(below: PurePosixPath, conditions: Collection[str]) -> bool:
+def _is_of(below: PurePosixPath, elsewhere: Collection[str]) -> bool:
     """Whether a file is of one of these stiffnesses."""
-    named = {condition.name: _unpacked(condition) for condition in facts.CONDITIONS}
     return any(
-        name in below.parts[:-1]
-        or named[name] in below.parts[:-1]
-        or below.name.startswith(f"{name}_")
-        for name in conditions
+        not {each.name, each.folder}.isdisjoint(below.parts[:-1])
+        or below.name.startswith(f"{each.name}_")
+        for each in facts.CONDITIONS
+        if each.name in elsewhere
     )
 
 
@@ -178,14 +174,14 @@ def read(path: Path) -> NDArray[Any]:
 
 
 def why_no_labels(labels: NDArray[np.integer[Any]]) -> str | None:
-    """Say why an image of integers cannot hold instance labels; None where it may.
+    """Say why an image of integers cannot hold instance labels; None if it can.
 
-    A nucleus is one region, so label images have about as many regions as values. Classes and
-    probabilities have many more regions than values; of a gradient, such as probabilities in 16
+    A nucleus is one region, so label images have about as many regions as values. Images of classes
+    or probabilities have many more regions than values. In gradients, such as probabilities in 16
     bits or the grey edges of a resampled mask, most values cover a few pixels beside other values.
 
     Args:
-        labels: (H, W); an image of one value besides 0 is a mask, and is not looked at.
+        labels: (H, W); an image with one value besides 0 is a mask and passes.
     """
     from skimage.measure import label
 
@@ -204,7 +200,7 @@ def why_no_labels(labels: NDArray[np.integer[Any]]) -> str | None:
 
 
 def _touching(numbered: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-    """By label 0..n, whether it touches another one by a side; background is none."""
+    """For each label 0..n, whether a side of it touches another label; False for background."""
     touching = np.zeros(int(numbered.max()) + 1, np.bool_)
     for one, other in (
         (numbered[1:], numbered[:-1]),

@@ -1,4 +1,4 @@
-"""Scores of parts of a data set, as a table."""
+"""A table of scores, with one column per part of the data."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 ALL: Final = "all"
-"""What the row over all parts is called."""
+"""The name of the row over all parts."""
 
 
 class ImageCounts(NamedTuple):
-    """What one image adds to the table."""
+    """The counts of one image."""
 
     part: str
     """The part of the data that it belongs to, such as "1200Pa"."""
     pixels: PixelCounts
     instances: InstanceCounts
     alike: bool | None = None
-    """Whether it looks like an image of train; None where that is not known."""
+    """Whether it looks like an image of train; None if unknown."""
 
 
 def tabulate(
     images: Iterable[ImageCounts], *, batch_size: int = BATCH_SIZE, notes: Iterable[str] = ()
 ) -> Table:
-    """Turn the counts of images into scores of each part, and of all.
+    """Compute the scores of each part and of all images.
 
     Args:
-        images: In the order that batches of the soft scores are to be made of.
-        batch_size: Images a batch of the soft scores.
-        notes: What is to be known about the scores, a sentence each.
+        images: Their order decides which images share a batch of the soft scores.
+        batch_size: Images per batch of the soft scores.
+        notes: What readers of the scores should know, one sentence each.
 
     Raises:
         ValueError: There is no image, ``batch_size`` is below 1, or a part is called "all".
@@ -60,7 +60,7 @@ class Row(NamedTuple):
     pixels: PixelScores
     instances: InstanceScores
     alike: int | None = None
-    """Images that look like one of train; None where that is not known."""
+    """Images that look like one of train; None if unknown."""
 
 
 class Table(NamedTuple):
@@ -68,7 +68,7 @@ class Table(NamedTuple):
 
     rows: tuple[Row, ...]
     batch_size: int
-    """Images a batch of the soft scores."""
+    """Images per batch of the soft scores."""
     notes: tuple[str, ...]
 
     def part(self, name: str) -> Row:
@@ -83,7 +83,7 @@ class Table(NamedTuple):
         raise ValueError(f"No part {name!r}. Valid: {', '.join(repr(r.part) for r in self.rows)}.")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, lists and dicts, as JSON takes them: `scores` by part, and `notes`."""
+        """Plain numbers, lists and dicts for JSON: `scores` by part, `batch_size` and `notes`."""
         return {
             "scores": {row.part: _plain(row) for row in self.rows},
             "batch_size": self.batch_size,
@@ -91,9 +91,9 @@ class Table(NamedTuple):
         }
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Titles, and a line a score with a column a part; ratios in percent, as in the paper.
+        """Titles, and one line per score with one column per part; ratios in percent.
 
-        A leading ">" in a title sets the column flush right.
+        A title that starts with ">" belongs to a right-aligned column.
         """
         lines = [
             [label.format(batch_size=self.batch_size), *(show(row) for row in self.rows)]
@@ -103,7 +103,7 @@ class Table(NamedTuple):
         return ["score, ratios in %", *(f">{row.part}" for row in self.rows)], lines
 
     def to_markdown(self) -> str:
-        """A Markdown table, a column a part, and the notes as a list below it."""
+        """A Markdown table with one column per part, and the notes as a list below it."""
         titles, lines = self.cells()
         heads = [title.lstrip(">") for title in titles]
         rule = ["---:" if title.startswith(">") else "---" for title in titles]
