@@ -835,8 +835,10 @@ def test_predict_writes_the_table_and_rois(tmp_path: Path, capsys: pytest.Captur
     assert "--pixel-size" not in capsys.readouterr().out
     with tifffile.TiffFile(out / "unknown.tif.mask.tif") as file:
         assert file.pages[0].tags["XResolution"].value == (2, 1)
+    (out / "nuclei.csv").unlink()  # a run that was killed before its end
     assert main([*arguments, "--resume"]) == 0
     assert "0 images are left to do" in capsys.readouterr().out
+    assert len(rows(out / "nuclei.csv")) == 4
 
 
 def test_the_table_of_a_stack_has_the_columns_of_the_package() -> None:

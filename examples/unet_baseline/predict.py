@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{path}: {result}", file=sys.stderr)
         else:
             print(f"{path}: {result} nuclei")
-    if failed < len(images):
+    if any(options.out.rglob(f"*{NUCLEI}")):
         print(gathered(options.out))
     if failed:
         print(f"{failed} of {len(images)} files were left out.", file=sys.stderr)
