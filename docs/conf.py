@@ -32,6 +32,7 @@ exclude_patterns = ["_build", "_generated"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 2
 nb_execution_mode = "force"
+nb_merge_streams = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 html_theme = "furo"

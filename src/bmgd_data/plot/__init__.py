@@ -1,4 +1,4 @@
-"""Samples and measurements as pictures, for people to look at.
+"""Samples and measurements as pictures.
 
 `show`, `montage`, `outlined`, `crop` and `extremes` need only the core installation. The charts
 need matplotlib (``pip install "bmgd-data[plot]"``); each draws on the axes that it is given, or on

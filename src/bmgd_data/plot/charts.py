@@ -31,7 +31,7 @@ _PAPER: Final[dict[str, Any]] = {
 }
 _LINES: Final[dict[int, dict[str, Any]]] = {
     pa: {"color": COLOURS[pa], "ls": dashes}
-    for pa, dashes in {250: "-", 950: "--", 1200: "-.", 1800: ":"}.items()
+    for pa, dashes in {250: "-", 950: "--", 1200: "-.", 1800: (0, (4, 1, 1, 1, 1, 1))}.items()
 }
 _UNITS: Final = {"nucleus": "nuclei", "image": "images", "group": "groups"}
 _INTERVAL: Final = [0.025, 0.5, 0.975]

@@ -1,4 +1,4 @@
-"""Samples as pictures for people; needs Pillow alone."""
+"""Samples as pictures; the core installation is enough."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _AROUND: Final = 12  # pixels shown around a nucleus
 
 
 def show(what: Sample | Reader, *, count: int = 8) -> Image.Image:
-    """Draw a sample, or some of a Reader, as a notebook shows it at the end of a cell.
+    """Draw a sample, or some of a Reader. A notebook shows the picture at the end of a cell.
 
     In a script, ``show(reader).save("look.png")`` writes it, and ``.show()`` opens a viewer.
 
@@ -66,7 +66,7 @@ def show(what: Sample | Reader, *, count: int = 8) -> Image.Image:
 
 
 class Captions(TypedDict):
-    """What a `montage` of a Reader's samples says besides."""
+    """What a `montage` of a Reader's samples says of them."""
 
     note: str
     method: str
@@ -74,12 +74,12 @@ class Captions(TypedDict):
 
 
 def captions(reader: Reader) -> Captions:
-    """Where a Reader's samples come from, and how its instances and its pixels are to be read."""
+    """Source, instance method and pixel size of a Reader, as arguments of `montage`."""
     notes = {"phantom": "generated, not BMGD", "upstream": f"BMGD, {facts.PAPER_URL}"}
     return {
         "note": notes.get(reader.source.kind, f"from {reader.source.label}"),
         "method": reader.instance_method,
-        # What a pixel measures in a local folder, only its owner knows.
+        # Only the owner of a local folder knows its pixel size.
         "pixel_size_um": None if reader.source.kind == "folder" else facts.PIXEL_SIZE_UM,
     }
 
@@ -100,7 +100,7 @@ def montage(
     Args:
         samples: What a `Reader` gives; shapes may differ.
         note: A line at the foot, such as where the samples come from.
-        method: How the instances were found, to be named beside them.
+        method: How the instances were found; it is named beside them.
         pixel_size_um: Side of a pixel in micrometres; where given, a bar shows 10 um.
         columns: Samples side by side; more go below.
 
@@ -146,7 +146,7 @@ def as_html(picture: Picture, alt: str, *, quality: int = 80) -> str:
 
     Args:
         picture: (H, W, 3) uint8, RGB.
-        alt: What it shows, for those who cannot see it.
+        alt: What it shows, for screen readers.
         quality: Of the JPEG, 1 to 95.
     """
     buffer = io.BytesIO()
@@ -182,7 +182,7 @@ def crop(sample: Sample, label: int, side: int = _SIDE) -> Picture:
     reach = max(bottom - top, right - left) // 2 + _AROUND
     y, x = (top + bottom) // 2, (left + right) // 2
     picture = _with_outline(_glowing(_stretched(sample["image"])), inside)
-    # Beyond the border of the image there is nothing.
+    # Black beyond the border of the image.
     padded = np.pad(picture, ((reach, reach), (reach, reach), (0, 0)))
     window = Image.fromarray(padded[y : y + 2 * reach + 1, x : x + 2 * reach + 1])
     return np.asarray(window.resize((side, side), Image.Resampling.NEAREST))
@@ -191,7 +191,7 @@ def crop(sample: Sample, label: int, side: int = _SIDE) -> Picture:
 def extremes(
     reader: Reader, table: Table, column: str = "area_um2", *, count: int = 8
 ) -> Image.Image:
-    """Draw the nuclei with the smallest and the largest values: wrong annotations are among them.
+    """Draw the nuclei with the smallest and the largest values, to find wrong annotations.
 
     Args:
         reader: What the table was measured on.
@@ -327,7 +327,7 @@ def _write(
 
 
 def _shortened(text: str, width: int) -> str:
-    """The end of a name or path, as much of it as there is room for; ends tell names apart."""
+    """As much of the end of a name or path as fits; ends tell names apart."""
     font = ImageFont.load_default(_SMALL)
     tails = (text if cut == 0 else f"...{text[cut:]}" for cut in range(len(text)))
     return next((tail for tail in tails if font.getlength(tail) <= width), "")
