@@ -31,6 +31,7 @@ extensions = [
 exclude_patterns = ["_build", "_generated"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 2
+nb_execution_in_temp = True
 nb_execution_mode = "force"
 nb_merge_streams = True
 nb_execution_raise_on_error = True

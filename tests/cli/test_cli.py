@@ -116,13 +116,16 @@ def test_the_last_three_lines_of_demo_work(torch, tiny_root, tmp_path, monkeypat
     lines = [line.strip() for line in bmgd("demo", *args).output.splitlines()[-3:]]
     assert ("BMGD" in lines[0]) is torch
     exec("\n".join(lines), {})
-    assert "20 images, split 'train'" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "20 images, split 'train'" in told
+    assert "Instances: watershed" in told, "as the table counts"
 
 
 def test_the_last_lines_name_no_source_where_it_is_upstream(local, serve, monkeypatch, tmp_path):
     monkeypatch.setattr(facts, "UPSTREAM", serve(local))
     shown = bmgd("demo", "--source", "upstream", "--stiffness", 950, "--out", tmp_path / "a.png")
-    assert shown.output.splitlines()[-2].strip().endswith('("train", stiffness=[950])')
+    last = shown.output.splitlines()[-2].strip()
+    assert last.endswith('("train", stiffness=[950], instances="watershed")')
 
 
 def test_demo_of_other_data_does_not_call_it_generated(local, tmp_path):

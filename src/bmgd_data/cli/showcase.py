@@ -82,6 +82,8 @@ def next_lines(reader: Reader, *, root_given: bool) -> list[str]:
         arguments.append(f"stiffness={[condition.pa for condition in reader.conditions]}")
     if reader.source.kind != "upstream":
         arguments.append(f"source={json.dumps(reader.source.public)}")
+    if reader.instance_method != "components":
+        arguments.append(f'instances="{reader.instance_method}"')
     if root_given:
         arguments.append(f"root={json.dumps(str(reader.root))}")
     return [
