@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import inspect
 import os
 import re
 import subprocess
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bmgd_data import Reader
 from common import TINY
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +32,7 @@ NEEDS = {
     "bmgd_data.lightning": "lightning",
     "bmgd_data.hf": "datasets",
     "bmgd_data.tf import": "tensorflow",
+    "bmgd_data.tf.": "tensorflow",
     "bmgd_data.tfds": "tensorflow_datasets",
     "import grain": "grain",
     "import matplotlib": "matplotlib",
@@ -44,7 +48,7 @@ NEEDS = {
 """What code that holds this needs beyond the core."""
 
 
-QUICK = ("README.md", "quickstart.md", "index.md", "data.md")
+QUICK = ("README.md", "quickstart.md", "index.md", "instances.md", "own-images.md")
 """Pages whose code the default tests run; the others take several seconds each."""
 
 
@@ -113,9 +117,56 @@ def test_adapters_of_augmentation_libraries_run(library, moved, tiny_root, tmp_p
     assert ran.returncode == 0, ran.stderr[-3000:]
 
 
-def test_every_dialect_is_shown_in_a_few_lines():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("## In other frameworks")[2].partition("\n## ")[0]
-    dialects = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    assert len(dialects) == 5
-    assert max(len(code.strip().splitlines()) for code in dialects) <= 6
+FRAMEWORKS = re.findall(
+    r"^\| \[.*?\| `(bmgd_data\..*?|import .*?|grain\..*?)` \|$",
+    (ROOT / "README.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", FRAMEWORKS, ids=lambda code: code.split("(")[0])
+def test_each_line_of_the_frameworks_table_runs(code, tiny_root, tmp_path):
+    needed = {needs for sign, needs in NEEDS.items() if sign in code}
+    needed |= {name for name in ("grain", "tensorflow_datasets") if name in code}
+    if missing := [name for name in sorted(needed) if importlib.util.find_spec(name) is None]:
+        pytest.skip(f"{', '.join(missing)} not installed")
+    own = {"BMGD_SOURCE": TINY, "BMGD_HOME": str(tiny_root), "TFDS_DATA_DIR": str(tmp_path)}
+    imports = "".join(f"import {name}\n" for name in ("bmgd_data", *needed - {"bmgd_data"}))
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{imports}{code}"],
+        cwd=tmp_path,
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+
+
+def test_the_frameworks_table_has_a_line_for_each():
+    assert len(FRAMEWORKS) == 6
+
+
+def test_troubleshooting_quotes_messages_that_exist():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    quoted = re.findall(r'^\| "(.*?)" \|', page, re.MULTILINE)
+    texts = [
+        node.value
+        for path in (ROOT / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert len(quoted) == page.count('\n| "')
+    assert [each for each in quoted if not any(each in text for text in texts)] == []
+
+
+def test_arguments_page_lists_each_argument_with_its_default():
+    page = (ROOT / "docs" / "arguments.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", page, re.MULTILINE))
+    parameters = inspect.signature(Reader).parameters
+    assert list(listed) == list(parameters)
+    for name, parameter in parameters.items():
+        default = parameter.default
+        said = f'"{default}"' if isinstance(default, str) else str(default)
+        assert listed[name].startswith(said), name
