@@ -17,6 +17,7 @@ HEAVY = {
     "scipy",
     "pandas",
     "py7zr",
+    "pooch",
     "requests",
     "rich",
     "typer",

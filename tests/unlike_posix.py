@@ -75,7 +75,7 @@ def impoverish() -> None:
     """Take away from this package, and not from the libraries: they know which system this is."""
     for name in ("cli", "export", "_origin.fetch", "_origin.phantom", "reader"):
         importlib.import_module(f"bmgd_data.{name}")
-    for name in ("py7zr", "requests", "typer.testing"):
+    for name in ("pooch", "py7zr", "requests", "typer.testing"):
         importlib.import_module(name)
     warnings.filterwarnings("error", category=EncodingWarning, module=r"bmgd_data\b")
     for name in ("rename", "replace", "remove", "unlink", "rmdir"):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pooch
 import pytest
 
 from bmgd_data._origin import fetch
@@ -30,7 +31,7 @@ NAME = "950 Pa.7z"
 def naps(monkeypatch):
     """The pauses between tries, in seconds."""
     taken: list[float] = []
-    monkeypatch.setattr("bmgd_data._origin.fetch.time.sleep", taken.append)
+    monkeypatch.setattr("pooch.core.time.sleep", taken.append)
     return taken
 
 
@@ -213,6 +214,19 @@ def test_room_is_made_sure_of_before_the_bytes_come(answer, packed, older, monke
     assert names(older.parent) == [NAME]
 
 
+def test_pooch_stays_silent_here_and_only_here(answer, packed, final, caplog):
+    talk = pooch.get_logger()
+    talk.addHandler(caplog.handler)
+    try:
+        get(answer(refuse(500), send(packed))[0] + NAME, final)
+        assert not caplog.records
+        talk.info("of another user of pooch")
+        assert len(caplog.records) == 1
+        assert not talk.filters
+    finally:
+        talk.removeHandler(caplog.handler)
+
+
 def test_nothing_is_printed_and_the_bar_is_told_all_bytes(answer, packed, final, capfd):
     told: list[int] = []
 
@@ -241,6 +255,6 @@ def test_the_umask_says_who_may_read(answer, packed, final, umask, mode):
 
 
 def test_fetching_is_not_imported_before_it_is_needed():
-    code = "import sys, bmgd_data.reader; print({'requests', 'py7zr'} & set(sys.modules))"
+    code = "import sys, bmgd_data.reader; print({'pooch', 'requests', 'py7zr'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"

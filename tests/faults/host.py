@@ -86,6 +86,7 @@ def main() -> None:
 def _load_everything() -> list[Any]:
     """Whatever is imported late, by one read; the slices that a generated source has then."""
     import filelock  # noqa: F401
+    import pooch
     import requests  # noqa: F401
 
     from bmgd_data import Reader, facts
@@ -98,7 +99,7 @@ def _load_everything() -> list[Any]:
     with tempfile.TemporaryDirectory() as root:
         reader = Reader("all", 950, source=str(tiny), instances="watershed", root=root)
         assert len(reader) == len(slices)
-    fetch.time = types.SimpleNamespace(sleep=lambda _: None)  # between retries
+    pooch.core.time = types.SimpleNamespace(sleep=lambda _: None)  # between retries
     fetch._CHUNK_BYTES = 2**11
     return slices
 

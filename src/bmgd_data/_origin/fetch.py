@@ -1,12 +1,13 @@
-"""Archives over the network; the only module that knows requests.
+"""Archives over the network; the only module that knows pooch.
 
 An archive takes its final name only after its magic bytes, its length and its digest were right.
 """
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Final
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any, Final
 
 from bmgd_data import __version__, facts
 from bmgd_data._container import first_bytes
@@ -14,7 +15,8 @@ from bmgd_data._system import disk
 from bmgd_data.errors import BMGDError, DatasetNotFoundError, DownloadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import logging
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from bmgd_data._system.progress import Bar
@@ -58,58 +60,117 @@ def download(
         CorruptArchiveError: What came is no whole .7z: a page, a pointer, an empty or a cut file.
         StorageError: No room for it, or no permission to write.
     """
+    import pooch
     import requests
 
-    with disk.staged_file(final) as partial:
-        for pause in range(1, RETRIES + 2):
-            try:
-                _fetch(url, partial, bar, auth)
-                break
-            # A ValueError is a header that cannot be read.
-            except (requests.exceptions.RequestException, ValueError) as error:
-                if pause > RETRIES:
-                    raise DownloadError(_why_not(url, error)) from error
-                time.sleep(pause)
-            except OSError as error:
-                if isinstance(error, BMGDError) or error.errno is not None:
-                    raise
-                # requests raises a bare one where REQUESTS_CA_BUNDLE names no file.
-                raise DownloadError(
-                    f"{url} cannot be fetched: {error}. Correct the environment variables "
-                    "REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, or unset them."
-                ) from error
+    with disk.staged_file(final) as partial, _quiet_in_this_thread(pooch.get_logger()):
+        client = pooch.create(
+            path=partial.parent,
+            base_url="",
+            registry={partial.name: None},
+            urls={partial.name: url},
+            retry_if_failed=RETRIES,
+        )
+        try:
+            client.fetch(partial.name, downloader=_Downloader(_Transfer(bar, partial.parent), auth))
+        # A ValueError is a header that requests cannot read.
+        except (requests.exceptions.RequestException, ValueError) as error:
+            raise DownloadError(_why_not(url, error)) from error
+        except OSError as error:
+            if isinstance(error, BMGDError) or error.errno is not None:
+                raise
+            # requests raises a bare one where REQUESTS_CA_BUNDLE names no file.
+            raise DownloadError(
+                f"{url} cannot be fetched: {error}. Correct the environment variables "
+                "REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, or unset them."
+            ) from error
         first_bytes.check_whole(partial, name=url)
         key = disk.sha256(partial)
         check(key)
+        # pooch leaves the mode of a temporary file, 0600; the folder has the mode of the umask.
+        partial.chmod(partial.parent.stat().st_mode & 0o666)
     return key
 
 
-def _fetch(url: str, to: Path, bar: Bar, auth: tuple[str, str] | None) -> None:
-    import requests
+@contextlib.contextmanager
+def _quiet_in_this_thread(talk: logging.Logger) -> Iterator[None]:
+    """Hold back pooch's messages, since the bar shows progress. Other threads still see theirs."""
+    here = threading.get_ident()
 
-    with (
-        requests.get(
-            url,
-            stream=True,
-            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-            timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
-            auth=auth,
-        ) as response,
-        to.open("wb") as file,
-    ):
-        if response.status_code in _GONE:
-            raise DatasetNotFoundError(
-                f"There is no {url} (the server answered {response.status_code}). If upstream has "
-                "moved its files, look for a newer bmgd-data; or give the base address of a "
-                f"mirror as source=, {_BY_HAND}."
+    def from_elsewhere(record: logging.LogRecord) -> bool:
+        return record.thread != here
+
+    talk.addFilter(from_elsewhere)
+    try:
+        yield
+    finally:
+        talk.removeFilter(from_elsewhere)
+
+
+class _Transfer:
+    """The progress bar that pooch calls; it learns the length first, and checks the free space."""
+
+    def __init__(self, bar: Bar, folder: Path) -> None:
+        self._bar, self._folder, self._total, self._done = bar, folder, 0, 0
+
+    @property
+    def total(self) -> int:
+        return self._total
+
+    @total.setter
+    def total(self, length: int) -> None:
+        self._total, self._done = length, 0
+        disk.require_space(self._folder, length, "for the download")
+        self._bar.start_over(length)
+
+    def update(self, count: int) -> None:
+        """`count` is the size of a whole chunk, of the last one too."""
+        step = min(count, self._total - self._done) if self._total else count
+        self._done += step
+        self._bar(step)
+
+    def reset(self) -> None:
+        """Called by pooch before a last update to the full length."""
+        self._bar.start_over(self._total)
+        self._done = 0
+
+    def close(self) -> None:
+        """The caller closes the bar."""
+
+
+class _Downloader:
+    """pooch's HTTP downloader; it closes connections that fail, and names files that are gone."""
+
+    def __init__(self, transfer: _Transfer, auth: tuple[str, str] | None) -> None:
+        self._transfer, self._auth = transfer, auth
+
+    def __call__(self, url: str, output_file: str, client: Any) -> None:
+        import pooch
+        import requests
+
+        with contextlib.ExitStack() as connections:
+
+            def close_later(response: requests.Response, **_: object) -> None:
+                connections.callback(response.close)  # pooch closes it only after a success
+
+            fetch = pooch.HTTPDownloader(
+                progressbar=self._transfer,
+                chunk_size=_CHUNK_BYTES,
+                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+                timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+                auth=self._auth,
+                hooks={"response": close_later},
             )
-        response.raise_for_status()
-        length = int(response.headers.get("Content-Length", 0))
-        disk.require_space(to.parent, length, "for the download")
-        bar.start_over(length)
-        for chunk in response.iter_content(_CHUNK_BYTES):
-            file.write(chunk)
-            bar(len(chunk))
+            try:
+                fetch(url, output_file, client)
+            except requests.exceptions.HTTPError as error:
+                if error.response is None or error.response.status_code not in _GONE:
+                    raise
+                raise DatasetNotFoundError(
+                    f"There is no {url} (the server answered {error.response.status_code}). If "
+                    "upstream has moved its files, look for a newer bmgd-data; or give the base "
+                    f"address of a mirror as source=, {_BY_HAND}."
+                ) from error
 
 
 def _why_not(url: str, error: Exception) -> str:
