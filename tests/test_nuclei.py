@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -189,6 +190,18 @@ def test_a_reader_without_samples_gives_an_empty_table(phantom, table):
     assert len(empty) == 0
     assert list(empty.columns) == list(table.columns)
     assert empty.summary() == []
+
+
+def test_memory_grows_by_the_table_and_not_by_the_images(phantom):
+    def peak(reader):
+        tracemalloc.start()
+        columns = nuclei(reader).columns.values()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most, sum(column.nbytes for column in columns)
+
+    (few, small), (many, large) = peak(phantom[:2]), peak(phantom[:14])
+    assert many - few < 4 * (large - small) + 100_000 < 12 * phantom[0]["image"].nbytes / 5
 
 
 def test_csv_holds_all_rows_and_no_nan(table, tmp_path):

@@ -1,4 +1,4 @@
-"""Convex hulls of pixels, each taken for a square with sides of 1.
+"""Convex hulls of pixels; a pixel is a square with sides of 1.
 
 Corners of pixels are whole numbers, so areas are exact.
 """
@@ -23,8 +23,8 @@ def corners(inside: NDArray[np.bool_], top: int = 0, left: int = 0) -> list[Poin
 
     Args:
         inside: (H, W) bool, an image or a box cut out of one.
-        top: Row of the image that the box begins with.
-        left: Column that it begins with.
+        top: First row of the box in the image.
+        left: First column of the box in the image.
     """
     rows = np.flatnonzero(inside.any(axis=1))
     inside, y = inside[rows], top + rows

@@ -1,6 +1,6 @@
-"""Binary mask to instance mask: every nucleus gets a number of its own.
+"""Binary mask to instance mask: every nucleus gets its own number.
 
-Labels are 1..n without gaps, 0 is background; pixels that touch by a side or a corner are connected
+Labels are 1..n without gaps, 0 is background. Pixels that share a side or a corner are connected
 (8-connectivity).
 """
 
@@ -32,7 +32,7 @@ __all__ = [
 def components(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
     """Label the 8-connected components of a mask, in raster order of their first pixels.
 
-    Nuclei that touch share a label: where they do, the count is too low.
+    Nuclei that touch share a label, which makes the count too low.
 
     Args:
         mask: (H, W) bool.
@@ -41,7 +41,7 @@ def components(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
         (H, W) uint16 instance mask.
 
     Raises:
-        CorruptArchiveError: More than 65535 components; that is noise, not nuclei.
+        CorruptArchiveError: More than 65535 components: the mask is noise, not nuclei.
     """
     from scipy.ndimage import label
 
@@ -54,9 +54,9 @@ def watershed(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
 
     The distance to the background is smoothed (Gaussian, sigma 0.5 px) and flooded from each of its
     maxima. Pieces whose saddle is deeper than 0.97 of the lower maximum are merged, then those that
-    five features call one nucleus: depth of the saddle, length of the contact, loss of solidity,
+    are one nucleus by five features: depth of the saddle, length of the contact, loss of solidity,
     area, likeness of the maxima. ``bmgd_data.touching`` has the formula. It was fitted on real
-    fluorescence images of DSB2018 and BBBC039, with true labels of each nucleus; none were of BMGD.
+    fluorescence images of DSB2018 and BBBC039 with true labels of each nucleus, not on BMGD.
 
     Args:
         mask: (H, W) bool.
@@ -65,7 +65,7 @@ def watershed(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
         (H, W) uint16 instance mask.
 
     Raises:
-        CorruptArchiveError: More than 65535 nuclei; that is noise.
+        CorruptArchiveError: More than 65535 nuclei: the mask is noise.
     """
     return _as_uint16(touching.split(mask))
 
@@ -91,13 +91,13 @@ DERIVED: Final[dict[str, Callable[[NDArray[np.bool_]], NDArray[np.uint16]]]] = {
     "components": components,
     "watershed": watershed,
 }
-"""Methods that need no more than the mask."""
+"""Methods that need only the mask."""
 
 VERSIONS: Final = {"watershed": 2}
-"""Of methods that once gave other labels: kept labels of another version are not read."""
+"""Versions of methods that changed: stored labels of another version are not read."""
 
 METHODS: Final = (*DERIVED, "provided")
-"""The values of ``instances=``; "provided" reads the archive's own label images."""
+"""The values of ``instances=``; "provided" reads the archive's label images."""
 
 
 def parse_method(instances: str) -> str:

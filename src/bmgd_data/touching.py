@@ -1,8 +1,8 @@
 """Split touching nuclei: cut a mask into too many pieces, then merge those of one nucleus.
 
 Depth is the distance to the background. Each local maximum of the depth, however slight, gets a
-piece: that separates nuclei that touch, and cuts many whole ones too. Then the pair of touching
-pieces that looks most like one nucleus is merged, until no pair does.
+piece. This separates nuclei that touch, and cuts many single ones too. Then the pair of touching
+pieces that looks most like one nucleus is merged, again and again until no pair does.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ __all__ = ["split"]
 _EIGHT: Final = np.ones((3, 3))
 _SMOOTHING_PX: Final = 0.5
 _UNEVEN: Final = 0.97
-"""Pieces with a larger saddle share are merged first: an uneven outline makes such maxima."""
+"""Pieces with a larger saddle share are merged first: they come from an uneven outline."""
 
 
 def split(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Label the nuclei of a mask, touching ones apart.
+    """Label the nuclei of a mask; touching nuclei get different labels.
 
     Args:
         mask: (H, W) bool.
@@ -72,46 +72,46 @@ def _cut(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.float32
 class _Contact(NamedTuple):
     """Where two pieces touch: all pairs of neighbouring pixels with one pixel in each piece.
 
-    Each field is a maximum, so contacts are joined by the larger of each.
+    Each field is a maximum, so two contacts are joined by taking the larger value of each.
     """
 
     saddle: float
-    """Largest depth of a way across; in each pair of pixels the smaller depth counts."""
+    """Largest depth of the pairs; the depth of a pair is that of its shallower pixel."""
     up: float
     down: float
     to_left: float
     to_right: float
-    """How far the middles of the pairs reach, in pixels: -y, y, -x and x."""
+    """Extent of the pairs' middles, in pixels: largest -y, y, -x and x."""
 
     @property
     def length(self) -> float:
-        """Diagonal of the box around the middles, and one pixel."""
+        """Diagonal of the box around the middles, plus one pixel."""
         return math.hypot(self.up + self.down, self.to_left + self.to_right) + 1
 
 
 @dataclass
 class _Piece:
     labels: list[int]
-    """In the image of pieces."""
+    """Its labels in the image of pieces."""
     area: int
     peak: float
     """Largest depth."""
     hull: list[hulls.Point]
-    """Corners of the convex hull of its pixels, as squares."""
+    """Corners of the convex hull of its pixels."""
     contacts: dict[int, _Contact]
-    """By the key of the other piece."""
+    """Contacts by the key of the other piece."""
 
 
 def _saddle_share(one: _Piece, other: _Piece, contact: _Contact) -> float:
-    """Depth of the saddle as a share of the lower peak; 1 where nothing narrows between them."""
+    """Depth of the saddle as a share of the lower peak; 1 if the outline does not narrow."""
     return contact.saddle / min(one.peak, other.peak)
 
 
 def _log_odds_of_one(one: _Piece, other: _Piece, contact: _Contact, median_area: float) -> float:
     """Logarithm of the odds that two pieces are of one nucleus, from five features.
 
-    A logistic regression on pairs of pieces in real fluorescence images, none of them of BMGD:
-    DSB2018 (stage 1, masks corrected) and BBBC039. ``docs/data.md`` says how well it does.
+    The coefficients are of a logistic regression on pairs of pieces in real fluorescence images,
+    DSB2018 (stage 1, masks corrected) and BBBC039, not BMGD. ``docs/data.md`` has its scores.
     """
     area, smaller = one.area + other.area, min(one.area, other.area)
     width = 2 * math.sqrt(smaller / math.pi)
@@ -132,7 +132,7 @@ def _merge(
 ) -> None:
     """Merge the pair with the highest rate, until no rate is above the limit.
 
-    A merged piece gets a key of its own, so entries of the queue with older keys are out of date.
+    A merged piece gets a new key, so entries of the queue with older keys are out of date.
     """
     queue: list[tuple[float, int, int]] = []
 
