@@ -16,7 +16,7 @@ BY_NAME = {condition.name: condition for condition in facts.CONDITIONS}
 
 
 def hashed(count):
-    """Names that tell nothing."""
+    """Names that give no series."""
     return ["250Pa/" + hashlib.sha256(str(i).encode()).hexdigest()[:12] for i in range(count)]
 
 
@@ -137,7 +137,7 @@ def test_sums_are_exact_for_any_images():
     assert 127**2 * 2**38 < 2**53
 
 
-def test_likeness_is_symmetric_and_knows_no_blocks(monkeypatch):
+def test_likeness_is_symmetric_and_the_same_in_any_blocks(monkeypatch):
     pictures = groups.describe(cartoon(4, 5).images)
     whole = groups.likeness(pictures)
     assert np.array_equal(whole, whole.T)
@@ -180,7 +180,7 @@ def test_the_groups_are_what_they_were_published_as():
     assert found.numbers.tolist() == [0, 1, 0, 2, 1]
 
 
-def test_memory_is_what_is_said():
+def test_memory_is_as_documented():
     images = np.random.default_rng(0).integers(0, 4096, (300, 64, 64), np.uint16)
     tracemalloc.start()
     groups.find(hashed(300), images)
@@ -236,7 +236,7 @@ def test_a_labelled_slice_is_believed_without_pixels(label):
     assert groups.read_names(names, linked(range(12))).kind == "series"  # far apart: unlike
 
 
-def test_a_running_number_tells_nothing():
+def test_a_running_number_gives_no_series():
     told = groups.read_names([f"{i:03d}" for i in range(12)], linked(TRUTH))
     assert told.kind == "running"
     assert (told.series == -1).all()
@@ -248,7 +248,7 @@ def test_one_labelled_stack_is_one_series():
     assert (told.kind, set(told.series)) == ("series", {0})
 
 
-def test_names_that_cut_through_what_looks_alike_are_set_aside():
+def test_names_that_separate_look_alikes_are_not_used():
     names = [f"c{i % 4}_z{i // 4}" for i in range(12)]
     told = groups.read_names(names, linked(TRUTH))
     assert told.kind == "contradicted"

@@ -41,7 +41,7 @@ def test_at_random_all_have_look_alikes_and_by_groups_none(measured):
     assert grouped.test == (8, 0, 0)
 
 
-def test_copying_pays_where_a_split_leaks(measured):
+def test_copying_scores_higher_where_a_split_leaks(measured):
     random, grouped = measured.schemes
     assert random.copied_f1 > grouped.copied_f1 + 0.2
 

@@ -53,13 +53,13 @@ def test_sizes_at_other_counts_are_a_tenth_rounded_half_up(count, size):
 
 
 def test_membership_is_what_it_was_published_as():
-    """Nobody's results may change under them: these are written out, not computed."""
+    """Published results must stay comparable: these names are written out, not computed."""
     found = assign(10)
     assert [name for name, split in found.items() if split == "test"] == ["250Pa/009"]
     assert [name for name, split in found.items() if split == "val"] == ["250Pa/008"]
 
 
-def test_order_of_names_has_no_say():
+def test_order_of_names_does_not_matter():
     some = names(50)
     shuffled = random.Random(0).sample(some, len(some))
     found = dict(zip(shuffled, splits.assign(shuffled, SOFT), strict=True))
@@ -75,7 +75,7 @@ def test_a_changed_count_moves_images_only_to_or_from_train(count, more):
 
 
 def test_conditions_are_split_alone():
-    """The same name ranks the same whatever else is there: only names have a say."""
+    """A name ranks the same whatever else is there."""
     some = names(54, BY_NAME["950Pa"])
     assert splits.assign(some, BY_NAME["950Pa"]) == splits.assign(some, SOFT)
 
@@ -131,7 +131,7 @@ def test_each_name_is_validated_in_one_fold_and_test_stays(count, folds):
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_order_of_names_has_no_say_in_a_fold():
+def test_order_of_names_does_not_change_a_fold():
     some = names(198, STIFF)
     forth = dict(zip(some, splits.refold(some, splits.assign(some, STIFF), 2, 4), strict=True))
     some.reverse()
@@ -150,7 +150,7 @@ def test_folds_are_what_they_were_published_as():
     ]
 
 
-def test_more_folds_than_images():
+def test_more_folds_than_images_are_refused():
     with pytest.raises(ValueError, match="2 images cannot be cut into 3 folds"):
         splits.refold(["a", "b", "c"], ["train", "val", "test"], 0, 3)
 
@@ -166,7 +166,7 @@ def test_parse_fold(fold, folds):
 
 
 @pytest.mark.parametrize(("fold", "folds"), [(2, 2), (-1, 2), (5, 5), (0, 1), (0, 0)])
-def test_a_fold_that_is_not_there(fold, folds):
+def test_an_unknown_fold_is_refused(fold, folds):
     with pytest.raises(ValueError, match=f"^No fold {fold} of {folds} folds"):
         splits.parse_fold(fold, folds)
     with pytest.raises(ValueError, match=f"^No fold {fold} of {folds} folds"):
@@ -221,7 +221,7 @@ def test_sizes_are_as_near_as_groups_allow(sizes, condition):
         assert abs(assigned.count(split) - condition.val) <= max(sizes) / 2
 
 
-def test_order_of_names_has_no_say_in_groups():
+def test_order_of_names_does_not_change_whole_groups():
     some, groups, assigned = grouped(draws(3))
     pairs = list(zip(some, groups, strict=True))
     shuffled = random.Random(0).sample(pairs, len(pairs))
@@ -244,7 +244,7 @@ def test_grouped_membership_is_what_it_was_published_as():
     ("sizes", "expected"),
     [([54], [54, 0, 0]), ([30, 24], [30, 0, 24]), ([20, 17, 17], [37, 0, 17])],
 )
-def test_with_few_groups_validation_then_test_go_without(sizes, expected):
+def test_with_few_groups_validation_then_test_stay_empty(sizes, expected):
     _, _, assigned = grouped(sizes, BY_NAME["950Pa"])
     assert [assigned.count(split) for split in splits.SPLITS] == expected
 
@@ -312,7 +312,7 @@ def test_known_groups_of_one_condition():
         ),
     ],
 )
-def test_missing_and_unknown_names_are_told(known, said):
+def test_missing_and_unknown_names_are_named(known, said):
     with pytest.raises(ValueError, match=f"do not fit the 2 images of 250Pa: {said}"):
         splits.known_groups(known, ["250Pa/a", "250Pa/b"], SOFT)
 
@@ -337,7 +337,7 @@ def test_a_csv_that_cannot_be_used(tmp_path, text, said):
         splits.resolve_scheme(str(path))
 
 
-def test_a_group_in_two_stiffnesses_is_told():
+def test_a_group_in_two_stiffnesses_is_warned_about():
     with pytest.warns(BMGDWarning, match=r"1 groups of a mapping hold images of several .* 'x'"):
         splits.resolve_scheme({"250Pa/a": "x", "950Pa/a": "x", "950Pa/b": "y"})
 

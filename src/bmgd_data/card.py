@@ -1,4 +1,4 @@
-"""The data set card, written from ``facts``: nothing is said twice, nothing that was not seen."""
+"""The data set card, written from ``facts``."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def dataset_card(
     """Write a data set card as Hugging Face reads it: a YAML head and Markdown.
 
     Args:
-        readers: What was exported, by split; adds a section about that copy.
-        configs: More lines for the head, such as which files are which split.
-        files: What lies where in that copy, and how it is read.
+        readers: The exported samples, by split; adds a section about that copy.
+        configs: More lines for the head, such as the files of each split.
+        files: The files of that copy, and how to read them.
 
     Returns:
         The text of a README.md.
@@ -63,8 +63,8 @@ def dataset_card(
         copy_of(readers) if readers else "",
         f"## Files\n\n{files}" if files else "",
         f"## Images and nuclei\n\nAs the paper counts them.\n\n{_conditions()}",
-        f"## Splits\n\n{_splits()}",
-        f"## Acquisition\n\n{_acquisition()}",
+        f"## Splits\n\n{_table(('split', 'images of the whole set'), facts.SPLIT_SIZES.items())}",
+        f"## Acquisition\n\n{_listed(': '.join(each) for each in facts.ACQUISITION.items())}",
         f"## Intended use\n\n{INTENDED_USE}",
         f"## Licence\n\nOf the data: {facts.DATA_LICENSE}.",
         f"## Known limits\n\n{_listed(LIMITS)}",
@@ -76,7 +76,7 @@ def dataset_card(
 
 
 def copy_of(readers: Mapping[str, Reader]) -> str:
-    """Say, as a section, what the samples of these readers are: source, version, counts."""
+    """A section on the samples of these readers: source, version, counts."""
     first = next(iter(readers.values()))
     lines = [
         f"Source: {first.source.label_for_others}",
@@ -96,16 +96,15 @@ def copy_of(readers: Mapping[str, Reader]) -> str:
 
 
 def description(reader: Reader) -> str:
-    """What the samples are, in a few lines of text."""
+    """The provenance of the samples, as text."""
     told = "\n".join(f"{key}: {value}" for key, value in provenance(reader).items())
     return f"{facts.NAME}, the {facts.LONG_NAME}.\n{told}"
 
 
 def provenance(reader: Reader) -> dict[str, Any]:
-    """What the samples of a reader are: the same keys in every output, values as JSON has them.
+    """The provenance of a reader's samples: the same keys in every output, values as JSON has them.
 
-    ``full_scale`` is the grey value that the bit depth ends at, or one by stiffness where they
-    differ.
+    ``full_scale`` is the largest grey value of the bit depth, by stiffness where they differ.
     """
     scales = {f"{pa}Pa": scale for pa, scale in reader.full_scales.items()}
     same = len(set(scales.values())) == 1
@@ -164,21 +163,12 @@ def _conditions() -> str:
     )
 
 
-def _splits() -> str:
-    rows = [(name, size) for name, size in facts.SPLIT_SIZES.items()]
-    return _table(("split", "images of the whole set"), rows)
-
-
-def _acquisition() -> str:
-    return _listed(f"{key}: {value}" for key, value in facts.ACQUISITION.items())
-
-
 def _unverified() -> str:
-    lines = ["Counts, pixel size and acquisition: the paper's word. None was measured again."]
+    lines = ["Counts, pixel size and acquisition are the paper's. None was measured again."]
     archives = [condition.archive for condition in facts.CONDITIONS]
     if unknown := [archive for archive in archives if archive not in facts.SHA256]:
         lines.append(
-            f"The archives {', '.join(unknown)}: their sha256 is not known to this package, so a "
+            f"The sha256 of the archives {', '.join(unknown)} is not known to this package, so a "
             "first download is trusted and not compared with anything."
         )
     return _listed(lines)
@@ -188,6 +178,6 @@ def _listed(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     rule = ["---"] + ["---:"] * (len(head) - 1)
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (head, rule, *rows))
