@@ -1,4 +1,4 @@
-"""One contract for every dialect: for each split and stiffness the same samples.
+"""One contract for every adapter: for each split and stiffness the same samples.
 
 The same by name, pixel and instance, and in the same order but for TFDS, which keeps its own.
 """
@@ -26,7 +26,7 @@ STIFFNESSES = (None, *(condition.name for condition in facts.CONDITIONS))
 
 
 class Want(NamedTuple):
-    """What is asked of a dialect."""
+    """The request to an adapter."""
 
     split: str
     stiffness: str | None
@@ -45,7 +45,7 @@ def raw(image: Any, full_scale: int = facts.FULL_SCALE) -> np.ndarray:
 
 
 def plain(sample: dict[str, Any], image: Any = None) -> dict[str, Any]:
-    """Any dialect's sample, without axes of length 1, in numpy."""
+    """An adapter's sample, without axes of length 1, in numpy."""
     name = sample["name"]
     return {
         "name": name.decode() if isinstance(name, bytes) else str(name),
@@ -184,14 +184,14 @@ NEEDS = {
 """Beside PyTorch."""
 
 
-def check(dialect: Callable[[Want], Iterator[dict[str, Any]]], want: Want) -> None:
-    if dialect in NEEDS and importlib.util.find_spec(NEEDS[dialect]) is None:
-        pytest.skip(f"{NEEDS[dialect]} is not installed")
+def check(adapter: Callable[[Want], Iterator[dict[str, Any]]], want: Want) -> None:
+    if adapter in NEEDS and importlib.util.find_spec(NEEDS[adapter]) is None:
+        pytest.skip(f"{NEEDS[adapter]} is not installed")
     reader = Reader(want.split, want.stiffness, **want.reader)
     expected = [plain({**sample}) for sample in reader]
-    found = list(dialect(want))
+    found = list(adapter(want))
     assert found
-    if dialect in IN_ANY_ORDER:
+    if adapter in IN_ANY_ORDER:
         order = {name: number for number, name in enumerate(reader.names)}
         found.sort(key=lambda sample: order[sample["name"]])
     assert [sample["name"] for sample in found] == reader.names
@@ -204,18 +204,18 @@ def check(dialect: Callable[[Want], Iterator[dict[str, Any]]], want: Want) -> No
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorFlow's own
-@pytest.mark.parametrize("dialect", [*IN_ORDER, *IN_ANY_ORDER], ids=lambda d: d.__name__)
-def test_every_dialect_gives_the_same(dialect, tiny_root, tmp_path):
+@pytest.mark.parametrize("adapter", [*IN_ORDER, *IN_ANY_ORDER], ids=lambda a: a.__name__)
+def test_every_adapter_gives_the_same(adapter, tiny_root, tmp_path):
     for stiffness in (None, "1200Pa"):
         for split in SPLITS:
-            check(dialect, Want(split, stiffness, TINY, tiny_root, tmp_path))
+            check(adapter, Want(split, stiffness, TINY, tiny_root, tmp_path))
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("dialect", [*IN_ORDER, *IN_ANY_ORDER], ids=lambda d: d.__name__)
-def test_on_real_images(dialect, standin, tmp_path_factory, tmp_path):
+@pytest.mark.parametrize("adapter", [*IN_ORDER, *IN_ANY_ORDER], ids=lambda a: a.__name__)
+def test_on_real_images(adapter, standin, tmp_path_factory, tmp_path):
     root = tmp_path_factory.getbasetemp() / "contract-root"
     for stiffness in STIFFNESSES:
         for split in SPLITS:
-            check(dialect, Want(split, stiffness, str(standin), root, tmp_path))
+            check(adapter, Want(split, stiffness, str(standin), root, tmp_path))

@@ -179,7 +179,7 @@ def test_the_whole_split_as_arrays(reader):
 # ------------------------------------------------------------------------------- splits and stiffness
 
 
-def test_splits_part_the_whole(few):
+def test_splits_divide_the_whole(few):
     parts = {split: set(few(split).names) for split in ("train", "val", "test")}
     assert {split: len(names) for split, names in parts.items()} == {
         "train": 24,
@@ -316,7 +316,7 @@ def test_digest_is_of_the_data_not_of_its_packing(few, tmp_path, write_7z, nucle
         assert Reader("all", 950, source=unpacked).digest == digest
 
 
-def test_mended_masks_in_a_folder_are_read_anew(tmp_path, nuclei, tiff):
+def test_corrected_masks_in_a_folder_are_read_again(tmp_path, nuclei, tiff):
     for path, blob in nuclei(count=2).items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(blob)
