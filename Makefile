@@ -28,10 +28,12 @@ test-lowest: $(LOWEST)/.ready  ## the core's tests, with the lowest versions tha
 	$(LOWEST)/bin/python -m pip check
 	$(LOWEST)/bin/python -m pytest --numprocesses 2 -W "ignore:'click:DeprecationWarning"
 
-# Each program gets an environment of its own in build/clients, about 13 GB in all.
-release-check: $(VENV)/.ready  ## the longest tests, and the programs that read our exports
+# Each program gets an environment of its own in build/clients, about 13 GB in all, and so does each
+# docs page in build/pages, up to 6 GB and removed afterwards.
+release-check: dist  ## the longest tests, the programs that read our exports, the docs' code as installed
 	$(PYTEST) -m release
 	nice $(VENV)/bin/python tests/clients/run.py $(CLIENTS)
+	nice $(VENV)/bin/python tests/pages.py $(PAGES)
 
 faults: $(VENV)/.ready  ## each fault many times, at random moments; prints how many were survived
 	$(PYTEST) -m faults

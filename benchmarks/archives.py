@@ -1,4 +1,4 @@
-"""The input: four archives as the source has them, and four with several times their images."""
+"""The input: four archives as the source has them, or with several times their images."""
 
 from __future__ import annotations
 
@@ -31,46 +31,41 @@ _LEAST_DICTIONARY: Final = 1 << 18  # of preset 0
 
 
 class Place(NamedTuple):
-    """Archives, the store that is built from them, and who else is measured on them."""
+    """Archives, the store that is built from them, and what others read."""
 
-    times: int
-    """How many times the images of the source."""
     source: Path
     root: Path
-    folder: Path | None
-    """Where the archives lie unpacked; None where plain files and the peer are left out."""
+    folder: Path
+    """Where the archives lie unpacked."""
     peer: Peer | None
 
 
 def single(source: str, work: Path) -> Path:
     """A folder with the four archives of the source, generated if it is a phantom."""
     resolved = sources.resolve(source)
-    if isinstance(resolved, sources.Local):
+    if resolved.kind == "folder":
         return Path(resolved.location)
-    if not isinstance(resolved, sources.Generated):
-        raise ValueError(f"The source {source!r} is neither a folder nor a phantom.")  # noqa: TRY004
+    if not resolved.generated:
+        raise ValueError(f"The source {source!r} is neither a folder nor a phantom.")
     from bmgd_data._origin import phantom
 
+    generated = phantom.Phantom.parse(resolved.location)
     folder = work / "archives" / resolved.slug
     folder.mkdir(parents=True, exist_ok=True)
     for condition in facts.CONDITIONS:
         path = folder / condition.archive
         if not path.is_file():
             with disk.staged_file(path) as partial:
-                phantom.write_archive(resolved.phantom, condition, partial)
+                phantom.write_archive(generated, condition, partial)
     return folder
 
 
 def multiplied(origin: Path, times: int, work: Path) -> Path:
     """A folder with archives of `times` as many images, each with content of its own.
 
-    An image comes as it is, mirrored, upside down, turned by 180 degrees, and again so with other
-    grey values, within the range of its bit depth; its mask moves along.
-
-    Args:
-        origin: A folder with four archives.
-        times: How many images become of one.
-        work: Where to write; what is there from an earlier run is used again.
+    Each image is written as it is, mirrored, upside down and turned by 180 degrees, and again so
+    with other grey values within the range of its bit depth; its mask moves along. Archives of an
+    earlier run are used again.
     """
     reader = Reader("all", source=origin, root=work / "origin")
     folder = work / "archives" / f"{reader.digest[:12]}-x{times}"
@@ -95,6 +90,7 @@ def unpacked(origin: Path, folder: Path) -> Path:
 
 def _multiply(origin: Path, work: Path, condition: Any, times: int, path: Path) -> None:
     import py7zr
+    import tifffile
 
     reader = Reader("all", condition.pa, source=origin, root=work / "origin")
     inside = condition.archive.removesuffix(".7z")
@@ -110,26 +106,20 @@ def _multiply(origin: Path, work: Path, condition: Any, times: int, path: Path) 
         for folder in ("image", "mask"):  # one after the other, as a solid archive has them
             for sample in reader:
                 stem = sample["name"].split("/", 1)[1]
-                for variant in range(times):
-                    pixels = _variant(sample[folder], variant, ceiling)
-                    _add(seven, f"{inside}/{folder}/{stem}_{variant}.tif", pixels)
+                for number in range(times):
+                    # py7zr keeps every buffer until the archive is closed; closing one frees it.
+                    with io.BytesIO() as buffer:
+                        pixels = _variant(sample[folder], number, ceiling)
+                        tifffile.imwrite(buffer, pixels, photometric="minisblack", metadata=None)
+                        buffer.seek(0)
+                        seven.writef(buffer, f"{inside}/{folder}/{stem}_{number}.tif")
 
 
-def _variant(pixels: NDArray[Any], variant: int, ceiling: int) -> NDArray[Any]:
-    brighter, flip = divmod(variant, len(_FLIPS))
+def _variant(pixels: NDArray[Any], number: int, ceiling: int) -> NDArray[Any]:
+    brighter, flip = divmod(number, len(_FLIPS))
     flipped = np.ascontiguousarray(pixels[_FLIPS[flip]])
     if flipped.dtype == np.bool_:
         return flipped * np.uint8(255)
     offset = np.uint16(_OFFSET * brighter)
     raised: NDArray[np.uint16] = np.minimum(flipped, np.uint16(ceiling) - offset) + offset
     return raised
-
-
-def _add(seven: Any, member: str, pixels: NDArray[Any]) -> None:
-    import tifffile
-
-    # py7zr keeps every buffer until the archive is closed; closing the buffer frees its bytes.
-    with io.BytesIO() as buffer:
-        tifffile.imwrite(buffer, pixels, photometric="minisblack", metadata=None)
-        buffer.seek(0)
-        seven.writef(buffer, member)

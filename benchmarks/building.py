@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -13,10 +12,10 @@ import sys
 import time
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import peer
-from measure import Row, at_most, compare, in_turn
+from figures import Row, at_most, compare, in_turn
 
 from bmgd_data import facts
 from bmgd_data._container.sevenzip import SevenZip
@@ -25,67 +24,48 @@ if TYPE_CHECKING:
     from archives import Place
 
 _ROOM_MB: Final = 150
-_JOB: Final = Path(__file__)
 _LOOK_EVERY_S: Final = 0.01
 
 
-def rows(places: list[Place], repetitions: int) -> list[Row]:
-    """Build from scratch and extract, by turns; leaves each place's store built.
+def rows(place: Place, repetitions: int) -> list[Row]:
+    """Build from scratch and extract, in turn; leaves the store built.
 
-    Each run is a process of its own, with its imports done; between runs the disk is let settle.
+    Each run is a process of its own, with its imports done; the disk is synced between runs.
     """
-    return [row for place in places for row in _of(place, repetitions)]
-
-
-def _of(place: Place, repetitions: int) -> list[Row]:
     memory: list[float] = []
     preparation: list[float] = []
 
     def build(_repetition: int) -> float:
         _forget(place.root)
-        outcome = run("build", place.source, place.root)
-        memory.append(outcome.anonymous / 1e6)
-        return outcome.seconds
+        seconds, anonymous = run("build", place.source, place.root)
+        memory.append(anonymous / 1e6)
+        return seconds
 
     def extract(_repetition: int) -> float:
         folder = place.root.with_name(f"{place.root.name}-extracted")
         _forget(folder)
-        seconds = run("extract", place.source, folder).seconds
+        seconds, _ = run("extract", place.source, folder)
         if place.peer:
             os.sync()
-            preparation.append(place.peer.alone("prepare", folder=folder))
+            preparation.append(place.peer.prepare(folder))
         _forget(folder)
         return seconds
 
     seconds = in_turn({"build": build, "extract": extract}, repetitions)
-    dictionary = _largest_dictionary(place.source) / 1e6
+    ours, theirs = seconds["build"], seconds["extract"]
+    largest = [_largest_dictionary(place.source) / 1e6] * len(memory)
     found = [
+        compare("build", "s", ours, "bare py7zr extraction", theirs, aim=at_most(1.5)),
         compare(
-            *("build", place.times, "s"),
-            ours=seconds["build"],
-            against="bare py7zr extraction",
-            theirs=seconds["extract"],
-            aim=at_most(1.5),
-        ),
-        compare(
-            *("build: anonymous memory", place.times, "MB"),
-            ours=memory,
-            against="largest dictionary",
-            theirs=[dictionary] * len(memory),
+            *("build: anonymous memory", "MB", memory, "largest dictionary", largest),
             aim=at_most(_ROOM_MB),
             is_ratio=False,
         ),
     ]
     if place.peer:
-        found.append(
-            compare(
-                *("build", place.times, "s"),
-                ours=seconds["build"],
-                against=f"py7zr + {peer.NAME} preparing",
-                theirs=[sum(pair) for pair in zip(seconds["extract"], preparation, strict=True)],
-                aim=at_most(0.5),
-            )
-        )
+        both = [sum(pair) for pair in zip(theirs, preparation, strict=True)]
+        against = f"py7zr + {peer.NAME} preparing"
+        found.append(compare("build", "s", ours, against, both, aim=at_most(0.5)))
     return found
 
 
@@ -102,24 +82,18 @@ def _largest_dictionary(source: Path) -> int:
     return max(sizes)
 
 
-class Outcome(NamedTuple):
-    """What a job took."""
-
-    seconds: float
-    anonymous: int
-    """Largest RssAnon seen, in bytes: memory that is the process's own, without file pages."""
-
-
-def run(job: str, *arguments: str | Path) -> Outcome:
+def run(job: str, *arguments: Path) -> tuple[float, int]:
     """Run one job to its end.
 
-    Memory is read from outside, a hundred times a second, so that it costs the job nothing; it is 0
-    where there is no /proc.
+    Returns:
+        Its seconds, and the largest RssAnon seen in bytes: memory that is the process's own,
+        without file pages. It is read from outside, a hundred times a second, so that it costs the
+        job nothing, and is 0 where there is no /proc.
 
     Raises:
         RuntimeError: The job failed; what it said is on the standard error stream.
     """
-    command = [sys.executable, "-W", "ignore", _JOB, job, *arguments]
+    command = [sys.executable, "-W", "ignore", __file__, job, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         most = 0
         while child.poll() is None:
@@ -128,7 +102,7 @@ def run(job: str, *arguments: str | Path) -> Outcome:
         said = child.stdout.read() if child.stdout else ""
     if child.returncode:
         raise RuntimeError(f"The job {job!r} ended with {child.returncode}.")
-    return Outcome(json.loads(said), most)
+    return float(said), most
 
 
 def _anonymous(pid: int) -> int:
@@ -139,33 +113,23 @@ def _anonymous(pid: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon")), 0)
 
 
-def build(source: str, root: str) -> float:
-    """Archives to a store: default instances, counts and digests on disk, fsynced."""
-    import py7zr  # noqa: F401
+def _job(job: str, source: str, folder: str) -> float:
+    """Build a store, on disk and fsynced; or extract with py7zr alone, not fsynced."""
+    import py7zr
     import skimage.measure  # noqa: F401
     import tifffile  # noqa: F401
 
     from bmgd_data import Reader, pipeline  # noqa: F401
 
     started = perf_counter()
-    Reader("all", source=source, root=root)
-    return perf_counter() - started
-
-
-def extract(source: str, folder: str) -> float:
-    """The same archives to plain files by py7zr alone, not fsynced."""
-    import py7zr
-    import skimage.measure  # noqa: F401
-    import tifffile  # noqa: F401
-
-    from bmgd_data import Reader, facts  # noqa: F401
-
-    started = perf_counter()
-    for condition in facts.CONDITIONS:
-        with py7zr.SevenZipFile(Path(source) / condition.archive) as seven:
-            seven.extractall(folder)
+    if job == "build":
+        Reader("all", source=source, root=folder)
+    else:
+        for condition in facts.CONDITIONS:
+            with py7zr.SevenZipFile(Path(source) / condition.archive) as seven:
+                seven.extractall(folder)
     return perf_counter() - started
 
 
 if __name__ == "__main__":
-    print(json.dumps({"build": build, "extract": extract}[sys.argv[1]](*sys.argv[2:])))
+    print(_job(*sys.argv[1:]))

@@ -6,12 +6,12 @@ import contextlib
 import multiprocessing
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import peer
 import psutil
-from measure import Row, at_most, compare
-from remote import Remote, serve
+from figures import Row, at_most, compare
+from remote import Remote, Workers, serve
 
 from bmgd_data import Reader
 
@@ -21,99 +21,60 @@ if TYPE_CHECKING:
     from archives import Place
 
 WORKERS: Final = 4
-_JOB: Final = Path(__file__)
-_METHODS: Final = ("spawn", "fork")
-_PRELOADED: Final = "DataLoader, preloaded tensors"
-_ONE_COPY: Final = at_most(1.25)
+ONE_COPY: Final = at_most(1.25)
 """One copy, and a quarter of one for what five processes need besides; two copies miss it."""
 NO_PSS: Final = "This system does not tell PSS (Linux does): the memory of workers is left out."
 
 
-class Pss(NamedTuple):
-    """Proportional set sizes in bytes: a page that n processes share counts 1/n in each."""
-
-    parent: int
-    workers: int
-
-    @property
-    def total(self) -> int:
-        """Memory that would be free without them."""
-        return self.parent + self.workers
+def is_told() -> bool:
+    """Whether this system tells PSS."""
+    return hasattr(psutil.Process().memory_full_info(), "pss")
 
 
-class Seen(NamedTuple):
-    """Before and after every worker has delivered every row."""
-
-    before: Pss
-    after: Pss
-
-
-def rows(places: list[Place], notes: list[str]) -> list[Row]:
+def rows(place: Place) -> list[Row]:
     """Look at the workers, spawned and forked, once each: memory hardly varies."""
-    if not hasattr(psutil.Process().memory_full_info(), "pss"):
-        notes.append(NO_PSS)
-        return []
-    methods = [m for m in _METHODS if m in multiprocessing.get_all_start_methods()]
-    return [row for place in places for method in methods for row in _of(place, method)]
-
-
-def _of(place: Place, method: str) -> list[Row]:
-    workers = f"{WORKERS} workers ({method})"
-    which = {"source": place.source, "root": place.root}
-    ours = _seen(_ours, method, kind="bmgd", **which)
-    others = {_PRELOADED: _seen(_ours, method, kind="preloaded", **which)}
-    if place.peer:
-        others[peer.NAME] = _seen(place.peer.process, method, folder=place.folder)
-    found = [
-        compare(
-            *(f"{workers}: memory gained", place.times, "MB"),
-            ours=[(ours.after.total - ours.before.total) / 1e6],
-            against="one copy of the data",
-            theirs=[one_copy(place) / 1e6],
-            aim=_ONE_COPY,
+    reader = Reader("all", source=place.source, root=place.root)
+    one_copy = reader.images.nbytes + reader.masks.nbytes + reader.instances.nbytes
+    found = []
+    for method in {"spawn", "fork"} & set(multiprocessing.get_all_start_methods()):
+        which = {"source": place.source, "root": place.root}
+        before, after = _seen(_ours, method, kind="bmgd", **which)
+        others = {"preloaded tensors": _seen(_ours, method, kind="preloaded", **which)[1]}
+        if place.peer:
+            others[peer.NAME] = _seen(place.peer.process, method, folder=place.folder)[1]
+        what = f"{WORKERS} workers ({method})"
+        gained = [(after - before) / 1e6]
+        against = "one copy of the data"
+        found.append(
+            compare(f"{what}: memory gained", "MB", gained, against, [one_copy / 1e6], aim=ONE_COPY)
         )
-    ]
-    for against, theirs in others.items():
-        for who, mine, other in (
-            (f"{workers}: all memory", ours.after.total, theirs.after.total),
-            (f"{workers}: parent's memory", ours.after.parent, theirs.after.parent),
-        ):
-            found.append(
-                compare(
-                    *(who, place.times, "MB"),
-                    ours=[mine / 1e6],
-                    against=against,
-                    theirs=[other / 1e6],
-                )
-            )
+        found += [
+            compare(f"{what}: all memory", "MB", [after / 1e6], name, [theirs / 1e6])
+            for name, theirs in others.items()
+        ]
     return found
 
 
-def one_copy(place: Place) -> int:
-    """Bytes of images, masks and instances of all samples, as they lie in the store."""
-    reader = Reader("all", source=place.source, root=place.root)
-    return reader.images.nbytes + reader.masks.nbytes + reader.instances.nbytes
-
-
-def _seen(process: Callable[[], Remote], method: str, **which: object) -> Seen:
+def _seen(process: Callable[[], Remote], method: str, **which: object) -> tuple[int, int]:
+    """Before and after every worker has delivered every row."""
     with process() as job:
         job.ask("start", workers=WORKERS, method=method, **which)
         before = pss(job.pid)
         job.ask("visit")
-        return Seen(before, pss(job.pid))
+        return before, pss(job.pid)
 
 
 def _ours() -> Remote:
-    return Remote(sys.executable, _JOB)
+    return Remote(sys.executable, Path(__file__))
 
 
-def pss(pid: int) -> Pss:
-    """What a process and all of its descendants hold now.
+def pss(pid: int) -> int:
+    """Bytes that a process and all of its descendants hold; one that ends meanwhile has none.
 
-    A process that ends meanwhile counts nothing.
+    It is the proportional set size: a page that n processes share counts 1/n in each.
     """
     parent = psutil.Process(pid)
-    return Pss(_of_one(parent), sum(map(_of_one, parent.children(recursive=True))))
+    return sum(map(_of_one, [parent, *parent.children(recursive=True)]))
 
 
 def _of_one(process: psutil.Process) -> int:
@@ -122,28 +83,19 @@ def _of_one(process: psutil.Process) -> int:
     return 0
 
 
-def _bmgd(source: str, root: str) -> tuple[Any, Callable[..., Any]]:
+def _make(kind: str, source: str, root: str) -> tuple[Any, Callable[..., Any] | None]:
     from bmgd_data import BMGD
     from bmgd_data.torch import collate
 
-    return BMGD("all", source=source, root=root), collate
-
-
-def _preloaded(source: str, root: str) -> tuple[Any, None]:
-    import loaders
+    data = BMGD("all", source=source, root=root)
+    if kind == "bmgd":
+        return data, collate
+    import data_sets
     import streams
 
-    from bmgd_data import BMGD
+    arrays = streams.in_memory(data_sets.single(data), len(data))
+    return data_sets.Preloaded(arrays, data.reader), None
 
-    reader = Reader("all", source=source, root=root)
-    data = BMGD("all", source=source, root=root)
-    arrays = streams.in_memory(loaders.single(data), len(data))
-    return loaders.Preloaded(arrays, reader), None
-
-
-_MAKERS = {"bmgd": _bmgd, "preloaded": _preloaded}
 
 if __name__ == "__main__":
-    from served import Workers
-
-    serve(Workers(lambda kind, **which: _MAKERS[kind](**which)).jobs())
+    serve(Workers(_make).jobs())

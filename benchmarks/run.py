@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
 import os
 import sys
 import tempfile
 import time
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import archives
 import building
+import figures
 import memory
 import peer
 import reading
 from archives import Place
 
-import report
 from bmgd_data import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from measure import Row
+    from figures import Row
 
-PARTS = ("build", "read", "tf", "memory")
-_WITH_TORCH = ("memory",)
+_NEEDS: Final = {
+    "build": ("py7zr",),
+    "read": ("torch", "torchvision"),
+    "tf": ("tensorflow",),
+    "memory": ("torch", "torchvision"),
+}
+"""The parts of a run, and what they need."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,86 +42,66 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     os.environ["BMGD_QUIET"] = "1"
     warnings.simplefilter("ignore")
-    facts = report.facts()
-    if "read" in options.parts:
-        facts |= reading.threads(options.threads)
+    facts = figures.facts()
     notes: list[str] = []
     with _work(options.work) as work:
-        rows = _rows(_places(options, work, notes), options, notes)
-    report.show(facts, rows, notes)
+        rows = _rows(_place(options, work, notes), options, notes)
+    figures.show(facts, rows, notes)
     if options.json:
         settings = {name: str(value) for name, value in vars(options).items()}
-        report.write_json(options.json, facts, settings, rows, notes)
+        figures.write_json(options.json, facts, settings, rows, notes)
 
 
-def _places(options: argparse.Namespace, work: Path, notes: list[str]) -> list[Place]:
-    """Make what is not there yet: archives, stores, unpacked folders, the peer's files."""
+def _place(options: argparse.Namespace, work: Path, notes: list[str]) -> Place:
+    """Make what is not there yet: archives, the store, unpacked folders, the peer's files."""
     them = None if options.no_peer else peer.find(options.peer)
     if them is None:
         notes.append(peer.ABSENT)
     _say("making the archives")
-    single = archives.single(options.source, work)
-    places = []
-    for times in dict.fromkeys([1, options.times]):
-        source = single if times == 1 else archives.multiplied(single, times, work)
-        with_others = times == 1 or options.all_scales
-        root = work / f"root-x{times}"
-        digest = Reader("all", source=source, root=root).digest
-        unpacked = work / "unpacked" / digest[:12]
-        folder = archives.unpacked(source, unpacked) if with_others else None
-        if them and folder:
-            them.alone("prepare", folder=folder)
-        places.append(Place(times, source, root, folder, them if folder else None))
-    if options.times != 1 and not options.all_scales:
-        notes.append("Plain files, the peer and other frameworks: at 1x only, see --all-scales.")
-    return places
+    source = archives.single(options.source, work)
+    if options.times > 1:
+        source = archives.multiplied(source, options.times, work)
+    root = work / f"root-x{options.times}"
+    digest = Reader("all", source=source, root=root).digest
+    folder = archives.unpacked(source, work / "unpacked" / digest[:12])
+    if them:
+        them.prepare(folder)
+    return Place(source, root, folder, them)
 
 
-def _rows(places: list[Place], options: argparse.Namespace, notes: list[str]) -> list[Row]:
+def _rows(place: Place, options: argparse.Namespace, notes: list[str]) -> list[Row]:
     repetitions = options.repetitions
     parts: dict[str, Callable[[], list[Row]]] = {
-        "build": lambda: building.rows(places, repetitions // 2 + 1),
-        "read": lambda: reading.rows(places, repetitions, _say, notes),
-        "tf": lambda: reading.tf_rows(places, repetitions, _say, notes),
-        "memory": lambda: memory.rows(places, notes),
+        "build": lambda: building.rows(place, repetitions // 2 + 1),
+        "read": lambda: reading.rows(place, repetitions, _say),
+        "tf": lambda: reading.tf_rows(place, repetitions, _say),
+        "memory": lambda: memory.rows(place),
     }
     found = []
     for part in options.parts:
-        if part in _WITH_TORCH and importlib.util.find_spec("torch") is None:
-            notes.append(f"torch is not installed: {part} is left out.")
-            continue
-        _say(f"--- {part}")
-        started = time.perf_counter()
-        found += parts[part]()
-        _say(f"    {time.perf_counter() - started:.0f} s")
+        if missing := [name for name in _NEEDS[part] if find_spec(name) is None]:
+            notes.append(f"{', '.join(missing)} not installed: {part} is left out.")
+        elif part == "memory" and not memory.is_told():
+            notes.append(memory.NO_PSS)
+        else:
+            _say(f"--- {part}")
+            started = time.perf_counter()
+            found += parts[part]()
+            _say(f"    {time.perf_counter() - started:.0f} s")
     return found
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", default="phantom:full", help="folder of archives, or a phantom")
-    parser.add_argument("--times", type=int, default=10, help="images of the larger scale")
+    parser.add_argument("--times", type=int, default=1, help="times as many images, all different")
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--threads", type=int, help="of torch; default: as many as it takes itself")
-    parser.add_argument(
-        "--parts", nargs="*", choices=PARTS, default=PARTS, help="none: only make what they need"
-    )
+    parser.add_argument("--parts", nargs="*", choices=_NEEDS, default=list(_NEEDS))
     parser.add_argument("--peer", type=Path, default=peer.PYTHON, help="interpreter that has it")
     parser.add_argument("--no-peer", action="store_true", help="leave the peer out")
-    parser.add_argument(
-        "--all-scales", action="store_true", help="the slow others at the larger scale too"
-    )
     parser.add_argument("--work", type=Path, help="keep archives here; default: a temporary folder")
     parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="20 generated images at 1x and 2x, once, whatever else is said: does it run?",
-    )
-    options = parser.parse_args(arguments)
-    if options.quick:
-        options.source, options.times, options.repetitions = "phantom:size=0.02", 2, 1
-    return options
+    return parser.parse_args(arguments)
 
 
 @contextlib.contextmanager

@@ -1,9 +1,9 @@
 """What is timed of reading: each stream delivers every row once and is nothing but a generator.
 
 The same generator is timed (its items are dropped) and checked (its items are read, see
-``checksum``), so what was timed is what was checked. Items are dicts with at least `image`, `mask`
-and `instances`, of one sample or of a batch. At import this needs numpy alone: the peer's
-interpreter imports it too.
+``checksum``), so what was timed is what was checked. Items are dicts with at least `image` and
+`instances`, of one sample or of a batch. At import this needs numpy alone: the peer's interpreter
+imports it too.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from measure import Aim
+    from figures import Aim
     from numpy.typing import NDArray
     from remote import Remote
 
-    from bmgd_data import BMGD, Reader
+    from bmgd_data import Reader
 
     Arrays = Mapping[str, NDArray[Any]]
     Stream = Callable[[Sequence[int]], Iterator[Mapping[str, Any]]]
@@ -31,16 +31,20 @@ if TYPE_CHECKING:
 
 KEYS: Final = ("image", "mask", "instances")
 BATCH: Final = 32
+_LEAST_S: Final = 0.25
 
 
-def seconds_per_sample(stream: Stream, rows: int, passes: int, seed: int) -> float:
-    """Time `passes` passes over all rows, each in a random order of its own."""
+def seconds_per_sample(stream: Stream, rows: int, seed: int) -> float:
+    """Time passes over all rows, each in a random order, until a quarter of a second is over."""
     rng = np.random.default_rng(seed)
-    orders = [rng.permutation(rows).tolist() for _ in range(passes)]
-    started = perf_counter()
-    for order in orders:
+    passes, seconds = 0, 0.0
+    while seconds < _LEAST_S:
+        order = rng.permutation(rows).tolist()
+        started = perf_counter()
         deque(stream(order), maxlen=0)
-    return (perf_counter() - started) / (rows * passes)
+        seconds += perf_counter() - started
+        passes += 1
+    return seconds / (rows * passes)
 
 
 def checksum(stream: Stream, rows: int, form: Form) -> tuple[int, int]:
@@ -93,25 +97,21 @@ class Values(NamedTuple):
 
     def __call__(self, item: Mapping[str, Any]) -> list[NDArray[Any]]:
         """Give them of one sample, or of a batch."""
-        return [
-            self.grey(item),
-            np.asarray(item["mask"]).astype(np.uint8),
-            np.asarray(item["instances"]).astype(np.uint16),
-        ]
+        mask, instances = np.asarray(item["mask"]), np.asarray(item["instances"])
+        return [self.grey(item), mask.astype(np.uint8), instances.astype(np.uint16)]
 
     def grey(self, item: Mapping[str, Any]) -> NDArray[np.uint16]:
         """Grey values; dividing by the full scale in float32 loses none."""
         image = np.asarray(item["image"])
         if np.issubdtype(image.dtype, np.floating) and self.full_scales:
-            scale = np.array(
-                [self.full_scales[int(pa)] for pa in np.atleast_1d(item["stiffness_pa"])]
-            )
+            pascals = np.atleast_1d(item["stiffness_pa"])
+            scale = np.array([self.full_scales[int(pa)] for pa in pascals])
             image = np.rint(_stacked(image) * scale[:, None, None])
         return image.astype(np.uint16)
 
 
 class Foreground(Values):
-    """Grey values and where nuclei are: for one who numbers nuclei in another way."""
+    """Grey values and where nuclei are: for libraries that number nuclei in another way."""
 
     def __call__(self, item: Mapping[str, Any]) -> list[NDArray[Any]]:
         """Give them of one sample, or of a batch."""
@@ -133,27 +133,6 @@ def reader_single(reader: Reader) -> Stream:
             yield room
 
     return stream
-
-
-def reader_batched(reader: Reader) -> Stream:
-    """Batches by indexing the arrays of the whole split, into fresh memory."""
-    arrays = {"image": reader.images, "mask": reader.masks, "instances": reader.instances}
-    n_nuclei, stiffness, names = reader.n_nuclei, reader.stiffness_pa, np.array(reader.names)
-
-    def stream(order: Sequence[int]) -> Iterator[Mapping[str, Any]]:
-        for rows in batches(order):
-            batch: dict[str, Any] = {key: array[rows] for key, array in arrays.items()}
-            batch.update(n_nuclei=n_nuclei[rows], stiffness_pa=stiffness[rows], name=names[rows])
-            yield batch
-
-    return stream
-
-
-def torch_batched(data: BMGD) -> Stream:
-    """What a DataLoader does for a batch, without the DataLoader."""
-    from bmgd_data.torch import collate
-
-    return lambda order: (collate(data.__getitems__(rows)) for rows in batches(order))
 
 
 # ---------------------------------------------------------------------------------------- limits
@@ -189,11 +168,6 @@ def copied_to_fresh(arrays: Arrays) -> Stream:
     return lambda order: ({key: a[row].copy() for key, a in arrays.items()} for row in order)
 
 
-def copied_batched(arrays: Arrays) -> Stream:
-    """Copy batches from RAM into fresh memory."""
-    return lambda order: ({key: a[rows] for key, a in arrays.items()} for rows in batches(order))
-
-
 def batches(order: Sequence[int]) -> Iterator[Sequence[int]]:
     return (order[start : start + BATCH] for start in range(0, len(order), BATCH))
 
@@ -204,26 +178,23 @@ def batches(order: Sequence[int]) -> Iterator[Sequence[int]]:
 class Side(NamedTuple):
     """A way of delivering all rows of a place."""
 
-    seconds: Callable[[int, int], float]
-    """Passes and a seed to seconds per sample."""
+    seconds: Callable[[int], float]
+    """A seed to seconds per sample."""
     checksum: Callable[[str], tuple[int, int]]
     """The name of a form to the checksum of what is delivered in it."""
-    form: str = "exact"
+    form: str
     """In which form this side can be compared with ours; "" where it cannot."""
-    aim: Aim | None = None
+    aim: Aim | None
     """What the ratio of our speed to this side's should be."""
-    once: bool = False
-    """Slow: one pass is enough for a timing."""
 
 
 def local(
     stream: Stream,
     rows: int,
-    full_scales: dict[int, int],
+    full_scales: Mapping[int, int],
     *,
     form: str = "exact",
     aim: Aim | None = None,
-    once: bool = False,
 ) -> Side:
     """A stream of this process."""
     forms: dict[str, Form] = {
@@ -231,28 +202,15 @@ def local(
         "values": Values(full_scales),
         "foreground": Foreground(full_scales),
     }
-    return Side(
-        functools.partial(seconds_per_sample, stream, rows),
-        lambda form: checksum(stream, rows, forms[form]),
-        form,
-        aim,
-        once,
-    )
+    seconds = functools.partial(seconds_per_sample, stream, rows)
+    return Side(seconds, lambda form: checksum(stream, rows, forms[form]), form, aim)
 
 
-def distant(
-    process: Remote, name: str, *, form: str, aim: Aim | None = None, once: bool = True
-) -> Side:
-    """A stream that another process serves, see ``served.Streams``."""
+def distant(process: Remote, name: str, *, form: str, aim: Aim | None = None) -> Side:
+    """A stream that another process serves, see ``remote.Streams``."""
 
-    def checksum(form: str) -> tuple[int, int]:
+    def check(form: str) -> tuple[int, int]:
         total, distinct = process.ask("check", name=name, form=form)
         return total, distinct
 
-    return Side(
-        lambda passes, seed: float(process.ask("time", name=name, passes=passes, seed=seed)),
-        checksum,
-        form,
-        aim,
-        once,
-    )
+    return Side(lambda seed: float(process.ask("time", name=name, seed=seed)), check, form, aim)

@@ -8,49 +8,47 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import streams
-from remote import serve
-from served import Streams
+import tensorflow as tf
+from remote import Streams, serve
 
 from bmgd_data import Reader
+from bmgd_data.tf import to_tf
 
 if TYPE_CHECKING:
     from streams import Stream
 
 
-def _make(source: str, root: str) -> tuple[int, dict[str, Stream]]:
-    """`to_tf` in memory and mapped; TFDS records, decoded anew and kept in RAM; tensors in RAM."""
-    import tensorflow as tf
-    import tensorflow_datasets as tfds
-
-    from bmgd_data.tf import to_tf
-    from bmgd_data.tfds import Builder
-
+def _make(source: str, root: str, *, records: bool) -> tuple[int, dict[str, Stream]]:
+    """`to_tf` in memory and mapped; tensors in RAM; TFDS records."""
     reader = Reader("all", source=source, root=root)
-    builder = Builder(source=reader.source.location, root=reader.root)
-    builder.download_and_prepare()
-    splits = "+".join(builder.info.splits)
 
-    def stream(dataset: Any) -> Stream:
-        return lambda _order: iter(tfds.as_numpy(dataset))
-
-    def batched(dataset: Any) -> Stream:
-        return stream(dataset.shuffle(len(reader)).batch(streams.BATCH).prefetch(tf.data.AUTOTUNE))
-
-    def records(*, cached: bool) -> Stream:
-        config = tfds.ReadConfig(try_autocache=cached)
-        return batched(builder.as_dataset(split=splits, read_config=config))
-
-    def arrays(*, in_memory: bool) -> Stream:
-        return stream(to_tf(reader, streams.BATCH, shuffle=True, in_memory=in_memory))
+    def batched(data: tf.data.Dataset) -> tf.data.Dataset:
+        return data.shuffle(len(reader)).batch(streams.BATCH).prefetch(tf.data.AUTOTUNE)
 
     preloaded = streams.in_memory(streams.reader_single(reader), len(reader))
-    return len(reader), {
-        "held": arrays(in_memory=True),
-        "mapped": arrays(in_memory=False),
-        "records": records(cached=False),
-        "cached": records(cached=True),
+    data = {
+        "held": to_tf(reader, streams.BATCH, shuffle=True, in_memory=True),
+        "mapped": to_tf(reader, streams.BATCH, shuffle=True, in_memory=False),
         "limit": batched(tf.data.Dataset.from_tensor_slices(preloaded)),
     }
+    if records:
+        import tensorflow_datasets as tfds
+
+        from bmgd_data.tfds import Builder
+
+        builder = Builder(source=reader.source.location, root=reader.root)
+        builder.download_and_prepare()
+        uncached = tfds.ReadConfig(try_autocache=False)
+        split = "+".join(builder.info.splits)
+        data["records"] = batched(builder.as_dataset(split=split, read_config=uncached))
+    return len(reader), {name: _stream(each) for name, each in data.items()}
+
+
+def _stream(data: tf.data.Dataset) -> Stream:
+    def stream(_order: Any) -> Any:
+        return data.as_numpy_iterator()
+
+    return stream
 
 
 if __name__ == "__main__":

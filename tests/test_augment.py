@@ -10,7 +10,7 @@ tv_tensors = pytest.importorskip("torchvision.tv_tensors")
 
 from torchvision.transforms import v2  # noqa: E402
 
-from bmgd_data import BMGD  # noqa: E402
+from bmgd_data import BMGD, augment  # noqa: E402
 from bmgd_data.augment import protocol  # noqa: E402
 from bmgd_data.torch import collate  # noqa: E402
 from common import TINY  # noqa: E402
@@ -106,6 +106,12 @@ def test_the_field_has_the_mean_spread_and_smoothness_that_it_says():
             assert np.mean(ahead * behind) / 4 == pytest.approx(expected, abs=0.03)
 
 
+def test_the_field_is_as_smooth_at_the_border_as_elsewhere():
+    bumps, pixels = augment._bumps(224, 10.0), torch.arange(224)
+    expected = torch.exp(-(((pixels[:, None] - pixels) / 10) ** 2) / 4)
+    torch.testing.assert_close(bumps @ bumps.T, expected, atol=1e-3, rtol=0)
+
+
 def test_the_field_does_not_fold_at_the_defaults():
     rows, along = protocol().field(80).numpy().swapaxes(0, 1)
     rows_down, rows_across = np.gradient(rows, axis=(1, 2))
@@ -140,16 +146,17 @@ def test_seeds_repeat_it():
 
 
 def test_brightness_multiplies_and_contrast_keeps_the_mean():
-    image = tv_tensors.Image(torch.linspace(0.2, 0.4, 64).reshape(1, 8, 8))
-    batch = collate([{"image": image}] * 300)
-    brighter = protocol(crop=8, **{**STILL, "brightness": 0.3})(batch)["image"] / image
+    image = torch.linspace(0.2, 0.4, 64).reshape(1, 8, 8)
+    batch = collate([{"image": tv_tensors.Image(share * image)} for share in (1, 0.5)] * 150)
+    before = batch["image"].flatten(1)
+    brighter = protocol(crop=8, **{**STILL, "brightness": 0.3})(batch)["image"] / batch["image"]
     factors = brighter.flatten(1)
     assert float((factors.amax(1) - factors.amin(1)).max()) < 1e-4
     assert 0.7 <= float(factors.min()) < 0.72
     assert 1.28 < float(factors.max()) <= 1.3 + 1e-5
     starker = protocol(crop=8, **{**STILL, "contrast": 0.3})(batch)["image"].flatten(1)
-    np.testing.assert_allclose(starker.mean(1), image.mean(), atol=1e-5)
-    ratio = starker.std(1) / image.flatten().std()
+    np.testing.assert_allclose(starker.mean(1), before.mean(1), atol=1e-5)  # of each image
+    ratio = starker.std(1) / before.std(1)
     assert 0.7 <= float(ratio.min()) < 0.72
     assert 1.28 < float(ratio.max()) <= 1.3 + 1e-4
     bright = {"image": tv_tensors.Image(torch.full((1, 8, 8), 0.95))}
@@ -184,6 +191,13 @@ def test_a_plain_tensor_that_is_no_picture_is_let_through():
     assert protocol()(sample() | {"weights": weights})["weights"] is weights
 
 
+def test_types_are_kept():
+    half = tv_tensors.Image(torch.full((1, 256, 256), 0.5, dtype=torch.float16))
+    moved = protocol()(sample() | {"image": half})
+    assert moved["image"].dtype == torch.float16
+    assert moved["mask"].dtype == torch.uint8
+
+
 def test_whole_numbers_are_refused():
     grey = tv_tensors.Image(torch.zeros(1, 256, 256, dtype=torch.uint8))
     with pytest.raises(TypeError, match="ToDtype"):
@@ -195,6 +209,7 @@ def test_whole_numbers_are_refused():
     [
         {"crop": 0},
         {"flip": 1.5},
+        {"flip": -0.5},
         {"displacement": -1},
         {"smoothness": 0},
         {"brightness": -0.1},

@@ -89,6 +89,8 @@ def test_each_pass_is_in_another_order_and_the_seed_repeats_all_of_them(reader, 
     orders = [reader.names, *first]
     assert len(set(map(tuple, orders))) == len(orders)
     assert all(sorted(order) == sorted(reader.names) for order in orders)
+    places = [reader.names.index(name) for name in first[0][:5]]
+    assert max(places) > 2 * len(places)  # as of all samples, not of the next few
 
 
 @HELD
@@ -218,6 +220,34 @@ def test_its_field_is_that_of_the_other_frameworks():
             assert np.mean(shifted * kept) / 4 == pytest.approx(expected, abs=0.06)
 
 
+def test_its_field_is_as_smooth_at_the_border_as_elsewhere():
+    bumps, pixels = adapter._bumps(224, 10.0), np.arange(224)
+    expected = np.exp(-(((pixels[:, None] - pixels) / 10) ** 2) / 4)
+    np.testing.assert_allclose(bumps @ bumps.T, expected, atol=1e-3)
+
+
+def test_rows_and_columns_are_drawn_independently():
+    """The same seed draws the same numbers for both kinds of picture."""
+    corners = [
+        drawn(places(200, 12, 10, rows=rows), crop=8, **STILL)["instances"][:, 0, 0, 0].tolist()
+        for rows in (True, False)
+    ]
+    assert len(set(zip(*corners, strict=True))) == 5 * 3
+    still = np.mgrid[:64, :64]
+    down, across = (
+        drawn(places(64, 64, 64, rows=rows), crop=64, **STILL | {"displacement": 1.0})["image"]
+        for rows in (True, False)
+    )
+    down, across = (255 * down[..., 0] - still[0], 255 * across[..., 0] - still[1])
+    inside = (slice(None), slice(8, -8), slice(8, -8))
+    assert abs(np.corrcoef(down[inside].ravel(), across[inside].ravel())[0, 1]) < 0.1
+
+
+def test_grey_values_stay_in_0_to_1():
+    bright = places(20, 8, 8).map(lambda row: row | {"image": row["image"] * 0 + 0.95})
+    assert drawn(bright, crop=8, brightness=1.0)["image"].max() == 1.0
+
+
 @pytest.mark.parametrize("rows", [False, True])
 def test_its_parts_are_windows_flips_and_factors(rows):
     crops = drawn(places(200, 12, 10, rows=rows), crop=8, **STILL)["instances"][..., 0]
@@ -231,7 +261,8 @@ def test_its_parts_are_windows_flips_and_factors(rows):
     small = drawn(places(20, 6, 6), crop=9, **STILL)["instances"][:, 0, :, 0]
     windows = [np.pad(np.arange(6), 3, "reflect")[start : start + 9] for start in range(4)]
     assert {tuple(line) for line in small} <= {tuple(window) for window in windows}
-    grey = places(300, 8, 8).map(lambda row: row | {"image": row["image"] * 20 + 0.2})
+    shares = np.linspace(0.5, 1, 300, dtype=np.float32)[:, None, None, None]
+    grey = places(300, 8, 8).map(lambda row: row | {"image": (row["image"] * 20 + 0.2) * shares})
     before = next(grey.as_numpy_iterator())["image"]
     factors = drawn(grey, crop=8, **STILL | {"brightness": 0.3})["image"] / before
     assert 0.7 <= factors.min() < 0.73

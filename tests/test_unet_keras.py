@@ -74,6 +74,8 @@ def test_maps_of_each_encoder_are_exact_halves(encoder):
     sizes = [tuple(each.shape[1:3]) for each in maps]
     assert sizes == [(3, 2), (6, 4), (12, 8), (24, 16), (48, 32)]
     assert all(layer.momentum == 0.9 for layer in norms(net))
+    (rescaling,) = (layer for layer in net.layers if type(layer).__name__ == "Rescaling")
+    assert (rescaling.scale, rescaling.offset) == unet._INPUTS[unet.ENCODERS[encoder][1]]
     chance = np.asarray(net(np.random.default_rng(0).random((2, 96, 64, 1), np.float32)))
     assert chance.shape == (2, 96, 64, 1)
     assert (chance > 0).all()
@@ -135,6 +137,28 @@ def test_images_are_stretched_between_two_quantiles():
     flat = np.full((1, 8, 8, 1), 0.2, np.float32)
     flat[0, 0, 0] = 0.21
     assert float(np.max(data.standardised(flat))) < 0.11
+
+
+def test_batches_without_a_crop_are_the_readers_samples_in_order(tiny_root, monkeypatch):
+    import data
+
+    reader = Reader("val", source=TINY, root=tiny_root)
+    scales = {pa: 4095 + pa for pa in reader.full_scales}
+    monkeypatch.setattr(Reader, "full_scales", scales)
+    pairs = list(data.batches(reader, 3).unbatch().as_numpy_iterator())
+    for sample, (image, mask) in zip(reader, pairs, strict=True):
+        share = np.float32(sample["image"] / scales[sample["stiffness_pa"]])[None, ..., None]
+        np.testing.assert_allclose(image[None], data.standardised(share), atol=1e-5)
+        np.testing.assert_array_equal(mask[..., 0], sample["mask"])
+
+
+def test_crops_of_image_and_mask_stay_together(tiny_root):
+    import data
+
+    reader = Reader("train", "950Pa", source=TINY, root=tiny_root)
+    image, mask = next(data.batches(reader, len(reader), 128).as_numpy_iterator())
+    assert image.shape == mask.shape == (len(reader), 128, 128, 1)
+    assert image[mask > 0].mean() > image[mask == 0].mean() + 0.1
 
 
 @pytest.mark.release

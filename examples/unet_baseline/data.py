@@ -63,7 +63,7 @@ class Splits(NamedTuple):
 
 
 def splits(settings: Settings) -> Splits:
-    """Open the data and part it: fixed split, one stiffness held out, or folds.
+    """Open the data and split it: fixed split, one stiffness held out, or folds.
 
     Raises:
         BMGDError: The data cannot be had.
@@ -234,7 +234,8 @@ def loader(
         prepared,
         batch_size=settings.batch,
         sampler=sampler,
-        # Batch norm cannot learn from one image, so an odd last batch is left out where it may be.
+        # Batch norm cannot learn from one image, so an incomplete last batch is left out, unless it
+        # is the only one.
         drop_last=train and len(sampler) >= settings.batch,
         num_workers=settings.workers,
         pin_memory=torch.cuda.is_available(),

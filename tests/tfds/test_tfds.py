@@ -1,4 +1,4 @@
-"""The TFDS dialect; TensorFlow is imported here and nowhere else in the tests."""
+"""The TFDS adapter; TensorFlow is imported here and nowhere else in the tests."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ tfds = pytest.importorskip("tensorflow_datasets")
 if importlib.util.find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)
 
-import bmgd_data.tfds as dialect  # noqa: E402
+import bmgd_data.tfds as adapter  # noqa: E402
 
 CONFIGS = ["all", *(condition.name for condition in facts.CONDITIONS)]
 SPLITS = ("train", "validation", "test")
@@ -58,7 +58,7 @@ def prepared(tiny_root, tmp_path_factory):
     """Records of `TINY` in a folder that tests share, and do not change."""
     data_dir = tmp_path_factory.mktemp("records")
     for config in ("all", "1200Pa"):
-        assert dialect.prepare(config, source=TINY, root=tiny_root, data_dir=data_dir) == data_dir
+        assert adapter.prepare(config, source=TINY, root=tiny_root, data_dir=data_dir) == data_dir
     return data_dir
 
 
@@ -124,11 +124,11 @@ def test_data_source_lies_in_a_folder_of_its_own(tiny, tmp_path, monkeypatch):
 
 
 def test_other_instances_lie_apart(tiny):
-    builder = dialect.Builder(config="1800Pa", instances="watershed")
+    builder = adapter.Builder(config="1800Pa", instances="watershed")
     builder.download_and_prepare()
     reader = Reader("test", "1800Pa", instances="watershed")
     assert_same(tfds.as_numpy(builder.as_dataset(split="test")), reader)
-    assert builder.data_dir_root != dialect.Builder(config="1800Pa").data_dir_root
+    assert builder.data_dir_root != adapter.Builder(config="1800Pa").data_dir_root
 
 
 @pytest.mark.parametrize(
@@ -146,11 +146,11 @@ def test_other_data_in_the_same_folder_is_refused(changed, what, prepared, tiny,
 
 
 def test_records_of_another_scheme(tiny, all_train):
-    builder = dialect.Builder(config="950Pa", scheme="all train")
+    builder = adapter.Builder(config="950Pa", scheme="all train")
     builder.download_and_prepare()
     assert set(builder.info.splits) == {"train"}
     assert builder.info.metadata["scheme"] == "all train"
-    assert builder.data_dir_root != dialect.Builder(config="950Pa").data_dir_root
+    assert builder.data_dir_root != adapter.Builder(config="950Pa").data_dir_root
 
 
 def test_records_that_name_no_scheme_are_random(prepared, tiny, tmp_path):
@@ -180,9 +180,9 @@ def test_phantom_is_not_served_as_upstream(prepared, monkeypatch):
 
 def test_the_default_folder_is_upstreams_alone(tiny_root, tmp_path, monkeypatch):
     monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "default"))
-    assert dialect.Builder().data_dir_root == tmp_path / "default"
+    assert adapter.Builder().data_dir_root == tmp_path / "default"
     for apart in ({"source": TINY}, {"instances": "watershed"}, {"file_format": "array_record"}):
-        builder = dialect.Builder(root=tiny_root, **apart)
+        builder = adapter.Builder(root=tiny_root, **apart)
         assert builder.data_dir_root.is_relative_to(tiny_root / "tfds")
 
 
@@ -245,7 +245,7 @@ def test_pictures(prepared, tiny, monkeypatch):
 @pytest.mark.parametrize("config", ["300Pa", "al", "", 5])
 def test_unknown_config(config):
     with pytest.raises(ValueError, match=f"Valid: {', '.join(map(repr, CONFIGS))}"):
-        dialect.Builder(config=config)
+        adapter.Builder(config=config)
 
 
 def test_unknown_config_by_name():
@@ -254,10 +254,10 @@ def test_unknown_config_by_name():
 
 
 def test_configs_are_read_like_stiffnesses(tiny):
-    names = [dialect.Builder(config=config).builder_config.name for config in (1200, "250 Pa")]
+    names = [adapter.Builder(config=config).builder_config.name for config in (1200, "250 Pa")]
     assert names == ["1200Pa", "250Pa"]
-    assert dialect.Builder().builder_config.name == "all"
-    assert list(dialect.Builder.builder_configs) == CONFIGS
+    assert adapter.Builder().builder_config.name == "all"
+    assert list(adapter.Builder.builder_configs) == CONFIGS
 
 
 def test_val_is_validation(prepared, tiny):
@@ -293,11 +293,11 @@ def test_a_kill_while_writing_leaves_nothing_that_is_served(tiny, tmp_path, monk
         yield from list(original(self, reader))[:1]
         raise KeyboardInterrupt
 
-    original = dialect.Builder._generate_examples
-    monkeypatch.setattr(dialect.Builder, "_generate_examples", killed)
+    original = adapter.Builder._generate_examples
+    monkeypatch.setattr(adapter.Builder, "_generate_examples", killed)
     with pytest.raises(KeyboardInterrupt):
         tfds.load("bmgd/250Pa", data_dir=tmp_path)
-    monkeypatch.setattr(dialect.Builder, "_generate_examples", original)
+    monkeypatch.setattr(adapter.Builder, "_generate_examples", original)
     data = tfds.load("bmgd/250Pa", data_dir=tmp_path, split="train")
     assert_same(tfds.as_numpy(data), Reader("train", "250Pa"))
 
@@ -310,8 +310,8 @@ def test_other_shapes(nuclei, write_7z, tmp_path):
     for config, shape in (("950Pa", (32, 32, 1)), ("all", (None, None, 1))):
         for file_format in ("tfrecord", "array_record"):
             options = {"source": str(tmp_path / "in"), "file_format": file_format}
-            dialect.prepare(config, **options)
-            builder = dialect.Builder(config=config, **options)
+            adapter.prepare(config, **options)
+            builder = adapter.Builder(config=config, **options)
             assert builder.info.features["image"].shape == shape
             stiffness = None if config == "all" else config
             reader = Reader("train", stiffness, source=tmp_path / "in")
@@ -324,7 +324,7 @@ def test_other_shapes(nuclei, write_7z, tmp_path):
 @pytest.mark.filterwarnings("ignore:.*with notes:bmgd_data.BMGDWarning")
 def test_a_split_may_be_empty(nuclei, write_7z, tmp_path):
     write_7z(tmp_path / "in" / "950 Pa.7z", nuclei(count=4))
-    builder = dialect.Builder(config="950Pa", source=tmp_path / "in")
+    builder = adapter.Builder(config="950Pa", source=tmp_path / "in")
     builder.download_and_prepare()
     assert {name: split.num_examples for name, split in builder.info.splits.items()} == {"train": 4}
 
@@ -408,7 +408,7 @@ def everywhere(tiny_root, own_folder, tmp_path_factory):
             "instances": instances,
         }
         for _ in range(2):  # the second time they are there, and compared with what is asked for
-            dialect.prepare("950Pa", data_dir=written / name, file_format=form, **options)
+            adapter.prepare("950Pa", data_dir=written / name, file_format=form, **options)
         readers[name] = [Reader(split, "950Pa", **options) for split in ("train", "test")]
     for folder in written.iterdir():
         folder.rename(moved / folder.name)
@@ -512,7 +512,7 @@ def test_standin(standin, tmp_path):
     """All 819, in both formats."""
     options = {"source": str(standin), "root": tmp_path, "instances": "watershed"}
     for file_format in ("tfrecord", "array_record"):
-        builder = dialect.Builder(**options, file_format=file_format)
+        builder = adapter.Builder(**options, file_format=file_format)
         builder.download_and_prepare()
         assert builder.info.splits.total_num_examples == facts.IMAGES
         for split in SPLITS:
@@ -542,8 +542,8 @@ def test_bare_load_in_a_fresh_process(tiny_root, serve, tmp_path, monkeypatch):
     monkeypatch.setattr(facts, "UPSTREAM", serve(folder))
     monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "default"))
     with pytest.warns(UserWarning, match="with notes"):  # fewer images than the paper counts
-        assert dialect.prepare("950Pa") == tmp_path / "default"
-    apart = dialect.prepare("950Pa", file_format="array_record")
+        assert adapter.prepare("950Pa") == tmp_path / "default"
+    apart = adapter.prepare("950Pa", file_format="array_record")
     environment = {"TFDS_DATA_DIR": str(tmp_path / "default"), "RECORDS": str(apart)}
     done = python(BARE, environment)
     assert done.returncode == 0, done.stderr
@@ -566,7 +566,7 @@ def test_as_tfds_tests_it(tiny, tmp_path):
     """Its own suite for data sets. Made here, so that collecting tests loads no TensorFlow."""
 
     class Case(tfds.testing.DatasetBuilderTestCase):
-        DATASET_CLASS = dialect.Builder
+        DATASET_CLASS = adapter.Builder
         BUILDER_CONFIG_NAMES_TO_TEST = ("950Pa",)
         SPLITS = {"train": 10, "validation": 1, "test": 1}  # noqa: RUF012 - as TFDS declares it
         EXAMPLE_DIR = str(tmp_path)
@@ -580,10 +580,10 @@ def test_as_tfds_tests_it(tiny, tmp_path):
 
 def test_first_use_warns_of_nothing(tiny, tmp_path):
     """TFDS asks so before it writes records, and logs a folder that is not there as a defect."""
-    builder = dialect.Builder(config="1200Pa", data_dir=tmp_path)
+    builder = adapter.Builder(config="1200Pa", data_dir=tmp_path)
     with unittest.TestCase().assertNoLogs("absl", "WARNING"):
         assert not builder.is_prepared()
 
 
 def test_records_that_are_there_are_told(prepared, tiny):
-    assert dialect.Builder(config="1200Pa", data_dir=prepared).is_prepared()
+    assert adapter.Builder(config="1200Pa", data_dir=prepared).is_prepared()

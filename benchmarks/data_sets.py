@@ -1,19 +1,25 @@
-"""Torch data sets to compare with, and DataLoaders; importing this imports torch.
+"""Data sets to compare with, DataLoaders and augmentations; importing this imports torch.
 
 The classes lie at the top of a module so that spawned workers find them.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plain
+import skimage.measure
+import streams
+import tifffile
 import torch
-from streams import BATCH
 from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from bmgd_data import facts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from streams import Arrays, Stream
@@ -31,46 +37,54 @@ class Preloaded(Dataset[dict[str, Any]]):
 
     def __init__(self, arrays: Arrays, reader: Reader) -> None:
         self._tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
-        self._n_nuclei = reader.n_nuclei.tolist()
-        self._stiffness = reader.stiffness_pa.tolist()
-        self._names = reader.names
+        self._rest = {
+            "stiffness_pa": reader.stiffness_pa.tolist(),
+            "n_nuclei": reader.n_nuclei.tolist(),
+            "name": reader.names,
+        }
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._rest["name"])
 
     def __getitem__(self, row: int) -> dict[str, Any]:
-        return {
-            **{key: tensor[row] for key, tensor in self._tensors.items()},
-            "stiffness_pa": self._stiffness[row],
-            "n_nuclei": self._n_nuclei[row],
-            "name": self._names[row],
-        }
+        return {key: values[row] for key, values in {**self._tensors, **self._rest}.items()}
 
 
 class Files(Dataset[dict[str, Any]]):
-    """Unpacked folders, read and labelled for each sample; tensors of the types of BMGD.
+    """What one writes without a library: unpacked folders, read and labelled for each sample.
 
     Args:
         folder: Where the archives were unpacked.
         full_scales: By stiffness, as the Reader tells them.
     """
 
-    def __init__(self, folder: Path, full_scales: dict[int, int]) -> None:
-        self._pairs, self._full_scales = plain.pairs(folder), full_scales
+    def __init__(self, folder: Path, full_scales: Mapping[int, int]) -> None:
+        self._full_scales = full_scales
+        self._pairs = [
+            (condition.pa, image, image.parents[1] / "mask" / image.name)
+            for condition in facts.CONDITIONS
+            for image in sorted(
+                (folder / condition.archive.removesuffix(".7z")).glob("image/*.tif")
+            )
+        ]
 
     def __len__(self) -> int:
         return len(self._pairs)
 
     def __getitem__(self, row: int) -> dict[str, Any]:
-        sample = plain.read(self._pairs[row])
-        image = sample["image"].astype(np.float32)[None]
-        image /= self._full_scales[sample["stiffness_pa"]]
-        tensors = {
-            "image": image,
-            "mask": sample["mask"].view(np.uint8),
-            "instances": sample["instances"].astype(np.int32),
+        pa, image_file, mask_file = self._pairs[row]
+        image, mask = tifffile.imread(image_file), tifffile.imread(mask_file) > 0
+        instances = skimage.measure.label(mask, connectivity=2).astype(np.uint16)
+        floats = image.astype(np.float32)[None]
+        floats /= self._full_scales[pa]
+        return {
+            "image": torch.from_numpy(floats),
+            "mask": torch.from_numpy(mask.view(np.uint8)),
+            "instances": torch.from_numpy(instances.astype(np.int32)),
+            "stiffness_pa": pa,
+            "n_nuclei": int(instances.max()),
+            "name": f"{pa}Pa/{image_file.stem}",
         }
-        return {**sample, **{key: torch.from_numpy(array) for key, array in tensors.items()}}
 
 
 def single(data: Any) -> Stream:
@@ -82,7 +96,7 @@ def loader(data: Any, workers: int, collate: Any = None) -> Stream:
     """A shuffling DataLoader; its order is its own, the same for every data set."""
     batches = DataLoader(
         data,
-        batch_size=BATCH,
+        batch_size=streams.BATCH,
         shuffle=True,
         num_workers=workers,
         collate_fn=collate,
@@ -95,8 +109,6 @@ def loader(data: Any, workers: int, collate: Any = None) -> Stream:
 
 def v2_chain() -> Any:
     """The paper's four augmentations by torchvision."""
-    from torchvision.transforms import v2
-
     return v2.Compose(
         [
             v2.RandomHorizontalFlip(),
@@ -107,8 +119,10 @@ def v2_chain() -> Any:
     )
 
 
-def albumentations_chain() -> Any:
-    """The same by albumentations, on numpy arrays, with each image deformed."""
+def albumentations_chain() -> Callable[[Any], Any] | None:
+    """The same by albumentations, each image deformed; None where it is not installed."""
+    if importlib.util.find_spec("albumentations") is None:
+        return None
     import albumentations
 
     chain = albumentations.Compose(
