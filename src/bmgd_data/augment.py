@@ -44,25 +44,23 @@ def protocol(
     """Make the augmentation that the paper suggests: flip, crop, elastic deformation, grey values.
 
     Image, mask and instances move together, in one step: the image is interpolated once, between
-    its four nearest pixels, and the masks take the nearest pixel, so that labels stay labels. Each
-    image of a batch is flipped, cropped, deformed and brightened by numbers of its own. They come
-    from torch's generator, so that ``torch.manual_seed`` repeats them.
+    the four nearest pixels, and the masks take the nearest pixel, so that labels stay labels. Each
+    image of a batch is flipped, cropped, deformed and brightened differently.
+    ``torch.manual_seed`` makes it reproducible.
 
-    The paper (doi 10.21203/rs.3.rs-8263420/v1) names the four and gives no strengths; these are
-    ours. At the defaults nuclei change their outlines, and the deformation never folds.
+    The paper (doi 10.21203/rs.3.rs-8263420/v1) names the four and gives no strengths; the defaults
+    are this package's. They change the outlines of nuclei, and the deformation never folds.
 
     Args:
         crop: Side of the square that is cut out at a random place, in pixels. A smaller image is
-            continued by its mirror image, and beyond that by its border.
+            extended by its mirror image, and beyond that by its border.
         flip: Probability of a horizontal flip.
-        displacement: Standard deviation of the elastic displacement, in pixels, along each axis; 0
+        displacement: Standard deviation of the elastic displacement along each axis, in pixels; 0
             for none.
         smoothness: Standard deviation, in pixels, of the Gaussian that the displacement is smooth
             by: at distance d its correlation is exp(-(d / smoothness)^2 / 4).
-        brightness: Grey values are multiplied by a factor between 1 - `brightness` and 1 +
-            `brightness`.
-        contrast: Their distance from the image's mean is, by one between 1 - `contrast` and 1 +
-            `contrast`.
+        brightness: Grey values are multiplied by 1 - `brightness` to 1 + `brightness`.
+        contrast: Likewise, their distance from the image's mean.
 
     Returns:
         A v2 transform for `transforms=`, for a collated batch, or within ``v2.Compose``. Images are
@@ -115,11 +113,10 @@ class Protocol(v2.Transform):  # type: ignore[misc]
         self._bumps = _bumps(crop, smoothness)
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
-        """Refuse what would be left behind or deformed wrongly.
+        """Refuse what would not be moved, or moved wrongly.
 
         Raises:
-            ValueError: There is no tv_tensors.Image, or something beside it has its size and no
-                kind.
+            ValueError: There is no tv_tensors.Image, or a plain tensor has the size of one.
             TypeError: The image is not float.
         """
         images = [each for each in flat_inputs if isinstance(each, tv_tensors.Image)]
@@ -132,7 +129,7 @@ class Protocol(v2.Transform):  # type: ignore[misc]
         if bare or not images:
             raise ValueError(
                 "The augmentation tells images from masks by torchvision's tv_tensors, and plain "
-                "tensors would be left as they are. Batch with collate_fn=bmgd_data.torch.collate, "
+                "tensors would not be moved. Batch with collate_fn=bmgd_data.torch.collate, "
                 "which keeps them, or wrap yours in tv_tensors.Image and tv_tensors.Mask."
             )
         if not all(image.is_floating_point() for image in images):

@@ -64,13 +64,13 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         batch_size: Samples a batch, in each process.
         num_workers: Worker processes of each DataLoader; they stay alive between epochs.
         fold: Which fold of a cross-validation is validated, from 0; None keeps the scheme's own
-            validation split. Folds are cut from train and validation together, in each stiffness
-            alone, by the names' hash; test stays as it is. Where the scheme keeps groups of images
-            together, folds do too.
+            validation split. Folds are drawn from train and validation together, within each
+            stiffness, by the names' hash; test stays as it is. Where the scheme keeps groups of
+            images together, folds do too.
         folds: How many folds there are.
         hold_out: One or several stiffnesses never trained on: all their images, and no others, are
-            the test split. Of the other stiffnesses train and validation are used and their own
-            test images left out, so that the benchmark's test split remains unseen.
+            the test split. The test images of the other stiffnesses are not used, so that the
+            benchmark's test split remains unseen.
 
     Raises:
         ValueError: An argument that is not understood.
@@ -105,7 +105,7 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         self.held_out = conditions.parse_stiffness(hold_out) if hold_out is not None else []
         if all(condition in self.held_out for condition in chosen):
             raise ValueError(
-                f"hold_out={hold_out!r} leaves no stiffness to train on. Hold out fewer, or give "
+                f"hold_out={hold_out!r} leaves no stiffness to train on. Hold out fewer, or name "
                 "more in stiffness=."
             )
         self.fold = None if fold is None else splits.parse_fold(fold, folds)
@@ -121,7 +121,7 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
             "scheme": scheme,
             "instances": instances,
         }
-        # Paths of this machine are left out: a checkpoint is for others, too.
+        # Without paths of this machine: checkpoints are shared with others.
         self.save_hyperparameters(
             {
                 "stiffness": [condition.name for condition in chosen],
@@ -136,13 +136,13 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         )
 
     def prepare_data(self) -> None:
-        """Fetch and build what is missing; Lightning calls it in one process of each machine."""
+        """Fetch and build what is missing; Lightning calls this in one process per machine."""
         from bmgd_data.reader import Reader
 
         Reader("all", **self._arguments)
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002 - all splits cost nothing
-        """Open the data and say which sample is in which split; called in every process."""
+        """Open the data and assign each sample to a split; called in every process."""
         from torch.utils.data import Subset
 
         from bmgd_data.torch import BMGD
@@ -194,15 +194,20 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
     __str__ = __repr__
 
     def _members(self, reader: Reader) -> list[str]:
-        """The split of each sample; "" for one that is in none.
-
-        Raises:
-            ValueError: No image is validated in this fold.
-        """
+        """The split of each sample; "" for one that is in none."""
         members: list[str] = []
         for condition in reader.conditions:
             part = reader.of(condition)
-            members += self._assign(part, held_out=condition in self.held_out)
+            if condition in self.held_out:
+                members += ["test"] * len(part)
+                continue
+            assigned = part.splits
+            if self.fold:
+                groups = part.groups.tolist() if part.grouped else None
+                assigned = splits.refold(part.names, assigned, *self.fold, groups)
+            if self.held_out:
+                assigned = ["" if split == "test" else split for split in assigned]
+            members += assigned
         if self.fold and "val" not in members:
             fold, folds = self.fold
             raise ValueError(
@@ -210,15 +215,6 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
                 "groups of images. Ask for fewer folds."
             )
         return members
-
-    def _assign(self, reader: Reader, *, held_out: bool) -> list[str]:
-        if held_out:
-            return ["test"] * len(reader)
-        assigned = reader.splits
-        if self.fold:
-            groups = reader.groups.tolist() if reader.grouped else None
-            assigned = splits.refold(reader.names, assigned, *self.fold, groups)
-        return ["" if self.held_out and split == "test" else split for split in assigned]
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Shuffled, with the transforms."""

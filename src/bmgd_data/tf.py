@@ -67,9 +67,9 @@ def to_tf(
     among the four stiffnesses, softest first) and `n_nuclei` int64; `name` string. With it, each
     has a first axis of `batch_size`.
 
-    Batches are cut here, a batch at a time, since that is several times quicker than ``.batch`` on
-    single samples. To split the samples between processes, give each its part
-    (``to_tf(reader[rank::count])``), or call ``.shard`` on the result, which deals out batches.
+    `batch_size` gathers whole batches, which is several times faster than ``.batch`` on single
+    samples. To divide the samples among processes, use ``to_tf(reader[rank::count])`` in each, or
+    ``.shard`` on the result, which deals out batches.
 
     Args:
         reader: What to serve, in its order.
@@ -77,9 +77,9 @@ def to_tf(
         shuffle: Draw another order of all samples for each pass.
         seed: Makes the orders reproducible: the first pass, the second and so on are the same in
             each data set that is made with this seed.
-        in_memory: Hold all pictures in memory (True), or copy them from the memory-mapped files as
-            they are needed (False); None holds them below 1 GiB. Files that are mapped are read by
-            Python code, which tf.data cannot send to another process or save.
+        in_memory: True holds all pictures in memory, False copies them from the memory-mapped files
+            as they are needed; None holds them below 1 GiB. Mapped files are read by Python code,
+            which tf.data cannot send to another process or save.
         drop_remainder: Leave out a last batch of fewer samples; all shapes are then known.
 
     Raises:
@@ -99,8 +99,14 @@ def to_tf(
     if in_memory is None:
         in_memory = _one_shape(reader) and _bytes(reader) < _HELD_BELOW
     pictures = _held(reader) if in_memory else _mapped(reader, batched=batch_size is not None)
+    rest: dict[str, Any] = {
+        "stiffness_pa": reader.stiffness_pa,
+        "stiffness": np.searchsorted([c.pa for c in facts.CONDITIONS], reader.stiffness_pa),
+        "n_nuclei": reader.n_nuclei,
+        "name": np.array(reader.names, object),
+    }
     with tf.device("CPU"):
-        columns = {key: tf.constant(values) for key, values in _columns(reader).items()}
+        columns = {key: tf.constant(values) for key, values in rest.items()}
 
     def load(rows: tf.Tensor) -> dict[str, tf.Tensor]:
         return pictures(rows) | {key: tf.gather(column, rows) for key, column in columns.items()}
@@ -125,23 +131,22 @@ def protocol(
 ) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
     """Make the augmentation that the paper suggests, for ``Dataset.apply``.
 
-    The same as ``bmgd_data.augment.protocol``, which is PyTorch's and explains the numbers: each
-    image of a batch is flipped, cropped, deformed and brightened by numbers of its own; the masks
-    move along, by the nearest pixel.
+    It does what ``bmgd_data.augment.protocol`` does in PyTorch: each image of a batch is flipped,
+    cropped, deformed and brightened differently; the masks move along, by the nearest pixel.
 
     Args:
         crop: Side of the square that is cut out at a random place, in pixels. A smaller image is
-            continued by its mirror image, and beyond that by its border.
+            extended by its mirror image, and beyond that by its border.
         flip: Probability of a horizontal flip.
         displacement: Standard deviation of the elastic displacement in pixels; 0 for none.
-        smoothness: Standard deviation in pixels of the Gaussian that it is smooth by.
-        brightness: Grey values are multiplied by up to 1 - `brightness` and 1 + `brightness`.
+        smoothness: Standard deviation in pixels of the Gaussian that the displacement is smooth by.
+        brightness: Grey values are multiplied by 1 - `brightness` to 1 + `brightness`.
         contrast: Likewise, their distance from the image's mean.
         seed: Makes it reproducible, pass by pass.
 
     Returns:
-        What takes a tf.data.Dataset of batches, dicts with `image` float (B, H, W, C) in 0..1 and
-        any of `mask` and `instances` (B, H, W, 1), and gives one whose pictures are of size `crop`.
+        A function from a tf.data.Dataset of batches, dicts with `image` float (B, H, W, C) in 0..1
+        and any of `mask` and `instances` (B, H, W, 1), to one whose pictures have the size `crop`.
 
     Raises:
         ValueError: On applying: the elements are not batches of one size.
@@ -234,17 +239,6 @@ def _interpolated(image: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.T
     return upper * (1 - shares[0]) + lower * shares[0]
 
 
-def _columns(reader: Reader) -> dict[str, Any]:
-    """What a sample has beside its pictures, (N,) each."""
-    stiffness_pa = reader.stiffness_pa
-    return {
-        "stiffness_pa": stiffness_pa,
-        "stiffness": np.searchsorted([c.pa for c in facts.CONDITIONS], stiffness_pa),
-        "n_nuclei": reader.n_nuclei,
-        "name": np.array(reader.names, object),
-    }
-
-
 def _held(reader: Reader) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """Gather rows from tensors that hold all pictures."""
     arrays = (reader.images, reader.masks, reader.instances)
@@ -303,5 +297,4 @@ def _one_shape(reader: Reader) -> bool:
 
 
 def _bytes(reader: Reader) -> int:
-    """What the pictures take in memory."""
     return reader.images.nbytes + reader.masks.nbytes + reader.instances.nbytes

@@ -1,4 +1,4 @@
-"""The PyTorch dialect: a map-style Dataset whose samples v2 transforms can move as a whole."""
+"""The PyTorch adapter: a map-style Dataset whose samples v2 transforms move as a whole."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import operator
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -57,8 +57,8 @@ _FORMS: Final[dict[str, tuple[DTypeLike, tuple[int, ...]]]] = {
     "instances": (np.int32, ()),
     "mask": (np.uint8, ()),
 }
-"""dtype of each picture, and the axes before (H, W); the widest come first, so that all are aligned
-where they lie in one block."""
+"""dtype of each picture, and the axes before (H, W); the widest first, so that all are aligned in
+one piece of memory."""
 
 Sample = dict[str, Any]
 """`image` float32 (1, H, W) in 0..1, `mask` uint8 (H, W), `instances` int32 (H, W), all fresh and
@@ -133,24 +133,23 @@ class BMGD(Dataset[Sample]):
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """The samples at `indices`, as DataLoader asks for a batch of them.
 
-        Without transforms, and where the images are of one shape, they are views into one block of
-        memory per key, which `collate` takes as the batch instead of copying. Each call makes its
-        own. The blocks lie in one piece of memory unless a worker made them: to keep one key of
-        many batches, keep a ``clone()`` of it, and the others can go.
+        Without transforms, and where the images are of one shape, they are views into one batch per
+        key, which `collate` returns without another copy. Each call makes its own. Outside of
+        workers the batches share one piece of memory: to keep one key of many, keep a ``clone()``.
         """
         if self.transforms:
             return [self[index] for index in indices]
         samples = _Samples({**self.reader[index]} for index in indices)
         if len({sample["image"].shape for sample in samples}) != 1:
             return [self[index] for index in indices]
-        for key, block in _blocks(len(samples), samples[0]["image"].shape).items():
+        for key, batch in _room(len(samples), samples[0]["image"].shape).items():
             if get_worker_info() is not None:  # it goes to another process: no second copy then
-                block.share_memory_()
-            views = [_wrap(key, view) for view in block.unbind()]
-            for sample, row, view in zip(samples, block.numpy(), views, strict=True):
+                batch.share_memory_()
+            views = [_wrap(key, view) for view in batch.unbind()]
+            for sample, row, view in zip(samples, batch.numpy(), views, strict=True):
                 self._fill(row, key, sample)
                 sample[key] = view
-            samples.blocks[key] = _Block(_wrap(key, block), views)
+            samples.batches[key] = _wrap(key, batch), views
         return samples
 
     def _fill(self, out: NDArray[Any], key: str, sample: Sample) -> None:
@@ -168,31 +167,31 @@ class BMGD(Dataset[Sample]):
 def collate(samples: Sequence[Sample]) -> Sample:
     """Stack samples into a batch that is still made of tv_tensors.
 
-    ``default_collate`` drops them, and a v2 flip on the batch would then move the image and not the
-    mask. Use it as ``DataLoader(..., collate_fn=collate)``.
+    ``default_collate`` turns them into plain tensors, and a v2 flip of the batch then moves the
+    image and not the mask. Use it as ``DataLoader(..., collate_fn=collate)``.
 
     Args:
         samples: At least one sample, with the same keys in each.
 
     Returns:
         The same keys: `image` (B, 1, H, W), `mask` and `instances` (B, H, W), `stiffness_pa` and
-        `n_nuclei` int64 (B,), `name` a list; keys that were added as ``default_collate`` has them.
+        `n_nuclei` int64 (B,), `name` a list; added keys as ``default_collate`` has them.
 
     Raises:
         ValueError: The samples differ in shape; or a sample's masks and its image differ in height
             or width, as where a transform moved one and not the other.
         TypeError: A sample is no dict, as where a transform returned a tuple.
     """
-    blocks = samples.blocks if isinstance(samples, _Samples) else {}
-    if not blocks:
+    batches = samples.batches if isinstance(samples, _Samples) else {}
+    if not batches:
         for sample in samples:
             _require_one_size(sample)
-    batch = {}
+    collated = {}
     for key in samples[0]:
         values = [sample[key] for sample in samples]
-        block = blocks.get(key)
-        batch[key] = block.batch if block and block.is_made_of(values) else _stack(key, values)
-    return batch
+        batch, views = batches.get(key, (None, []))
+        collated[key] = batch if _are_views(values, views, batch) else _stack(key, values)
+    return collated
 
 
 def _require_one_size(sample: Sample) -> None:
@@ -200,7 +199,7 @@ def _require_one_size(sample: Sample) -> None:
         raise TypeError(
             f"A sample is a {type(sample).__name__}, not a dict: transforms= must return the whole "
             "sample that it gets, as torchvision's v2 transforms do. For samples of another form, "
-            "give a DataLoader a collate_fn of your own."
+            "give the DataLoader a collate_fn of your own."
         )
     pictures = {key: sample[key] for key in _FORMS if isinstance(sample.get(key), torch.Tensor)}
     sizes = {key: tuple(picture.shape[-2:]) for key, picture in pictures.items()}
@@ -214,35 +213,29 @@ def _require_one_size(sample: Sample) -> None:
         )
 
 
-class _Block(NamedTuple):
-    """A batch, and the views into it that were given out as samples."""
-
-    batch: torch.Tensor
-    views: list[torch.Tensor]
-
-    def is_made_of(self, values: Sequence[torch.Tensor]) -> bool:
-        """Whether these are the views, all of them, in order, and of the shape they had."""
-        shape = self.batch.shape[1:]
-        return (
-            len(values) == len(self.views)
-            and all(map(operator.is_, values, self.views))
-            and all(value.shape == shape for value in values)
-        )
-
-
 class _Samples(list[Sample]):
-    """Samples of one call, and the blocks that they are views into."""
+    """Samples of one call; by key the batch that they are views into, and these views."""
 
     def __init__(self, samples: Iterable[Sample]) -> None:
         super().__init__(samples)
-        self.blocks: dict[str, _Block] = {}
+        self.batches: dict[str, tuple[torch.Tensor, list[torch.Tensor]]] = {}
 
 
-def _blocks(count: int, shape: tuple[int, ...]) -> dict[str, torch.Tensor]:
+def _are_views(values: list[Any], views: list[torch.Tensor], batch: torch.Tensor | None) -> bool:
+    """Whether these are all views into a batch, in order, and of the shape that they had."""
+    return (
+        batch is not None
+        and len(values) == len(views)
+        and all(map(operator.is_, values, views))
+        and all(value.shape == batch.shape[1:] for value in values)
+    )
+
+
+def _room(count: int, shape: tuple[int, ...]) -> dict[str, torch.Tensor]:
     """Make room for a batch of `count` samples, in one piece of memory.
 
-    Three pieces a batch are handed back to the system and faulted in anew by each batch; of one,
-    the allocator keeps the pages. numpy's, since it asks for huge ones.
+    The allocator gives three pieces back to the system after each batch, which costs page faults;
+    of one it keeps the pages. It is numpy's, which asks for huge pages.
     """
     shapes = [(count, *channel, *shape) for _, channel in _FORMS.values()]
     dtypes = [np.dtype(dtype) for dtype, _ in _FORMS.values()]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from bmgd_data.errors import MissingDependencyError
 
-# tensorflow-datasets imports the last one late, and does not declare that it needs it.
+# tensorflow-datasets needs importlib_resources without declaring it, and imports it late.
 _NEEDED: Final = ("tensorflow_datasets", "tensorflow", "importlib_resources")
 
 if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
@@ -46,7 +46,7 @@ def prepare(
 ) -> Path:
     """Write the records, so that other processes load them without importing this package.
 
-    What is there already is checked and kept.
+    Records that are there already are checked and kept.
 
     Args:
         config: "all", or one stiffness: "250Pa", "950Pa", "1200Pa", "1800Pa" (or 1200, "1200 Pa").

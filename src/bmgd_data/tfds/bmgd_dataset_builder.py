@@ -1,4 +1,4 @@
-"""BMGD as a TFDS data set: it writes what the Reader reads, and knows what it was written from."""
+"""BMGD as a TFDS data set: it writes what the Reader reads, and notes which data that is."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         config: One of the above, or a stiffness in another spelling.
         data_dir: Where the records lie. None is TFDS's own folder for upstream's data, split at
             random, with components, as tfrecord; TFDS tells records apart by name, config and
-            version alone, so all else gets a folder of its own below `root`. A folder
-            that is named is used as it is, and what lies there must be what is asked for. (TFDS's
-            own read-only builder, which serves ``tfds.load`` without this package's import or with
-            a version in the name, compares nothing; ``info.metadata`` says what it holds.)
+            version alone, so everything else gets its own folder below `root`. What lies in a
+            folder that is named must be what is asked for. (TFDS's own read-only builder, which
+            serves ``tfds.load`` without this package's import or with a version in the name,
+            compares nothing; ``info.metadata`` says what it holds.)
         version: Of the records.
         file_format: "tfrecord" (None) or "array_record".
 
@@ -103,7 +103,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
             version=version,
             file_format=file_format,
         )
-        # What a copy in another process is made from, whatever its environment says.
+        # A copy in another process is made from these, whatever its environment says.
         self._original_state |= {
             "source": self.source.location,
             "root": self.root,
@@ -120,7 +120,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
     def download_and_prepare(
         self, *, download_config: tfds.download.DownloadConfig | None = None, **options: Any
     ) -> None:
-        """Write the records, unless they are there. TFDS's bucket, which lacks BMGD, is not asked.
+        """Write the records, unless they are there. TFDS's bucket lacks BMGD and is not asked.
 
         Args:
             download_config: As TFDS has it. With ``max_examples_per_split=n`` the records lie in
@@ -142,7 +142,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
             )
 
     def is_prepared(self) -> bool:
-        """Whether the records are there. TFDS's own answer warns of each folder that is not yet."""
+        """Whether the records are there. TFDS's own method warns of each folder that is missing."""
         return self.data_path.exists() and bool(super().is_prepared())
 
     def as_dataset(self, split: Any = None, **options: Any) -> Any:
@@ -172,9 +172,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
 
     def _split_generators(self, _manager: tfds.download.DownloadManager) -> dict[str, Any]:
         readers = {split: self._reader(split) for split in _SPLITS}
-        # TFDS cannot write an empty split, which a handful of images of one's own may give.
-        filled = {split: reader for split, reader in readers.items() if reader}
-        return {split: self._generate_examples(reader) for split, reader in filled.items()}
+        # TFDS cannot write an empty split, which a handful of own images may give.
+        return {
+            split: self._generate_examples(reader) for split, reader in readers.items() if reader
+        }
 
     def _generate_examples(self, reader: Reader) -> Iterator[tuple[str, dict[str, Any]]]:
         for sample in reader:
@@ -192,29 +193,26 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
     # ------------------------------------------------------------------------------- what it needs
 
     def _reader(self, split: str = "all", **options: Any) -> Reader:
-        stiffness = None if self.builder_config.name == ALL else self.builder_config.name
-        given = {"download": self.download, "instances": self.instance_method, **options}
-        return Reader(
-            split,
-            stiffness,
-            root=self.root,
-            source=self.source.location,
-            scheme=self.scheme,
-            **given,
-        )
+        given: dict[str, Any] = {
+            "stiffness": None if self.builder_config.name == ALL else self.builder_config.name,
+            "root": self.root,
+            "source": self.source.location,
+            "download": self.download,
+            "scheme": self.scheme,
+            "instances": self.instance_method,
+        }
+        return Reader(split, **given | options)
 
     def _use_folder(self, limit: int | None) -> None:
-        """Turn to the records of all samples, or to those of the first ones of each split."""
-        whole = Path(self._original_state["data_dir"])
-        root, folder = self._build_data_dir(
-            str(whole if limit is None else whole / f"first-{limit}")
-        )
+        """Use the records of all samples, or those of the first ones of each split."""
+        first = "" if limit is None else f"first-{limit}"
+        root, folder = self._build_data_dir(str(Path(self._original_state["data_dir"], first)))
         if folder != self.data_dir:
             self._data_dir_root, self._data_dir = root, folder
             self.info.move(folder)
 
     def _wanted(self) -> dict[str, Any]:
-        """What the records must agree with. Equal digests are equal data, wherever it came from."""
+        """What the records must agree with. Equal digests mean equal data, whatever the source."""
         method = self.instance_method
         wanted = {
             "scheme": self.scheme,
@@ -222,7 +220,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
             "instance_version": instance_methods.VERSIONS.get(method, 1),
         }
         try:
-            # The digest covers provided labels; the others are made from masks, which takes time.
+            # The digest covers provided labels. Others are made from masks, which takes time.
             given = "provided" if method == "provided" else "components"
             wanted["digest"] = self._reader(instances=given, download=False).digest
         except DatasetNotFoundError:
@@ -258,7 +256,7 @@ _STORAGE_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
 def _theirs(split: Any) -> Any:
-    """A split, or several, with "val" in TFDS's word; what is no text is left as it is."""
+    """A split, or several, with TFDS's "validation" for "val"; what is no text is unchanged."""
     if isinstance(split, Mapping):
         return {key: _theirs(one) for key, one in split.items()}
     if isinstance(split, list | tuple):

@@ -34,11 +34,11 @@ def features(shape: Shape = facts.IMAGE_SHAPE) -> tfds.features.FeaturesDict:
 
 
 def _micrograph(shape: Shape) -> tfds.features.Image:
-    """A 16-bit image, which the builder shows from its darkest pixel to its brightest.
+    """A 16-bit image, which the builder shows stretched from its darkest to its brightest pixel.
 
-    TFDS's own thumbnail of 16 bits in grey clips them, or fails. In the records the feature is no
-    more than TFDS's own image, so that they can be read where this package is not installed; there
-    it is shown in false colours.
+    TFDS's own thumbnail of a grey 16-bit image clips it, or fails. In the records the feature is
+    TFDS's own image, so that they can be read where this package is not installed; there it is
+    shown in false colours.
     """
     image = _coloured(shape, np.uint16, "Raw grey values.")
     grey = tfds.features.Image(shape=(*shape, 1))

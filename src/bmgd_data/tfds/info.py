@@ -1,4 +1,4 @@
-"""What TFDS keeps of the records: their shape, and which data they were written from."""
+"""What TFDS notes of the records: their shape, and which data they were written from."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _TITLES: Final = {
 
 
 class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
-    """A DatasetInfo that learns from the data what is only known once it is there."""
+    """A DatasetInfo that takes what only the data tells, such as the images' shape, from it."""
 
     def fit(self, reader: Reader, limit: int | None) -> None:
-        """Take over the images' shape, and note what data it is, and how much at most of it."""
+        """Take over the images' shape; note which data it is, and the most samples of a split."""
         shapes = {sample["image"].shape for sample in reader}
         self._features = features(shapes.pop() if len(shapes) == 1 else (None, None))
         noted = {
@@ -45,8 +45,7 @@ class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
 
     def move(self, folder: str) -> None:
         """Describe the records in another folder, or those that will be there."""
-        kept: Any = vars(self)["_identity"]
-        self._identity = dataclasses.replace(kept, data_dir=folder)
+        self._identity: Any = dataclasses.replace(self._identity, data_dir=folder)
         self.set_splits(tfds.core.SplitDict([]))
         if tfds.core.Path(folder).exists():
             self.read_from_directory(folder)
