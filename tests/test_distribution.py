@@ -180,7 +180,7 @@ def test_security_states_the_limits_that_hold():
         f"{members.MAX_MEMBER_BYTES >> 20} MB a member",
         f"{members.MAX_BYTES >> 30} GB of members",
         f"{sevenzip_header.MAX_DICTIONARY_BYTES >> 30} GB of dictionary",
-        f"{sevenzip_header.MAX_HEADER_BYTES >> 20} MB of header",
+        f"{members.MAX_LISTING_BYTES >> 20} MB of header",
         f"{raster.MAX_VALUES:,} values (pixels times channels)",
         f"{checks.MAX_BYTES >> 30} GB of arrays",
     ):

@@ -1,7 +1,7 @@
 """BMGD, the Breast Mammary Gland Dataset: nuclei images with masks, as trustworthy samples.
 
-    from bmgd_data import BMGD# a torch Dataset
-    from bmgd_data import Reader# the same samples as numpy arrays
+    from bmgd_data import BMGD    # a torch Dataset
+    from bmgd_data import Reader  # the same samples as numpy arrays
 
 Names and submodules (``bmgd_data.metrics``, ``bmgd_data.export``, ...) are imported when they are
 first used, so that importing the package is quick.
@@ -14,36 +14,26 @@ import importlib.util
 import pkgutil
 from typing import TYPE_CHECKING, Any, Final
 
+from bmgd_data.errors import (
+    BMGDError,
+    BMGDWarning,
+    ChecksumError,
+    CorruptArchiveError,
+    DamagedArchiveError,
+    DatasetNotFoundError,
+    DownloadError,
+    MissingDependencyError,
+    StorageError,
+)
+
 if TYPE_CHECKING:
-    from bmgd_data.errors import BMGDError as BMGDError
-    from bmgd_data.errors import BMGDWarning as BMGDWarning
-    from bmgd_data.errors import ChecksumError as ChecksumError
-    from bmgd_data.errors import CorruptArchiveError as CorruptArchiveError
-    from bmgd_data.errors import DamagedArchiveError as DamagedArchiveError
-    from bmgd_data.errors import DatasetNotFoundError as DatasetNotFoundError
-    from bmgd_data.errors import DownloadError as DownloadError
-    from bmgd_data.errors import MissingDependencyError as MissingDependencyError
-    from bmgd_data.errors import StorageError as StorageError
     from bmgd_data.reader import Reader as Reader
     from bmgd_data.reader import Sample as Sample
     from bmgd_data.torch import BMGD as BMGD
 
 __version__ = "0.2.0"
 
-_HOMES: Final = {
-    "BMGD": "torch",
-    "BMGDError": "errors",
-    "BMGDWarning": "errors",
-    "ChecksumError": "errors",
-    "CorruptArchiveError": "errors",
-    "DamagedArchiveError": "errors",
-    "DatasetNotFoundError": "errors",
-    "DownloadError": "errors",
-    "MissingDependencyError": "errors",
-    "Reader": "reader",
-    "Sample": "reader",
-    "StorageError": "errors",
-}
+_HOMES: Final = {"BMGD": "torch", "Reader": "reader", "Sample": "reader"}
 _NEEDS: Final = {
     "BMGD": ("torch",),
     "augment": ("torchvision",),
@@ -61,7 +51,19 @@ def _is_usable(name: str) -> bool:
 
 
 # Names whose framework is missing are left out, so that `import *` and help() work.
-__all__ = ["__version__", *filter(_is_usable, _HOMES)]  # noqa: PLE0604
+__all__ = [  # noqa: PLE0604
+    "BMGDError",
+    "BMGDWarning",
+    "ChecksumError",
+    "CorruptArchiveError",
+    "DamagedArchiveError",
+    "DatasetNotFoundError",
+    "DownloadError",
+    "MissingDependencyError",
+    "StorageError",
+    "__version__",
+    *filter(_is_usable, _HOMES),
+]
 
 
 def __getattr__(name: str) -> Any:

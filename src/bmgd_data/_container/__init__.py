@@ -25,7 +25,7 @@ _KINDS: Final[dict[bytes, Callable[[Path], Files]]] = {
     first_bytes.SEVEN_ZIP: SevenZip,
     first_bytes.ZIP: Zip,
 }
-"""By first bytes, since names lie: a browser, or a friend, may have renamed the file."""
+"""By first bytes, since files may have been renamed."""
 
 
 def open_archive(path: Path) -> Files:

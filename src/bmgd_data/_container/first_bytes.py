@@ -12,7 +12,7 @@ from bmgd_data.errors import DamagedArchiveError
 if TYPE_CHECKING:
     from pathlib import Path
 
-FETCH_AGAIN: Final = "Fetch it again: `bmgd download`, or copy it anew if it is your own file."
+FETCH_AGAIN: Final = "Fetch it again: `bmgd download`, or copy it again if it is your own file."
 
 SEVEN_ZIP: Final = b"7z\xbc\xaf\x27\x1c"
 ZIP: Final = b"PK\x03\x04"

@@ -6,9 +6,9 @@ import contextlib
 import os
 import stat
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
-from bmgd_data._container.members import Member
+from bmgd_data._container.members import Files, Member
 from bmgd_data._system import disk
 from bmgd_data.errors import BMGDError, CorruptArchiveError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _JUNK: Final = {"thumbs.db", "desktop.ini", ".ds_store", "__macosx", "@eadir", ".git"}
 
 
-class Folder:
+class Folder(Files):
     """The files of an unpacked condition.
 
     Args:
@@ -33,18 +33,8 @@ class Folder:
         self._files = files
         self.members = [Member(name, file.stat().st_size) for name, file in files.items()]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is left open."""
-
     def stream(self, sink: Sink) -> None:
-        """Hand every file's relative path and bytes to `sink`.
-
-        Raises:
-            CorruptArchiveError: A file cannot be read.
-        """
+        """Hand every file's relative path and bytes to `sink`."""
         for name, file in self._files.items():
             with readable(file):
                 data = file.read_bytes()
@@ -134,14 +124,10 @@ def _inside(origin: Path) -> Iterator[Path]:
         here, passed = Path(folder), above.pop(folder)
         for name in folders.copy():
             real = os.path.realpath(here / name)
-            if real in passed or _is_junk_in(origin, here / name):
+            if real in passed or is_junk(PurePosixPath(name)):
                 folders.remove(name)
             else:
                 above[str(here / name)] = passed | {real}
-        for file in (here / name for name in names):
-            if not _is_junk_in(origin, file) and stat.S_ISREG(file.stat().st_mode):
+        for file in (here / name for name in names if not is_junk(PurePosixPath(name))):
+            if stat.S_ISREG(file.stat().st_mode):  # unlike is_file, fails for a broken link
                 yield file
-
-
-def _is_junk_in(origin: Path, path: Path) -> bool:
-    return is_junk(PurePosixPath(path.relative_to(origin).as_posix()))

@@ -1,10 +1,11 @@
-"""What every container gives: a listing that was found harmless, and a stream of (path, bytes)."""
+"""What every container gives: a listing that was checked, and a stream of (path, bytes)."""
 
 from __future__ import annotations
 
+import abc
 import re
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from bmgd_data.errors import STEERING, CorruptArchiveError
 
@@ -19,6 +20,9 @@ MAX_MEMBERS: Final = 100_000
 MAX_MEMBER_BYTES: Final = 256 * 2**20
 MAX_BYTES: Final = 16 * 2**30
 """Of all members together; BMGD's are about 0.2 GB."""
+MAX_LISTING_BYTES: Final = 16 * 2**20
+"""Names, sizes and times of 100,000 members with 60 letters each; py7zr takes up to about 100
+times as much memory to hold them."""
 
 LONGEST: Final = 200  # characters of a name or message that may be hostile
 
@@ -40,18 +44,26 @@ class Member(NamedTuple):
     """Bytes, uncompressed."""
 
 
-class Files(Protocol):
+class Files(abc.ABC):
     """An archive or a folder that was opened."""
 
     path: Path
     members: list[Member]
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(self, *error: object) -> None: ...
+    def __exit__(self, *_: object) -> None:  # noqa: B027 - most leave nothing open
+        """Close what is open."""
 
+    @abc.abstractmethod
     def stream(self, sink: Sink) -> None:
-        """Hand every member's path and bytes to `sink`, which may raise."""
+        """Hand every member's path and bytes to `sink`; what it raises is passed on.
+
+        Raises:
+            CorruptArchiveError: A member cannot be read.
+            DamagedArchiveError: The data of a member is damaged; says which.
+        """
 
 
 class Entry(NamedTuple):
@@ -109,13 +121,27 @@ def harmless(entries: Iterable[Entry], path: Path) -> list[Member]:
 
 
 def refuse_many(number: int, what: str, path: Path) -> None:
-    """Refuse an archive that declares more members, or packed streams, than are read.
-
-    Raises:
-        CorruptArchiveError: There are more than `MAX_MEMBERS`.
-    """
+    """Refuse an archive that declares more members, or packed streams, than `MAX_MEMBERS`."""
     if number > MAX_MEMBERS:
         raise CorruptArchiveError(
             f"{path} is refused: {number} {what}, where at most {MAX_MEMBERS} are read. Unpack it "
             "and give the folder as source= if you trust it."
         )
+
+
+def refuse_long_listing(size: int, path: Path) -> None:
+    """Refuse an archive whose listing declares more bytes than `MAX_LISTING_BYTES`."""
+    if size > MAX_LISTING_BYTES:
+        raise CorruptArchiveError(
+            f"{path} is refused: its listing takes {size >> 20} MB, where at most "
+            f"{MAX_LISTING_BYTES >> 20} MB are read. Unpack it and give the folder as source= if "
+            "you trust it."
+        )
+
+
+def encrypted(path: Path) -> CorruptArchiveError:
+    """What to say of an archive that asks for a password."""
+    return CorruptArchiveError(
+        f"{path} is encrypted. Ask for an open one, or unpack it and give the unpacked folder as "
+        "source=."
+    )

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import io
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from bmgd_data._container import members, sevenzip_header
 from bmgd_data._container.first_bytes import FETCH_AGAIN, check_whole
-from bmgd_data._container.members import Entry
+from bmgd_data._container.members import Entry, Files
 from bmgd_data.errors import CorruptArchiveError, DamagedArchiveError
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from bmgd_data._container.members import Sink
 
-_SIP_BYTES: Final = {"lzma": 2**12, "other": 2**10}
-"""Packed bytes a read. LZMA takes 15 to 20 % less time with the larger sips, at the same memory:
-its decoder gives out no more than is asked for."""
+_SIP_BYTES: Final = 2**12
+"""Packed bytes a read, for LZMA, whose decoder gives out no more than is asked for. A quarter of it
+for others, at the cost of 15 to 20 % more time."""
 
 
-class SevenZip:
+class SevenZip(Files):
     """An open .7z file whose listing was checked and found harmless. Its header is parsed once.
 
     Args:
@@ -48,16 +48,12 @@ class SevenZip:
         try:
             with self._explained():
                 self._seven = self._open()
-                self.dictionary_bytes = sevenzip_header.memory_of(
-                    self._seven.header.main_streams, path
-                )
+                streams = self._seven.header.main_streams
+                self.dictionary_bytes = sevenzip_header.memory_of(streams, path)
                 self.members = members.harmless(map(_entry, self._seven.files), path)
         except BaseException:
             self._file.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Close the file."""
@@ -65,22 +61,14 @@ class SevenZip:
         self._file.close()
 
     def stream(self, sink: Sink) -> None:
-        """Decode every member, in the archive's order, and check it against its CRC.
-
-        Args:
-            sink: Called with a member's path and bytes; what it raises is passed on.
-
-        Raises:
-            CorruptArchiveError: Packed in a way that py7zr does not read.
-            DamagedArchiveError: The stream is damaged; says where, and how many were good.
-        """
+        """Decode every member, in the archive's order, and check it against its CRC."""
         # py7zr refuses members that a symlink below this path, or else below the working folder,
         # would lead out of it. Nothing is written, and nothing can lie below a regular file. Not
         # below the archive: were it removed meanwhile, py7zr would make a folder of its name.
         base = Path(__file__).resolve()
         handover = _handover(sink, base)
         lzma = sevenzip_header.is_lzma(self._seven.header.main_streams)
-        self._file.sip = _SIP_BYTES["lzma" if lzma else "other"]
+        self._file.sip = _SIP_BYTES if lzma else _SIP_BYTES // 4
         handover.folders = {
             members.normalised(entry.filename): entry.folder for entry in self._seven.files
         }
@@ -116,7 +104,7 @@ class SevenZip:
         except (CorruptArchiveError, MemoryError):
             raise
         except PasswordRequired as error:
-            raise sevenzip_header.encrypted(self.path) from error
+            raise members.encrypted(self.path) from error
         except UnsupportedCompressionMethodError as error:
             raise CorruptArchiveError(
                 f"{self.path} is packed in a way that py7zr does not read. Unpack it with 7-Zip "

@@ -1,4 +1,4 @@
-"""What opening a .7z would cost, told from its header before py7zr spends it.
+"""Refuses a .7z whose header declares more memory than is given, before py7zr takes it.
 
 A header is itself packed, so a few hundred bytes may declare millions of members, or hold a bomb.
 """
@@ -6,27 +6,24 @@ A header is itself packed, so a few hundred bytes may declare millions of member
 from __future__ import annotations
 
 import io
+import itertools
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from bmgd_data._container.first_bytes import START_HEADER
-from bmgd_data._container.members import refuse_many
+from bmgd_data._container.members import encrypted, refuse_long_listing, refuse_many
 from bmgd_data.errors import CorruptArchiveError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_HEADER_BYTES: Final = 16 * 2**20
-"""Names, sizes and times of 100,000 members with 60 letters each; py7zr takes up to about 100
-times as much memory to hold them."""
 MAX_DICTIONARY_BYTES: Final = 2**30
 
 _ENCODED: Final = b"\x17"
 _AES: Final = b"\x06\xf1\x07\x01"
 _LZMA2: Final = b"\x21"
-_PPMD: Final = b"\x03\x04\x01"
 _LZMA: Final = b"\x03\x01\x01"
 _NOT_READ: Final = {
-    _PPMD: "PPMd, whose decoder can crash on damaged data",
+    b"\x03\x04\x01": "PPMd, whose decoder can crash on damaged data",
     b"\x03\x03\x01\x1b": "BCJ2, a filter that 7-Zip chooses for programs (.exe) among the files; "
     "it is harmless, but not read here",
 }
@@ -63,13 +60,14 @@ def check(file: BinaryIO, path: Path) -> None:
 
     start = START_HEADER.unpack(file.read(START_HEADER.size))
     offset, length = start[4:6]
-    _refuse_large(length, path)
+    refuse_long_listing(length, path)
     file.seek(START_HEADER.size + offset)
     raw = file.read(length)
     if raw.startswith(_ENCODED):
         streams = HeaderStreamsInfo.retrieve(io.BytesIO(raw[1:]))
         memory_of(streams, path)
-        _refuse_large(sum(max(folder.unpacksizes) for folder in streams.unpackinfo.folders), path)
+        unpacked = sum(max(folder.unpacksizes) for folder in streams.unpackinfo.folders)
+        refuse_long_listing(unpacked, path)
     Glance.retrieve(file, io.BytesIO(raw), START_HEADER.size)
     file.seek(0)
 
@@ -84,27 +82,28 @@ def memory_of(streams: Any, path: Path) -> int:
     Raises:
         CorruptArchiveError: Encrypted, packed several times over, or with an absurd dictionary.
     """
-    folders = streams.unpackinfo.folders if streams else []
-    if any(coder["method"] == _AES for folder in folders for coder in folder.coders):
+    folders = [folder.coders for folder in streams.unpackinfo.folders] if streams else []
+    coders = list(itertools.chain(*folders))
+    methods = {coder["method"] for coder in coders}
+    if _AES in methods:
         raise encrypted(path)
-    for method, why in _NOT_READ.items():
-        if any(coder["method"] == method for folder in folders for coder in folder.coders):
-            raise CorruptArchiveError(
-                f"{path} is packed with {why}. Unpack it with 7-Zip and give the unpacked folder "
-                "as source=."
-            )
+    for method in methods & _NOT_READ.keys():
+        raise CorruptArchiveError(
+            f"{path} is packed with {_NOT_READ[method]}. Unpack it with 7-Zip and give the "
+            "unpacked folder as source=."
+        )
     # Each compressor may multiply what comes out by a thousand: chained ones serve only
     # decompression bombs.
-    if any(sum(map(_packs, folder.coders)) > 1 for folder in folders):
+    if any(sum(map(_packs, folder)) > 1 for folder in folders):
         raise CorruptArchiveError(
             f"{path} is refused: it is packed several times over. No data set needs that; check "
             "where the archive comes from."
         )
-    declared = max((_dictionary(coder) for each in folders for coder in each.coders), default=0)
+    declared = max(map(_dictionary, coders), default=0)
     if declared > MAX_DICTIONARY_BYTES:
         raise CorruptArchiveError(
             f"{path} is refused: it needs a dictionary of {declared >> 20} MB, where at most "
-            f"{MAX_DICTIONARY_BYTES >> 20} MB are given. Pack it anew with a smaller dictionary."
+            f"{MAX_DICTIONARY_BYTES >> 20} MB are given. Pack it again with a smaller dictionary."
         )
     return declared
 
@@ -113,23 +112,6 @@ def is_lzma(streams: Any) -> bool:
     """Whether everything is packed with LZMA or LZMA2 and nothing else, filters included."""
     folders = streams.unpackinfo.folders if streams else []
     return all(coder["method"] in (_LZMA, _LZMA2) for folder in folders for coder in folder.coders)
-
-
-def encrypted(path: Path) -> CorruptArchiveError:
-    """What to say of an archive that asks for a password."""
-    return CorruptArchiveError(
-        f"{path} is encrypted. Ask whoever gave it to you for an open one, or unpack it and give "
-        "the unpacked folder as source=."
-    )
-
-
-def _refuse_large(size: int, path: Path) -> None:
-    if size > MAX_HEADER_BYTES:
-        raise CorruptArchiveError(
-            f"{path} is refused: its listing takes {size >> 20} MB, where at most "
-            f"{MAX_HEADER_BYTES >> 20} MB are read. Unpack it and give the folder as source= if "
-            "you trust it."
-        )
 
 
 def _packs(coder: dict[str, Any]) -> bool:

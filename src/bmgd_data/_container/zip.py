@@ -6,13 +6,12 @@ import contextlib
 import stat
 import struct
 import zlib
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from bmgd_data._container import folder, members
 from bmgd_data._container.first_bytes import FETCH_AGAIN
-from bmgd_data._container.members import Entry, Member
+from bmgd_data._container.members import Entry, Files, Member
 from bmgd_data.errors import CorruptArchiveError, DamagedArchiveError
 
 if TYPE_CHECKING:
@@ -21,18 +20,23 @@ if TYPE_CHECKING:
 
     from bmgd_data._container.members import Sink
 
-MAX_LISTING_BYTES: Final = 16 * 2**20
-
 _ENCRYPTED: Final = 0x1
 _END: Final = struct.Struct("<4s4H2LH")
-_END_64: Final = struct.Struct("<4sQ2H2L4Q")
+_END_RECORDS: Final = (
+    (_END, b"PK\x05\x06", slice(4, 6)),
+    (struct.Struct("<4sQ2H2L4Q"), b"PK\x06\x06", slice(7, 9)),
+)
+"""Form and signature of the end record, plain and of zip64, and where it has number of members and
+length of the listing (APPNOTE.TXT, 4.3)."""
+_SEE_64: Final = 0xFFFFFFFF
+"""The length in a plain record of a zip64 archive."""
 _LONGEST_COMMENT: Final = 2**16
 _CHUNK_BYTES: Final = 2**20
 _METHODS: Final = (ZIP_STORED, ZIP_DEFLATED)
 """Those that zipfile unpacks in steps of bounded size."""
 
 
-class Zip:
+class Zip(Files):
     """A .zip file whose listing was checked and found harmless.
 
     Args:
@@ -57,19 +61,8 @@ class Zip:
             if not below or member.path.startswith(f"{below}/")
         ]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is left open."""
-
     def stream(self, sink: Sink) -> None:
-        """Decode every member, in the archive's order, and check it against its CRC.
-
-        Raises:
-            CorruptArchiveError: Packed in a way that zipfile does not read.
-            DamagedArchiveError: The data of a member is damaged.
-        """
+        """Decode every member, in the archive's order, and check it against its CRC."""
         wanted = {member.path for member in self.members}
         with _opened(self.path) as archive:
             for info in archive.infolist():
@@ -78,11 +71,6 @@ class Zip:
                     with _told(self.path, info.filename):
                         data = b"".join(_chunks(archive, info))
                     sink(path, data)
-
-
-def listing(path: Path) -> list[PurePosixPath]:
-    """The paths of all members; see `Zip` for what is raised."""
-    return [PurePosixPath(member.path) for member in Zip(path).members]
 
 
 def unpack(path: Path, member: str, write: Callable[[bytes], object]) -> None:
@@ -121,10 +109,7 @@ def _opened(path: Path) -> Iterator[ZipFile]:
             _refuse_long_listing(file, path)
             archive = stack.enter_context(ZipFile(file))
         if any(info.flag_bits & _ENCRYPTED for info in archive.infolist()):
-            raise CorruptArchiveError(
-                f"{path} is encrypted. Ask for an open one, or unpack it and give the unpacked "
-                "folder as source=."
-            )
+            raise members.encrypted(path)
         yield archive
 
 
@@ -146,24 +131,14 @@ def _told(path: Path, member: str) -> Iterator[None]:
 
 
 def _refuse_long_listing(file: BinaryIO, path: Path) -> None:
-    """Look at the end record before zipfile reads the listing into memory (APPNOTE.TXT, 4.3)."""
-    size = file.seek(0, 2)
-    start = max(0, size - _LONGEST_COMMENT - _END.size)
-    file.seek(start)
+    """Look at the end record before zipfile reads the listing into memory."""
+    file.seek(max(0, file.seek(0, 2) - _LONGEST_COMMENT - _END.size))
     tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) < at + _END.size:
-        file.seek(0)
-        return  # zipfile says that it is no whole zip
-    _, _, _, _, number, length, _, _ = _END.unpack_from(tail, at)
-    at_64 = tail.rfind(b"PK\x06\x06")
-    if at_64 >= 0 and len(tail) >= at_64 + _END_64.size:
-        number, length = _END_64.unpack_from(tail, at_64)[7:9]
-    members.refuse_many(number, "members", path)
-    if length > MAX_LISTING_BYTES:
-        raise CorruptArchiveError(
-            f"{path} is refused: its listing takes {length >> 20} MB, where at most "
-            f"{MAX_LISTING_BYTES >> 20} MB are read. Unpack it and give the folder as source= if "
-            "you trust it."
-        )
     file.seek(0)
+    for record, beginning, numbers in _END_RECORDS:
+        at = tail.rfind(beginning)
+        if at >= 0 and len(tail) >= at + record.size:
+            number, length = record.unpack_from(tail, at)[numbers]
+            members.refuse_many(number, "members", path)
+            if length != _SEE_64:
+                members.refuse_long_listing(length, path)

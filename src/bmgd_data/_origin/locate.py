@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bmgd_data import conditions
 from bmgd_data._container import first_bytes, open_archive
-from bmgd_data._container import zip as zips
 from bmgd_data._container.folder import is_junk, readable
 from bmgd_data.errors import DatasetNotFoundError
 
@@ -18,9 +17,8 @@ if TYPE_CHECKING:
     from bmgd_data import facts
 
 _ARCHIVES: Final = {".7z", ".zip"}
-_DEPTH: Final = (
-    2  # levels of folders below the named one: "Download ZIP" adds one, unpacking another
-)
+_DEPTH: Final = 2
+"""Levels of folders below the named one: "Download ZIP" adds one, unpacking another."""
 _SHOWN: Final = 10
 _UNFIT: Final = (
     (
@@ -39,7 +37,7 @@ _UNFIT: Final = (
         "is not an archive that is read here. Unpack it and give the unpacked folder as source=",
     ),
 )
-"""File names that promise the data in a form that is not read, and what to do."""
+"""File names of forms that are not read, and what to do."""
 
 
 class Found(NamedTuple):
@@ -61,8 +59,8 @@ class Found(NamedTuple):
 def find(named: Path, condition: facts.Condition) -> Found:
     """Find a condition's archive or unpacked folder.
 
-    A name counts as "250 Pa" whatever browsers, release pages and people make of its space and add
-    behind it. A folder is searched two levels down; the highest level counts. There, an archive
+    A name counts as "250 Pa" whatever browsers, release pages and users make of its space and add
+    after it. A folder is searched two levels down; the highest level counts. There, an archive
     comes before a folder, and an unchanged name before a changed one.
 
     Args:
@@ -99,7 +97,7 @@ def _best(entries: list[Path], condition: facts.Condition) -> Found | None:
         return Found(first, told=_several(first, others) if others else "")
     for entry in entries:
         if _is_archive(entry) and conditions.named_by(entry.stem) is None and _is_zip(entry):
-            inside = _members_of(zips.listing(entry))
+            inside = _inside(entry)
             if condition in inside:
                 return Found(entry, inside[condition])
     return None
@@ -116,15 +114,10 @@ def _in_archive(path: Path, condition: facts.Condition) -> Found:
     if not first_bytes.magic(path).startswith((first_bytes.SEVEN_ZIP, first_bytes.ZIP)):
         _refuse_unfit([path], condition)
         open_archive(path)  # says what it is
-    inside: dict[facts.Condition, str] = {}
     own = conditions.named_by(path.stem)
-    if _is_zip(path):
-        inside = _members_of(zips.listing(path))
-    elif own is None:
-        with open_archive(path) as archive:
-            inside = dict.fromkeys(_members_of(PurePosixPath(m.path) for m in archive.members), "")
-    if own is not None and own not in inside:
-        inside[own] = ""
+    inside = _inside(path) if own is None or _is_zip(path) else {}
+    if own is not None:
+        inside.setdefault(own, "")
     if condition in inside:
         return Found(path, inside[condition])
     if not inside:
@@ -139,8 +132,15 @@ def _in_archive(path: Path, condition: facts.Condition) -> Found:
     )
 
 
-def _members_of(paths: Iterable[PurePosixPath]) -> dict[facts.Condition, str]:
-    """What a listing holds by condition: a .7z, or a folder; what lies highest comes first."""
+def _inside(path: Path) -> dict[facts.Condition, str]:
+    """Which conditions an archive holds; of a .zip, where: a .7z, or a folder, the highest one."""
+    with open_archive(path) as archive:
+        paths = [PurePosixPath(member.path) for member in archive.members]
+    found = _by_condition(paths)
+    return found if _is_zip(path) else dict.fromkeys(found, "")
+
+
+def _by_condition(paths: list[PurePosixPath]) -> dict[facts.Condition, str]:
     found: dict[facts.Condition, str] = {}
     for path in sorted(paths, key=lambda path: (len(path.parts), path)):
         if is_junk(path):
@@ -170,7 +170,7 @@ def _entries(folder: Path) -> Iterator[Path]:
 
 
 def _refuse_unfit(paths: Iterable[Path], condition: facts.Condition) -> None:
-    """Say of a file that promises the data, but is not read, what it is."""
+    """Say what a file is that seems to hold the data, but is not read."""
     for path in paths:
         for pattern, why in _UNFIT:
             stem = re.sub(r"\.(7z|zip|tar)$", "", pattern.sub("", path.name), flags=re.IGNORECASE)
