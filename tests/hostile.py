@@ -274,10 +274,10 @@ HOSTILE = ["..", "", "C:", "c:\\x", "\\\\host\\share", "/", "a\nb", "a\rb", "\x1
 HOSTILE += ["\u202efit.tif", "\u200f", "\u2028", "\ud800", "\ufeff", "_" * 1100]
 
 
-def names(*odd: str) -> st.SearchStrategy[str]:
+def names(*strange: str) -> st.SearchStrategy[str]:
     """Paths of members, ordinary ones and with these parts."""
     plain = ["950 Pa", "image", "mask", "labels", "image", "mask", "a", "b"]
-    part = st.one_of(*[st.sampled_from(plain)] * 3, st.sampled_from(odd))
+    part = st.one_of(*[st.sampled_from(plain)] * 3, st.sampled_from(strange))
     slash = st.sampled_from(["/", "/", "/", "\\", "//"])
     ending = st.sampled_from([".tif", ".tif", ".png", "", "_mask.tif"])
     parts = st.lists(st.tuples(part, slash), min_size=0, max_size=5)
@@ -313,7 +313,7 @@ def attempt(source: Path, root: Path) -> Reader | BMGDError:
         assert not list((root / "stores").glob("*")) + list((root / "sources").glob("*"))
     else:
         check(outcome)
-    assert not [path for path in root.rglob("*") if "partial" in path.name], "litter"
+    assert not [path for path in root.rglob("*") if "partial" in path.name], "leftovers"
     for text in texts:
         assert not STEERING.search(text.replace("\n", "")), f"steers a terminal: {text!r}"
     return outcome

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def litter(root: Path) -> list[str]:
+def leftovers(root: Path) -> list[str]:
     """Whatever lies in a root and does not belong there."""
     belongs = {"sources": (".7z", ".json"), "locks": (".lock",)}
     inside = [path for path in root.rglob("*") if path.is_file()]

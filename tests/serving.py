@@ -66,7 +66,7 @@ def cut(data: bytes, at: int, *, reset: bool = False) -> Answer:
 
 
 def in_chunks(data: bytes, size: int, *, last: bool = True) -> Answer:
-    """Transfer-Encoding: chunked, of no length that anybody declares."""
+    """Transfer-Encoding: chunked, without a declared length."""
 
     def answer(to: Scripted) -> None:
         to.protocol_version = "HTTP/1.1"

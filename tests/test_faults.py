@@ -35,9 +35,9 @@ pytestmark = [posix, pytest.mark.filterwarnings("ignore:.* was read, with notes"
 C950 = facts.CONDITIONS[1]
 SUPERUSER = os.name == "posix" and os.geteuid() == 0
 
-AS_SOMEBODY_ELSE = """
-# Rights do not bind the superuser, so its child becomes somebody else, as soon as it has loaded
-# what somebody else may not be able to reach.
+AS_ANOTHER_USER = """
+# Permissions do not bind the superuser, so its child becomes another user as soon as it has loaded
+# what another user may not be able to reach.
 import os, sys
 import bmgd_data._origin.fetch, bmgd_data._origin.phantom, bmgd_data.reader
 import filelock, numpy as np, py7zr, requests
@@ -83,8 +83,8 @@ def read(source: object, method: str = "components") -> str:
     return f"{reader.digest} {sum(reader.n_nuclei)}"
 
 
-def litter(root: Path | None = None) -> list[str]:
-    return roots.litter(root or home.root())
+def leftovers(root: Path | None = None) -> list[str]:
+    return roots.leftovers(root or home.root())
 
 
 @pytest.fixture
@@ -124,11 +124,11 @@ def test_killed_while_downloading(answer, packed, expected):
         process.kill()
     go_on.set()
     assert process.returncode == -signal.SIGKILL
-    assert litter()
+    assert leftovers()
     assert not pipeline.Wanted(home.root(), sources.resolve(url), C950).archive.exists()
 
     assert read(url) == expected
-    assert litter() == []
+    assert leftovers() == []
     assert len(server.asked) == 2
 
 
@@ -219,7 +219,7 @@ def test_killed_after_so_many_milliseconds(tmp_path):
             time.sleep(milliseconds / 1000)
             process.kill()
         assert said(child(READ, source, "watershed")) == expected
-        assert litter() == []
+        assert leftovers() == []
 
 
 def test_generating_is_killed_midway(monkeypatch):
@@ -240,10 +240,10 @@ Reader("all", 950, source="phantom:size=0.02")
     with child(code) as process:
         process.wait(60)
     assert process.returncode == -signal.SIGKILL
-    assert litter()
+    assert leftovers()
     monkeypatch.setattr("bmgd_data._origin.phantom.MIN_IMAGES", 3)
     read("phantom:size=0.02")
-    assert litter() == []
+    assert leftovers() == []
 
 
 # ------------------------------------------------------------------------------------ many at once
@@ -286,7 +286,7 @@ def test_eight_processes_build_one_store(answer, packed, local, tmp_path):
     assert len(set(results)) == 1
     assert log.read_text().split() == ["built"]
     assert len(server.asked) == 1
-    assert litter() == []
+    assert leftovers() == []
     assert read(local, "watershed") == results[0]
 
 
@@ -298,7 +298,7 @@ def test_eight_processes_with_different_sources(tmp_path, write_7z, nuclei):
     results = together(folders, tmp_path / "log")
     assert len(set(results)) == 8
     assert len(list((home.root() / "stores").iterdir())) == 8
-    assert litter() == []
+    assert leftovers() == []
 
 
 def test_eight_threads_build_one_store(answer, packed, expected, monkeypatch):
@@ -320,7 +320,7 @@ def test_eight_threads_build_one_store(answer, packed, expected, monkeypatch):
         assert set(pool.map(go, range(8))) == {expected}
     assert built == [1]
     assert len(server.asked) == 1
-    assert litter() == []
+    assert leftovers() == []
 
 
 def test_eight_threads_with_different_sources(tmp_path, write_7z, nuclei):
@@ -329,7 +329,7 @@ def test_eight_threads_with_different_sources(tmp_path, write_7z, nuclei):
         write_7z(folder / "950 Pa.7z", nuclei(count=10 + number))
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(read, folders))) == 8
-    assert litter() == []
+    assert leftovers() == []
 
 
 def test_where_the_lock_does_not_hold_the_rename_decides(answer, packed, expected, monkeypatch):
@@ -346,7 +346,7 @@ def test_where_the_lock_does_not_hold_the_rename_decides(answer, packed, expecte
 
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(go, range(4))) == {expected}
-    assert litter() == []
+    assert leftovers() == []
 
 
 HOLD = """
@@ -422,7 +422,7 @@ def test_the_umask_says_what_others_may(answer, packed, shared, umask, mask):
 
 def ask(method: str, source: object, *stiffness: object) -> tuple[str, str]:
     """What another user's process prints and complains of."""
-    with child(AS_SOMEBODY_ELSE + READ, source, method, *stiffness) as process:
+    with child(AS_ANOTHER_USER + READ, source, method, *stiffness) as process:
         out, errors = process.communicate(timeout=60)
     return out.strip(), errors
 
@@ -461,7 +461,7 @@ def test_what_is_missing_is_computed_in_memory_with_one_warning(answer, packed, 
     assert errors.count("BMGDWarning") == 1
     assert "full or cannot be written: instances='watershed' are computed in memory" in errors
     assert read(url) == result
-    assert litter(shared) == []
+    assert leftovers(shared) == []
 
 
 @pytest.mark.usefixtures("one_image")
@@ -553,7 +553,7 @@ def test_a_root_that_is_removed_while_building_says_so(answer, packed, expected,
             read(url)
     assert str(home.root()) in str(raised.value)
     assert read(url) == expected
-    assert litter() == []
+    assert leftovers() == []
 
 
 # ---------------------------------------------------------------------------------------- full disk
@@ -596,11 +596,11 @@ def test_no_room_for_the_download(answer, big, small_disk, surprise):
         read(url)
     assert ("needed for the download" in str(raised.value)) is not surprise
     assert kept(home.root()) == set()
-    assert litter() == []
+    assert leftovers() == []
     assert len(server.asked) == 1
     small_disk(8192)
     read(url)
-    assert litter() == []
+    assert leftovers() == []
 
 
 def test_no_room_for_the_store(answer, big, small_disk, surprise):
@@ -610,11 +610,11 @@ def test_no_room_for_the_store(answer, big, small_disk, surprise):
         read(url)
     assert ("needed for the arrays" in str(raised.value)) is not surprise
     assert kept(home.root()) == {"950 Pa.7z"}
-    assert litter() == []
+    assert leftovers() == []
     small_disk(8192)
     read(url)
     assert len(server.asked) == 1
-    assert litter() == []
+    assert leftovers() == []
 
 
 def test_no_room_for_more_instances(answer, big, small_disk):
@@ -625,7 +625,7 @@ def test_no_room_for_more_instances(answer, big, small_disk):
     small_disk(used + 200)
     with pytest.warns(BMGDWarning, match="is full or cannot be written.*in memory"):
         crowded = read(url, "watershed")
-    assert litter() == []
+    assert leftovers() == []
     small_disk(8192)
     assert read(url, "watershed") == crowded
     assert next(store.stores(home.root())).verify() == []
@@ -636,7 +636,7 @@ def test_no_room_for_generated_data(small_disk):
     with pytest.raises(StorageError, match="BMGD_HOME"):
         read("phantom:size=0.02")
     assert kept(home.root()) == set()
-    assert litter() == []
+    assert leftovers() == []
 
 
 def test_room_is_asked_for_where_mounting_is_not_possible(answer, packed, expected, monkeypatch):
@@ -648,4 +648,4 @@ def test_room_is_asked_for_where_mounting_is_not_possible(answer, packed, expect
             read(url)
     assert kept(home.root()) == {"950 Pa.7z"}
     assert read(url) == expected
-    assert litter() == []
+    assert leftovers() == []

@@ -178,7 +178,9 @@ def test_a_digest_is_recorded_only_after_the_whole_archive_decoded(answer, make,
     assert len(server.asked) == 2
 
 
-def test_an_archive_that_fetching_again_would_not_mend_is_kept(answer, write_7z, nuclei, tmp_path):
+def test_an_archive_that_fetching_again_would_not_repair_is_kept(
+    answer, write_7z, nuclei, tmp_path
+):
     """Its CRCs are right; its members are not, and the user may want to look at them."""
     members = nuclei() | {"950 Pa/mask/003.tif": b"no TIFF"}
     data = write_7z(tmp_path / "made" / "950 Pa.7z", members).read_bytes()
@@ -237,7 +239,7 @@ def test_user_and_password_are_sent_and_kept_nowhere(answer, make):
     assert not any(b"cret" in path.read_bytes() for path in home.root().rglob("*.json"))
 
 
-def test_a_garbled_note_trusts_nothing_anew(answer, make):
+def test_a_garbled_note_trusts_nothing(answer, make):
     url, _ = answer(send(make()), send(make(11)))
     read(url)
     place(url).note.write_text("{")
@@ -247,7 +249,7 @@ def test_a_garbled_note_trusts_nothing_anew(answer, make):
     assert {item.kind for item in upkeep.items(home.root())} == {*home.KINDS} - {"records"}
 
 
-def test_a_note_that_was_lost_is_written_anew_from_the_kept_archive(answer, make):
+def test_a_note_that_was_lost_is_written_again_from_the_kept_archive(answer, make):
     url, server = answer(send(make()))
     key = read(url)
     inode = place(url).store(key).stat().st_ino
@@ -258,7 +260,7 @@ def test_a_note_that_was_lost_is_written_anew_from_the_kept_archive(answer, make
     assert len(server.asked) == 1
 
 
-def test_with_note_and_archive_lost_nobody_knows_whose_store_it_is(answer, make):
+def test_with_note_and_archive_lost_a_store_is_of_no_known_source(answer, make):
     url, server = answer(send(make()))
     key = read(url)
     inode = place(url).store(key).stat().st_ino
@@ -435,7 +437,7 @@ def test_without_the_network_what_is_there_is_read_and_nothing_is_asked(
 
 
 @pytest.mark.parametrize("how", ["download=False", "BMGD_OFFLINE"])
-def test_what_cannot_be_fetched_anew_is_not_called_missing(answer, make, monkeypatch, how):
+def test_what_cannot_be_fetched_again_is_not_called_missing(answer, make, monkeypatch, how):
     url, server = answer(send(make()))
     key = read(url)
     if how == "BMGD_OFFLINE":
@@ -569,7 +571,7 @@ def test_a_changed_local_archive_is_an_error_until_it_is_accepted(local, make):
     assert len(stores()) == 2
 
 
-def test_a_folder_that_was_edited_is_read_anew_without_an_error(unpacked):
+def test_a_folder_that_was_edited_is_read_again_without_an_error(unpacked):
     old = read(unpacked)
     mask = unpacked / "950 Pa" / "mask" / "000.tif"
     kept = mask.read_bytes()

@@ -56,7 +56,7 @@ NUCLEI: Final = 9561
 SPLIT_SIZES: Final = {"train": 655, "val": 82, "test": 82}
 
 SHA256: Final[dict[str, str]] = {}
-"""sha256 by archive name. Empty until somebody has fetched upstream's archives and compared: run
+"""sha256 by archive name. Empty until upstream's archives have been fetched and compared: run
 ``bmgd checksums`` after ``bmgd download`` and paste what it prints. While an archive has no entry,
 the first good download is trusted and remembered."""
 

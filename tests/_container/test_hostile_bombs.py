@@ -230,7 +230,7 @@ def test_long_names_take_no_longer_than_their_length(mark):
 
 
 def test_a_refusal_is_no_damage(tmp_path):
-    """Fetching a bomb again does not mend it, so that nobody should."""
+    """Fetching a bomb again does not help, so it is not advised."""
     path = tmp_path / "950 Pa.7z"
     path.write_bytes(several_times(listing=False))
     with pytest.raises(CorruptArchiveError) as caught:

@@ -94,7 +94,7 @@ def test_members_are_let_go_once_handed_over(tmp_path, write_7z):
 
 
 @pytest.mark.parametrize("where", ["a link that leads away", "gone"])
-def test_the_working_folder_has_no_say(tmp_path, monkeypatch, path, where):
+def test_the_working_folder_does_not_matter(tmp_path, monkeypatch, path, where):
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
@@ -147,7 +147,7 @@ def test_folders_are_no_members(tmp_path):
     assert members(tmp_path / "a.7z") == [Member("tree/a", 1)]
 
 
-def test_damage_is_told_from_what_fetching_again_does_not_mend(tmp_path, write_7z):
+def test_damage_is_told_from_what_fetching_again_does_not_repair(tmp_path, write_7z):
     path = write_7z(tmp_path / "a.7z", {"a": b"x" * 99}, filters=[{"id": py7zr.FILTER_COPY}])
     blob = bytearray(path.read_bytes())
     blob[40] ^= 1

@@ -94,7 +94,7 @@ def test_links_and_twins(tmp_path):
 
 
 def test_a_member_that_unpacks_to_more_than_it_declares(tmp_path):
-    """A few kB may stand for gigabytes; no more than what is declared is unpacked."""
+    """A few kB may stand for gigabytes; only what is declared is unpacked."""
     path = packed(tmp_path / "a.zip", {"a": bytes(2**24)})
     data = bytearray(path.read_bytes())
     for signature, at in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):

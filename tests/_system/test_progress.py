@@ -40,7 +40,7 @@ def terminal(monkeypatch) -> Callable[[], Terminal]:
     return begin
 
 
-def test_a_person_sees_what_is_done(terminal, capsys):
+def test_a_user_sees_what_is_done(terminal, capsys):
     stream = terminal()
     work()
     shown = stream.getvalue()
@@ -64,7 +64,7 @@ def test_not_silent_when_told_no(terminal, monkeypatch):
     assert stream.getvalue()
 
 
-def test_silent_where_nobody_watches(capfd):
+def test_silent_where_no_terminal_is(capfd):
     work()
     assert capfd.readouterr() == ("", "")
 

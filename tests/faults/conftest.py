@@ -39,7 +39,7 @@ COLUMNS = (
     "refused",
     "unclear",
     "wrong",
-    "litter",
+    "leftovers",
     "seconds",
 )
 

@@ -64,7 +64,7 @@ class Task:
     impatient: bool = False
     """Whether it waits for a server a quarter of a second only."""
     largest_file: int | None = None
-    somebody_else: bool = False
+    other_user: bool = False
     umasks: list[int] = field(default_factory=list)
     """The first from the beginning; the others follow, at random moments, round and round."""
 
@@ -106,7 +106,7 @@ def _load_everything() -> list[Any]:
 
 def _run(task: Task, slices: list[Any]) -> None:
     faulthandler.dump_traceback_later(HANGS_AFTER_S, exit=True)
-    with open(task.answers, "w") as file:  # noqa: PTH123 - now, as somebody else may not be able to
+    with open(task.answers, "w") as file:  # noqa: PTH123 - now, as another user may not be able to
         _suffer(task)
         calls: dict[str, int] = {}
         if task.counts or task.dies_at:
@@ -143,7 +143,7 @@ def _suffer(task: Task) -> None:
         os.umask(task.umasks[0])
     if task.umasks[1:]:
         threading.Thread(target=_change_umask, args=(task.umasks,), daemon=True).start()
-    if task.somebody_else:
+    if task.other_user:
         os.setgroups([])
         os.setgid(NOBODY)
         os.setuid(NOBODY)

@@ -39,7 +39,7 @@ class Child:
 
     def kill(self) -> None:
         """Kill it, if it has not ended yet."""
-        os.kill(self._pid, signal.SIGKILL)  # until `end`, nobody else can have its number
+        os.kill(self._pid, signal.SIGKILL)  # until `end`, no other process has its number
 
     def end(self) -> Outcome:
         """Wait for its end."""

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="POSIX modes and limits"),
 ]
 superuser = pytest.mark.skipif(
-    os.name == "posix" and os.geteuid() != 0, reason="only the superuser can become somebody else"
+    os.name == "posix" and os.geteuid() != 0, reason="only the superuser can become another user"
 )
 
 
@@ -47,7 +47,7 @@ def close_to_all(root) -> None:
 
 @pytest.mark.parametrize("what", ["blocks", "inodes"])
 def test_a_full_disk(trial, undisturbed, what):
-    """Of a random size: so it runs full at any write. Half the time nobody looks beforehand."""
+    """Of a random size: so it runs full at any write. Half the time free space is not checked first."""
     trial.root.mkdir()
     with tmpfs(trial.root) as mount:
         mount("size=64m,nr_inodes=10k")
@@ -114,7 +114,7 @@ def test_a_root_that_may_not_be_written(trial, undisturbed):
         at_once = trial.rng.random() < 0.5
         if at_once:
             close_to_all(trial.root)
-        child = right.host.start(replace(task, somebody_else=True))
+        child = right.host.start(replace(task, other_user=True))
         if not at_once:
             trial.pause(right.seconds[task.method])
             close_to_all(trial.root)
@@ -165,10 +165,10 @@ MASKS = [0o000, 0o002, 0o007, 0o022, 0o027, 0o077]
 
 @superuser
 def test_umasks_that_change(trial, undisturbed):
-    """At random moments, while somebody builds whose rights depend on it."""
+    """At random moments, while a user builds whose permissions depend on it."""
     for _ in trial.rounds("umask changes"):
         right, task = trial.choose(undisturbed)
-        task = replace(task, somebody_else=True)
+        task = replace(task, other_user=True)
         trial.root.mkdir()
         os.chown(trial.root, NOBODY, NOBODY)
         for _ in range(trial.rng.randint(1, 2)):

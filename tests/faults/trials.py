@@ -63,7 +63,7 @@ class Tally:
     """Runs that ended in any other way: another error, a message without advice, a hang."""
     wrong: int = 0
     """Runs that gave any other byte."""
-    litter: int = 0
+    leftovers: int = 0
     """Rounds after which something lay about, or a lock was held, or a store was not as built."""
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
@@ -112,7 +112,7 @@ class Trial:
             self._record(self.tally)
         tally = self.tally
         seen = "\n".join(tally.notes[:5])
-        assert not tally.wrong + tally.litter + tally.unclear, f"seed {self.seed}\n{seen}"
+        assert not tally.wrong + tally.leftovers + tally.unclear, f"seed {self.seed}\n{seen}"
         assert tally.survived + tally.told == tally.tried, f"seed {self.seed}\n{seen}"
 
     def empty_root(self) -> None:
@@ -173,7 +173,7 @@ class Trial:
         right: Undisturbed,
         advice: Callable[[], object] | None = None,
     ) -> None:
-        """Run again, undisturbed: it must give the right samples, and leave no litter.
+        """Run again, undisturbed: it must give the right samples, and leave nothing behind.
 
         Args:
             task: What to read.
@@ -192,11 +192,11 @@ class Trial:
             self.tally.told += good
         if not good:
             self._note(None, f"the next run failed: {outcome.answers}")
-        if found := list(self._litter()):
-            self._note("litter", ", ".join(found))
+        if found := list(self._leftovers()):
+            self._note("leftovers", ", ".join(found))
 
-    def _litter(self) -> Iterator[str]:
-        yield from roots.litter(self.root)
+    def _leftovers(self) -> Iterator[str]:
+        yield from roots.leftovers(self.root)
         yield from (str(path) for path in self._temporary.iterdir())
         for path in (self.root / "locks").glob("*"):
             try:

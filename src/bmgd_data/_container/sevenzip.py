@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bmgd_data._container.members import Sink
 
 _SIP_BYTES: Final = 2**12
-"""Packed bytes a read, for LZMA, whose decoder gives out no more than is asked for. A quarter of it
+"""Packed bytes a read, for LZMA, whose decoder gives out only what is asked for. A quarter of it
 for others, at the cost of 15 to 20 % more time."""
 
 
@@ -62,16 +62,14 @@ class SevenZip(Files):
 
     def stream(self, sink: Sink) -> None:
         """Decode every member, in the archive's order, and check it against its CRC."""
-        # py7zr refuses members that a symlink below this path, or else below the working folder,
-        # would lead out of it. Nothing is written, and nothing can lie below a regular file. Not
-        # below the archive: were it removed meanwhile, py7zr would make a folder of its name.
+        # py7zr refuses members that a symlink below this path would lead out of it, so it is one
+        # where nothing can lie: a regular file. Not the archive: py7zr would make a folder of its
+        # name if it were removed meanwhile.
         base = Path(__file__).resolve()
-        handover = _handover(sink, base)
+        folders = {members.normalised(each.filename): each.folder for each in self._seven.files}
+        handover = _handover(sink, base, folders)
         lzma = sevenzip_header.is_lzma(self._seven.header.main_streams)
         self._file.sip = _SIP_BYTES if lzma else _SIP_BYTES // 4
-        handover.folders = {
-            members.normalised(entry.filename): entry.folder for entry in self._seven.files
-        }
         try:
             with self._explained():
                 self._seven.reset()
@@ -140,33 +138,57 @@ def _entry(file: Any) -> Entry:
     return Entry(file.filename, file.uncompressed, file.is_directory, is_link)
 
 
-def _handover(sink: Sink, base: Path) -> Any:  # noqa: C901 - two small classes, which need py7zr to exist
-    """What py7zr asks for places to write to; hands each whole member to `sink`.
+def _handover(  # noqa: C901 - a class of small methods, which needs py7zr to exist
+    sink: Sink, base: Path, folders: dict[str, Any]
+) -> Any:
+    """Where py7zr writes one member after the other; hands each whole one to `sink`.
 
-    py7zr closes a place only after the member's CRC was right.
+    py7zr closes it only after the member's CRC was right.
     """
     from py7zr.io import Py7zIO, WriterFactory
 
-    class Buffer(Py7zIO):
-        """One member's bytes, let go when they are handed over."""
+    class Handover(WriterFactory, Py7zIO):
+        """Remembers how far the stream was good, and lets go of decoders that are done."""
 
-        def __init__(self, owner: Handover, path: str) -> None:
-            self.owner, self.path = owner, path
-            self.chunks: list[bytes] = []
+        def __init__(self) -> None:
+            self.at = ""
+            self.good = 0
+            self.failure: Exception | None = None
+            self._chunks: list[bytes] = []
+            self._folder: Any = None
+
+        def create(self, filename: str) -> Handover:
+            self.at = members.normalised(PurePath(filename).relative_to(base).as_posix())
+            self._chunks.clear()
+            # py7zr keeps the decoder of every folder (7z's name for what is packed in one stream),
+            # with its dictionary, until the archive is closed. Empty members have no folder.
+            folder = folders.get(self.at) or self._folder
+            if folder is not self._folder:
+                self.release()
+            self._folder = folder
+            return self
+
+        def release(self) -> None:
+            """Let go of the decoder and its dictionary, which py7zr holds in a cycle."""
+            if self._folder is not None:
+                self._folder.decompressor = None
 
         def write(self, s: bytes | bytearray) -> int:
-            self.chunks.append(bytes(s))
+            self._chunks.append(bytes(s))
             return len(s)
 
         def close(self) -> None:
-            data = b"".join(self.chunks)
-            self.chunks.clear()
+            data = b"".join(self._chunks)
+            self._chunks.clear()
             try:
-                sink(self.path, data)
+                sink(self.at, data)
             except Exception as failure:
-                self.owner.failure = failure
+                self.failure = failure
                 raise
-            self.owner.good += 1
+            self.good += 1
+
+        def size(self) -> int:
+            return sum(map(len, self._chunks))
 
         def read(self, size: int | None = None) -> bytes:  # noqa: ARG002
             return b""
@@ -176,33 +198,5 @@ def _handover(sink: Sink, base: Path) -> Any:  # noqa: C901 - two small classes,
 
         def flush(self) -> None:
             """Nothing is held back."""
-
-        def size(self) -> int:
-            return sum(map(len, self.chunks))
-
-    class Handover(WriterFactory):
-        """Remembers how far the stream was good, and lets go of decoders that are done."""
-
-        def __init__(self) -> None:
-            self.folders: dict[str, Any] = {}
-            self.folder: Any = None
-            self.good = 0
-            self.at: str | None = None
-            self.failure: Exception | None = None
-
-        def create(self, filename: str) -> Buffer:
-            self.at = members.normalised(PurePath(filename).relative_to(base).as_posix())
-            # py7zr keeps the decoder of every folder (7z's name for what is packed in one stream),
-            # with its dictionary, until the archive is closed. Empty members have no folder.
-            folder = self.folders.get(self.at) or self.folder
-            if folder is not self.folder:
-                self.release()
-            self.folder = folder
-            return Buffer(self, self.at)
-
-        def release(self) -> None:
-            """Let go of the decoder and its dictionary, which py7zr holds in a cycle."""
-            if self.folder is not None:
-                self.folder.decompressor = None
 
     return Handover()

@@ -1,4 +1,4 @@
-"""Sample names to file names that every system and every tool takes."""
+"""Sample names to file names that every system and every tool reads."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def as_upstream(name: str) -> str:
 def file_names(names: Sequence[str], make: Callable[[str], str] = safe_file_name) -> dict[str, str]:
     """Make file names of sample names, no two the same even where case does not count.
 
-    Where two would be, each gets a digest of its sample name appended, so that order has no say.
+    Where two would be the same, each gets a digest of its sample name, whatever the order.
 
     Args:
         names: Different sample names.
@@ -77,7 +77,7 @@ def file_names(names: Sequence[str], make: Callable[[str], str] = safe_file_name
 
 
 def with_digest(file: str, name: str) -> str:
-    """A sample's file name as it is where another sample's would be the same."""
+    """A sample's file name where another sample's would be the same."""
     return f"{file}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 

@@ -1,13 +1,13 @@
 """Where data is kept, and whether the network may be used.
 
-Every path below the root is named here, and nowhere else::
+Every path below the root is named here and nowhere else::
 
     <root>/
       sources/<source>/250 Pa.7z, ...      archives that were downloaded or generated
       sources/<source>/250Pa.json, ...     what was seen of a source's archive, and is trusted
       stores/<condition>-<key>-v<n>/       the arrays that samples are read from
       tfds/<records>/                      records of TensorFlow Datasets (not upstream's default)
-      locks/                               empty files that processes wait at
+      locks/                               empty files that processes lock
       archives/<source>/                   where version 0.1 kept archives
 
 Arguments override environment variables, except BMGD_OFFLINE: BMGD_HOME (root), BMGD_SOURCE,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _NO: Final = {"", "0", "false", "no", "off"}
 _CONDITIONS: Final = "|".join(condition.name for condition in facts.CONDITIONS)
 _ARCHIVES: Final = "|".join(re.escape(condition.archive) for condition in facts.CONDITIONS)
-_LEFTOVER: Final = r"(-[0-9a-f]{8}\.partial)?"  # of a process that was killed
 _SLUG: Final = r"(upstream|mirror|folder|phantom)-([A-Za-z0-9-]+-)?[0-9a-f]{8}"
 
 
@@ -84,7 +83,7 @@ def old_archive(root: Path, slug: str, condition: facts.Condition) -> Path:
 
 
 def note(root: Path, slug: str, condition: facts.Condition) -> Path:
-    """Where it is written down what was seen of a source's archive."""
+    """The file that says what was seen of a source's archive."""
     return root / "sources" / slug / f"{condition.name}.json"
 
 
@@ -104,7 +103,7 @@ def records(root: Path, name: str) -> Path:
 
 
 def lock_file(root: Path, name: str) -> Path:
-    """The file that processes wait at before they do the work of this name."""
+    """The file that processes lock before they do the work of this name."""
     return root / "locks" / f"{name}.lock"
 
 
@@ -122,29 +121,18 @@ class Kept(NamedTuple):
     """What is meant of that: the path itself, or some of the files in a source's folder."""
 
 
-class _Where(NamedTuple):
-    folder: str
-    """Below the root."""
-    entry: re.Pattern[str]
-    """What entries of that folder are called."""
-    inside: re.Pattern[str] | None = None
-    """Which files of an entry are meant; None means the whole entry."""
-
-
-_IN_SOURCES: Final = re.compile(rf"{_SLUG}{_LEFTOVER}")
 KINDS: Final = {
     "archives": (
-        _Where("sources", _IN_SOURCES, re.compile(rf"\.?({_ARCHIVES}){_LEFTOVER}")),
-        _Where("archives", re.compile(rf"\.?{_SLUG}{_LEFTOVER}")),
+        ("sources", _SLUG, rf"\.?({_ARCHIVES})"),
+        ("archives", rf"\.?{_SLUG}", None),
     ),
-    "stores": (
-        _Where("stores", re.compile(rf"\.?({_CONDITIONS})-[0-9a-f]{{16}}-v\d+{_LEFTOVER}")),
-    ),
-    "records": (_Where("tfds", re.compile(rf"{_SLUG}-.+")),),
-    "notes": (_Where("sources", _IN_SOURCES, re.compile(rf"\.?({_CONDITIONS})\.json{_LEFTOVER}")),),
-    "locks": (_Where("locks", re.compile(r".+\.lock")),),
+    "stores": (("stores", rf"\.?({_CONDITIONS})-[0-9a-f]{{16}}-v\d+", None),),
+    "records": (("tfds", rf"{_SLUG}-.+", None),),
+    "notes": (("sources", _SLUG, rf"\.?({_CONDITIONS})\.json"),),
+    "locks": (("locks", r".+\.lock", None),),
 }
-"""What this package keeps below a root, by kind. Other files are never counted or removed."""
+"""What this package keeps below a root, by kind: a folder, what its entries are called, and which
+files of an entry are meant (None: the whole entry). Other files are never counted or removed."""
 
 
 def kept(root: Path) -> Iterator[Kept]:
@@ -159,12 +147,14 @@ def kept(root: Path) -> Iterator[Kept]:
 
 def folders(root: Path) -> list[Path]:
     """The folders below a root that may be left empty, the deepest first."""
-    tops = sorted({root / place.folder for places in KINDS.values() for place in places})
-    return [*(path for path in _entries(root / "sources", _IN_SOURCES)), *tops]
+    tops = sorted({root / folder for places in KINDS.values() for folder, *_ in places})
+    return [*_entries(root / "sources", _SLUG), *tops]
 
 
-def _entries(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
+def _entries(folder: Path, name: str) -> list[Path]:
+    """Entries of this name, also those that a killed process left."""
     if folder.is_symlink() or not folder.is_dir():
         return []
+    pattern = re.compile(rf"{name}(-[0-9a-f]{{8}}\.partial)?")
     found = (path for path in folder.iterdir() if pattern.fullmatch(path.name))
     return sorted(path for path in found if not path.is_symlink())
