@@ -85,10 +85,8 @@ def _acquired(path: Path, name: str) -> BaseFileLock | None:
             guard.acquire(timeout=GIVE_UP_AFTER_S)
     except Timeout:
         _warn(f"{path} has been held by another process for {GIVE_UP_AFTER_S:.0f} s")
-    except NotImplementedError:  # from filelock, for ENOSYS
-        _warn(f"The file system of {path.parent} has no locks")
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
+    except (OSError, NotImplementedError) as error:  # the latter from filelock, for ENOSYS
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise
         _warn(f"The file system of {path.parent} has no locks")
     else:
