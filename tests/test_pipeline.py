@@ -26,6 +26,7 @@ from bmgd_data._store import derived
 from bmgd_data._system import disk, home
 from bmgd_data.cli import upkeep
 from bmgd_data.errors import (
+    BMGDError,
     BMGDWarning,
     ChecksumError,
     CorruptArchiveError,
@@ -463,6 +464,14 @@ def test_a_missing_file_at_the_server(answer):
         read(url)
     assert [path for path, _ in server.asked] == ["/950%20Pa.7z", "/950.Pa.7z"]
     assert list(home.root().glob("sources/*")) == []
+
+
+@pytest.mark.parametrize("beginning", ["page", "broken", "refused"])
+def test_a_failed_download_leaves_nothing_behind(answer, broken, beginning):
+    sent = {"page": send(b"<html>"), "broken": send(broken), "refused": refuse(500)}
+    with pytest.raises(BMGDError):
+        read(answer(sent[beginning])[0])
+    assert not home.root().exists()
 
 
 def test_a_release_page_has_dots_in_its_names(tmp_path, make, serve):
