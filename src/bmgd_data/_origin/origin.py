@@ -85,8 +85,8 @@ class Origin(abc.ABC):
         """What the data is known by, if that can be told without the network.
 
         Args:
-            noted: Only if it is also noted already. What is not noted is looked at again each
-                time, so only roots that cannot be written do without.
+            noted: Only if it is noted already. Files that are not noted are read again each time,
+                so this is False for roots that cannot be written alone.
         """
 
     def require_reachable(self, *, online: bool, again: bool) -> None:  # noqa: B027 - most are
