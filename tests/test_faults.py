@@ -524,7 +524,7 @@ def test_a_local_source_that_may_not_be_read(shared, umask):
         folder.parent.chmod(0)
         _, errors = ask("components", folder)
         assert "DatasetNotFoundError" in errors
-        assert "may not be looked into" in errors
+        assert "may not be read" in errors
     finally:
         folder.parent.chmod(0o700)
         folder.chmod(0o700)
