@@ -62,7 +62,7 @@ def use(folder: Path, mirror: str) -> None:
     assert code == 0, said
     code, said = bmgd("clean", "--all", "--yes")
     assert code == 1, said
-    assert "cannot be removed: in use. Close what may be using it" in said, said
+    assert "cannot be removed: in use. Close programs that use it" in said, said
     assert fetched[0]["image"].any(), "what was open is whole"
     del fetched, unpacked, again
     code, said = bmgd("clean", "--all", "--yes")
