@@ -197,11 +197,11 @@ def _responsible(readers: Mapping[str, Reader]) -> dict[str, Any]:
 
 
 _TERMS: Final = (
-    *("citeAs", "column", "equivalentProperty", "extract", "field", "fileProperty", "fileObject"),
-    *("fileSet", "format", "includes", "isLiveDataset", "jsonPath", "key"),
-    *("md5", "parentField", "path", "recordSet", "references", "regex"),
-    *("repeated", "replace", "samplingRate", "separator", "source", "subField"),
-    *("transform"),
+    *("citeAs", "column", "equivalentProperty", "extract", "field", "fileProperty"),
+    *("fileObject", "fileSet", "format", "includes", "isLiveDataset", "jsonPath"),
+    *("key", "md5", "parentField", "path", "recordSet", "references"),
+    *("regex", "repeated", "replace", "samplingRate", "separator", "source"),
+    *("subField", "transform"),
 )
 _CONTEXT: Final = {
     "@language": "en",
