@@ -17,14 +17,18 @@ def image(top, background=0.1, seed=0, side=64):
     return np.clip(pixels, 0, top).astype(np.uint16)
 
 
+def measure(pixels, bits=16):
+    return scales.measure(np.bincount(pixels.ravel()), bits)
+
+
 def decide(images, bits=16):
-    greys = [scales.measure(pixels, bits) for pixels in images]
+    greys = [measure(pixels, bits) for pixels in images]
     return scales.decide(greys, list(map(str, range(len(images)))))
 
 
 def test_measured_figures_are_those_of_the_pixels():
     pixels = image(5000)
-    grey = scales.measure(pixels, 16)
+    grey = measure(pixels)
     wide = pixels.astype(np.int64)
     assert (grey.minimum, grey.maximum) == (wide.min(), wide.max())
     assert (grey.total, grey.squares) == (wide.sum(), (wide**2).sum())
@@ -74,7 +78,7 @@ def test_hot_pixels_are_counted_and_said():
 def test_single_images_on_another_scale_are_doubted(change, bits):
     images = [image(4000, seed=seed) for seed in range(5)]
     images[3] = change(images[3]).astype(np.uint16)
-    greys = [scales.measure(pixels, 16) for pixels in images]
+    greys = [measure(pixels) for pixels in images]
     greys[3] = greys[3]._replace(bits=bits)
     found = scales.decide(greys, list("abcde"))
     assert found.full == 4095

@@ -13,24 +13,19 @@ sets: at least 0.65 where right, at most 0.59 where wrong.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+
+from bmgd_data._ingest import measures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    Image = NDArray[np.uint16]
-    Mask = NDArray[np.bool_]
-    Floats = NDArray[np.float32]
-    Halves = NDArray[np.float16]
+    from bmgd_data._ingest.measures import Floats, Image, Mask, Pair
 
-BLOCKS: Final = 64
-"""Images are compared at about this many blocks a side."""
-
-_LOCAL: Final = 17  # blocks: the mean that is subtracted is over a quarter of the image's side
 _MISMATCH, _WEAK = 0.5, 0.65  # aligned shares
 _SOME: Final = 16  # pairs that are looked at in full where a typical one is asked for
 _FEW: Final = 10  # pairs below which a mismatch must be clear to be refused
@@ -40,30 +35,7 @@ _GAIN: Final = 0.02  # of the correlation, by which exchanged masks fit clearly 
 _ROUNDS: Final = 32
 _SHIFT_PX: Final = 2.0  # right masks were at most 1.5 px off
 _SHOWN: Final = 3
-
-
-class Pair(NamedTuple):
-    """What is kept of an image and its mask."""
-
-    auc: float
-    """Chance that a marked pixel is brighter than an unmarked one, ties halved; NaN if uniform."""
-    untied: float
-    """The same without ties; NaN where every pair of pixels is tied."""
-    own: float
-    """Correlation of mask and local brightness, -1..1; below 0 where unmarked pixels are brighter;
-    0 where image or mask is uniform."""
-    turned: float
-    """The largest absolute correlation of the mask's flips and turns with the image."""
-    inside: float
-    """Mean grey value of marked pixels, NaN without any."""
-    outside: float
-    """The same of unmarked ones."""
-    share: float
-    """Marked pixels, as a share of all."""
-    bright: Halves
-    """Local brightness of about 64 x 64 blocks; mean 0, length 1."""
-    marked: Halves
-    """The mask at the same blocks, likewise; all 0 where the mask is uniform."""
+_HALF: Final = 0.5
 
 
 @dataclass
@@ -79,54 +51,9 @@ class Verdict:
     refusals: list[str] = field(default_factory=list)
     """Masks that seem not to belong to their images: not served until accepted."""
 
-
-def look(image: Image, mask: Mask) -> Pair:
-    """Compare an image with its mask.
-
-    Args:
-        image: (H, W) uint16.
-        mask: (H, W) bool.
-
-    Returns:
-        Figures that do not depend on how grey values are scaled, only on their order.
-    """
-    flat = image.ravel().astype(np.intp)
-    grey = np.bincount(flat).astype(float)
-    inside = np.bincount(flat[mask.ravel()], minlength=len(grey)).astype(float)
-    outside = grey - inside
-    pairs = inside.sum() * outside.sum()
-    ties = inside @ outside
-    wins = inside @ (outside.cumsum() - outside)
-
-    block = max(1, min(image.shape) // BLOCKS)
-    ranks = ((grey.cumsum() - grey / 2) / image.size).astype(np.float32)
-    bright = _unit(_less_local_mean(_block_sums(ranks.take(flat).reshape(image.shape), block)))
-    marked = _unit(_block_sums(mask.view(np.uint8), block))
-    values = np.arange(len(grey))
-    return Pair(
-        auc=_ratio(wins + ties / 2, pairs),
-        untied=_ratio(wins, pairs - ties),
-        own=float(np.vdot(bright, marked)),
-        turned=float(np.abs(_turns(marked) @ bright.ravel()).max()),
-        inside=_ratio(inside @ values, inside.sum()),
-        outside=_ratio(outside @ values, outside.sum()),
-        share=float(inside.sum() / image.size),
-        bright=bright.astype(np.float16),
-        marked=marked.astype(np.float16),
-    )
-
-
-def inverted(pair: Pair) -> Pair:
-    """What `look` would give for the inverted mask."""
-    return pair._replace(
-        auc=1 - pair.auc,
-        untied=1 - pair.untied,
-        own=-pair.own,
-        inside=pair.outside,
-        outside=pair.inside,
-        share=1 - pair.share,
-        marked=-pair.marked,
-    )
+    def say(self, line: str, *, refuse: bool) -> None:
+        """Add a refusal, or else a doubt."""
+        (self.refusals if refuse else self.doubts).append(line)
 
 
 def judge(
@@ -138,7 +65,7 @@ def judge(
     """Judge the pairs of one stiffness together.
 
     Args:
-        pairs: What `look` found of each.
+        pairs: What `measures.look` found of each.
         names: What to call them.
         read: Gives image and mask of a row; asked for few rows, unless much is wrong.
         fixed: Rows whose masks have several values and a background, and cannot be inverted.
@@ -149,7 +76,6 @@ def judge(
     """
     verdict = Verdict()
     case = _Case(pairs, names, read)
-    fixed = set(fixed)
     if not len(case.judged):
         verdict.doubts.append(
             "agreement: no image with marked and unmarked pixels, so nothing shows whether masks "
@@ -163,18 +89,13 @@ def judge(
         verdict.doubts.append(
             f"agreement: only {case.share:.0%} of {len(case.judged)} masks fit their images better "
             f"than when flipped or turned, where at least {_WEAK:.0%} are usual. Look at "
-            f"{case.some(case.judged[~case.aligned[case.judged]])}."
+            f"{case.some(case.misaligned)}."
         )
     if _images_are_inverted(case, verdict):
         return verdict
-    _judge_polarity(case, fixed, verdict)
+    _judge_polarity(case, set(fixed), verdict)
     if verdict.inverted:
-        flip = set(verdict.inverted)
-        case = _Case(
-            [inverted(pair) if row in flip else pair for row, pair in enumerate(pairs)],
-            names,
-            lambda row: _flipped(read(row)) if row in flip else read(row),
-        )
+        case = case.with_inverted(set(verdict.inverted))
     _judge_outlines(case, verdict)
     _judge_shift(case, verdict)
     _judge_pairing(case, verdict)
@@ -191,11 +112,26 @@ class _Case:
         read: Callable[[int], tuple[Image, Mask]],
     ) -> None:
         self.pairs, self.names, self.read = pairs, names, read
-        self.own = np.array([pair.own for pair in pairs])
-        usable = (self.own != 0) & ~np.isnan([pair.untied for pair in pairs])
-        self.judged: NDArray[np.intp] = np.flatnonzero(usable)
-        self.aligned = usable & (abs(self.own) > [pair.turned for pair in pairs])
-        self.share = float(self.aligned[self.judged].mean()) if len(self.judged) else 0.0
+        own = np.array([pair.own for pair in pairs])
+        usable = (own != 0) & ~np.isnan([pair.untied for pair in pairs])
+        aligned = usable & (abs(own) > [pair.turned for pair in pairs])
+        self.judged = np.flatnonzero(usable)
+        self.aligned = np.flatnonzero(aligned)
+        self.misaligned = np.flatnonzero(usable & ~aligned)
+        self.negative = np.flatnonzero(aligned & (own < 0))
+        """Aligned ones whose marked pixels are darker than the others."""
+        self.share = len(self.aligned) / max(1, len(self.judged))
+        self.mostly_negative = 2 * len(self.negative) > len(self.aligned)
+
+    def with_inverted(self, flip: set[int]) -> _Case:
+        """The same with the masks of some rows inverted."""
+
+        def read(row: int) -> tuple[Image, Mask]:
+            image, mask = self.read(row)
+            return image, ~mask if row in flip else mask
+
+        pairs = [p.inverted() if row in flip else p for row, p in enumerate(self.pairs)]
+        return _Case(pairs, self.names, read)
 
     def sample(self, rows: NDArray[np.intp] | None = None, most: int = _SOME) -> NDArray[np.intp]:
         """Some of the rows, or of all that can be judged, evenly spread."""
@@ -209,51 +145,48 @@ class _Case:
         return ", ".join(named[:_SHOWN]) + more
 
 
-# -------------------------------------------------------------------------------- the judgements
-
-
 def _say_mismatch(case: _Case, verdict: Verdict) -> None:
     count = len(case.judged)
-    auc = float(np.median([case.pairs[row].untied for row in case.judged]))
-    line = (
+    auc = float(np.median([case.pairs[row].untied for row in case.judged.tolist()]))
+    fits_somewhat = abs(auc - _HALF) >= _FITS
+    verdict.say(
         f"mismatch: only {case.share:.0%} of {count} masks fit their images better than when "
         f"flipped or turned (right ones: {_WEAK:.0%} or more; wrong ones: 59% or less); median AUC "
         f"{auc:.2f}. The masks seem to belong to other images, or to be flipped, turned or moved. "
-        f"Look at {case.some(case.judged[~case.aligned[case.judged]])}."
+        f"Look at {case.some(case.misaligned)}.",
+        refuse=count >= _FEW or (count > 2 and not fits_somewhat),  # noqa: PLR2004 - two may be chance
     )
-    fits_somewhat = abs(auc - 0.5) >= _FITS
-    refuse = count >= _FEW or (count > 2 and not fits_somewhat)  # noqa: PLR2004 - two may be chance
-    (verdict.refusals if refuse else verdict.doubts).append(line)
 
 
 def _images_are_inverted(case: _Case, verdict: Verdict) -> bool:
-    negative = _negative(case)
-    some = case.sample(negative)
-    if 2 * len(negative) <= case.aligned.sum() or _mostly(is_sheet(case.read(r)[1]) for r in some):
+    if not case.mostly_negative:
+        return False
+    sheets = [measures.is_sheet(case.read(row)[1]) for row in case.sample(case.negative)]
+    if 2 * sum(sheets) >= len(sheets):
         return False
     verdict.refusals.append(
-        f"images-inverted: marked pixels are darker than unmarked ones in {len(negative)} of "
+        f"images-inverted: marked pixels are darker than unmarked ones in {len(case.negative)} of "
         f"{len(case.judged)} images, though the masks look like nuclei: the images seem to be "
-        f"inverted. Look at {case.some(negative)}."
+        f"inverted. Look at {case.some(case.negative)}."
     )
     return True
 
 
 def _judge_polarity(case: _Case, fixed: set[int], verdict: Verdict) -> None:
-    negative = _negative(case).tolist()
-    if 2 * len(negative) > case.aligned.sum():
-        # What cannot be judged goes with the others: an empty mask was inverted as they were.
-        right = set(np.flatnonzero(case.aligned & (case.own > 0)).tolist())
+    negative = case.negative.tolist()
+    if case.mostly_negative:
+        # Uniform masks cannot be judged and follow: an empty one was inverted as the others were.
+        right = set(case.aligned.tolist()) - set(negative)
         found = [row for row in range(len(case.pairs)) if row not in right]
     else:
         found = [row for row in negative if _marks_background(case, row)]
-        if unclear := [row for row in negative if row not in set(found)]:
+        if unclear := sorted(set(negative) - set(found)):
             verdict.doubts.append(
                 f"polarity: marked pixels are darker than unmarked ones in {len(unclear)} images, "
                 "unlike in the others: image or mask may be inverted. Look at "
                 f"{case.some(unclear)}."
             )
-    if stuck := [row for row in found if row in fixed and case.own[row]]:
+    if stuck := [row for row in found if row in fixed and case.pairs[row].own]:
         verdict.doubts.append(
             f"polarity: {len(stuck)} masks with several values mark what is darker than the rest. "
             f"Look at {case.some(stuck)}."
@@ -268,43 +201,65 @@ def _judge_polarity(case: _Case, fixed: set[int], verdict: Verdict) -> None:
         )
 
 
-def _negative(case: _Case) -> NDArray[np.intp]:
-    return np.flatnonzero(case.aligned & (case.own < 0))
-
-
 def _marks_background(case: _Case, row: int) -> bool:
     """Whether a single mask is inverted beyond doubt, where most others are not."""
     image, mask = case.read(row)
-    pair = case.pairs[row]
-    return pair.untied < 0.5 and edge_contrast(image, mask) < 0.5 and is_sheet(mask)  # noqa: PLR2004
+    darker = case.pairs[row].untied < _HALF and measures.edge_contrast(image, mask) < _HALF
+    return darker and measures.is_sheet(mask)
 
 
 def _judge_outlines(case: _Case, verdict: Verdict) -> None:
     masks = [case.read(row)[1] for row in case.sample()]
-    filled = float(np.median([inner_share(mask) for mask in masks]))
-    if filled >= 0.33 or np.median([enclosed(mask) for mask in masks]) < 0.3:  # noqa: PLR2004
+    filled = float(np.median([measures.inner_share(mask) for mask in masks]))
+    if filled >= 0.33 or np.median([measures.enclosed(mask) for mask in masks]) < 0.3:  # noqa: PLR2004
         return
-    line = (
+    verdict.say(
         f"outlines: only {filled:.0%} of marked pixels have marked ones around them: the masks "
-        f"seem to be outlines, not areas. Look at {case.some(case.sample())}."
+        f"seem to be outlines, not areas. Look at {case.some(case.sample())}.",
+        refuse=filled < 0.15 and len(case.judged) > 2,  # noqa: PLR2004
     )
-    refuse = filled < 0.15 and len(case.judged) > 2  # noqa: PLR2004
-    (verdict.refusals if refuse else verdict.doubts).append(line)
 
 
 def _judge_shift(case: _Case, verdict: Verdict) -> None:
     if len(case.judged) < _FEW / 2:
         return
     rows = case.sample(most=_CHUNK)
-    block = max(1, min(case.read(int(rows[0]))[0].shape) // BLOCKS)
+    block = measures.block_side(case.read(int(rows[0]))[0].shape)
     down, right = (offset * block for offset in shift([case.pairs[row] for row in rows]))
-    if np.hypot(down, right) < _SHIFT_PX:
-        return
-    line = (
-        f"shifted: the masks fit best when moved by {-down:.1f} pixels down and {-right:.1f} to "
-        f"the right; right ones are within 1.5. Look at {case.some(case.sample())}."
-    )
-    (verdict.refusals if len(case.judged) >= _FEW else verdict.doubts).append(line)
+    if np.hypot(down, right) >= _SHIFT_PX:
+        verdict.say(
+            f"shifted: the masks fit best when moved by {-down:.1f} pixels down and {-right:.1f} "
+            f"to the right; right ones are within 1.5. Look at {case.some(case.sample())}.",
+            refuse=len(case.judged) >= _FEW,
+        )
+
+
+def shift(pairs: Sequence[Pair]) -> tuple[float, float]:
+    """How far masks lie from where they fit best, in blocks down and to the right.
+
+    The peak of the pooled cross-correlation, between blocks by a parabola.
+    """
+    shape = pairs[0].bright.shape
+    bright, marked = _stacks(pairs)
+    spectrum = (np.fft.rfft2(marked) * np.fft.rfft2(bright).conj()).sum(axis=0)
+    pooled = np.fft.irfft2(spectrum, shape)
+    peak = np.unravel_index(int(pooled.argmax()), shape)
+    found = []
+    for axis, size in enumerate(shape):
+        low, top, high = (
+            pooled[tuple((at + step * (a == axis)) % shape[a] for a, at in enumerate(peak))]
+            for step in (-1, 0, 1)
+        )
+        curve = 2 * (low - 2 * top + high)
+        offset = float(peak[axis]) + (float((low - high) / curve) if curve else 0.0)
+        found.append((offset + size / 2) % size - size / 2)
+    return found[0], found[1]
+
+
+def _stacks(pairs: Iterable[Pair]) -> tuple[Floats, Floats]:
+    """Local brightness and masks of some pairs, (N, H, W)."""
+    bright, marked = zip(*((pair.bright, pair.marked) for pair in pairs), strict=True)
+    return measures.stacked(bright), measures.stacked(marked)
 
 
 def _judge_pairing(case: _Case, verdict: Verdict) -> None:
@@ -313,20 +268,16 @@ def _judge_pairing(case: _Case, verdict: Verdict) -> None:
     kept = sum(part.kept for part in found) / count
     step = sum(part.step for part in found) / count
     swapped: list[list[int]] = []
-    if count >= _FEW and kept < 0.5:  # noqa: PLR2004
-        line = (
-            f"pairing: with only {kept:.0%} of {count} images does their own mask go best; right "
-            f"ones: 99%. "
-            + (
-                f"{step:.0%} would go better with the mask that is one same step away, as if names "
-                "were off by one. "
-                if step >= 0.5  # noqa: PLR2004
-                else ""
-            )
-            + f"Look at {case.some(case.sample())}."
+    if count >= _FEW and kept < _HALF:
+        off_by_one = (
+            f"{step:.0%} would go better with the mask that is one same step away, as if names "
+            "were off by one. "
         )
-        refuse = count >= 25 and kept < 0.1 and step >= 0.5  # noqa: PLR2004
-        (verdict.refusals if refuse else verdict.doubts).append(line)
+        verdict.say(
+            f"pairing: with only {kept:.0%} of {count} images does their own mask go best; right "
+            f"ones: 99%. {off_by_one if step >= _HALF else ''}Look at {case.some(case.sample())}.",
+            refuse=count >= 25 and kept < 0.1 and step >= _HALF,  # noqa: PLR2004
+        )
     elif count >= _FEW / 2 and (1 - kept) * count <= max(2, 0.1 * count):
         swapped = [ring for part in found for ring in part.swapped]
     if swapped:
@@ -341,106 +292,12 @@ def _judge_pairing(case: _Case, verdict: Verdict) -> None:
 
 def _strays(case: _Case, known: set[int]) -> list[int]:
     """Single pairs whose mask fits neither as a whole nor along its edges."""
-    typical = np.nanmedian([abs(edge_contrast(*case.read(row)) - 0.5) for row in case.sample()])
-    return [
-        row
-        for row in case.judged[~case.aligned[case.judged]].tolist()
-        if row not in known and edge_contrast(*case.read(row)) - 0.5 < 0.6 * typical
-    ]
-
-
-# ----------------------------------------------------------------------------------- the measures
-
-
-def edge_contrast(image: Image, mask: Mask) -> float:
-    """Share of pixel pairs across the mask's edge that are brighter inside; ties left out.
-
-    The two pixels are 8 apart, or a quarter of a smaller image; NaN where no pair differs.
-    """
-    apart = max(1, min(8, min(image.shape) // 4))
-    brighter = darker = 0
-    for grey, marked in ((image, mask), (image.T, mask.T)):
-        crossing = marked[apart:] != marked[:-apart]
-        difference = grey[apart:][crossing].astype(np.int32) - grey[:-apart][crossing]
-        difference *= np.where(marked[apart:][crossing], 1, -1)
-        brighter += int((difference > 0).sum())
-        darker += int((difference < 0).sum())
-    return _ratio(brighter, brighter + darker)
-
-
-def has_nuclei(image: Image, contrast: float, share: float) -> bool:
-    """Whether an image shows something like nuclei, judged by what others of its kind show.
-
-    Args:
-        image: (H, W) uint16.
-        contrast: How much brighter nuclei are than the rest, typically; in grey values.
-        share: Which share of an image nuclei cover, typically.
-    """
-    block = max(1, min(image.shape) // BLOCKS)
-    means = _block_sums(image, block) / block**2
-    bright = means > np.median(means) + contrast / 2
-    return bool(bright.mean() > share / 4)
-
-
-def inner_share(mask: Mask) -> float:
-    """Share of marked pixels with marked ones 2 away on all four sides: near 0 for outlines."""
-    core = mask.copy()
-    core[2:] &= mask[:-2]
-    core[:-2] &= mask[2:]
-    core[:, 2:] &= mask[:, :-2]
-    core[:, :-2] &= mask[:, 2:]
-    return float(core.sum() / max(1, mask.sum()))
-
-
-def enclosed(mask: Mask) -> float:
-    """Area of the mask's holes, by its own area: large for outlines, near 0 for small nuclei."""
-    from scipy import ndimage
-
-    return float((ndimage.binary_fill_holes(mask) & ~mask).sum() / max(1, mask.sum()))
-
-
-def euler_number(mask: Mask) -> float:
-    """Components (8-connected) less holes: above 0 for nuclei, below 0 for the sheet around them.
-
-    Counted from 2 x 2 windows (Gray, IEEE Transactions on Computers C-20, 1971, 551-561).
-    """
-    padded = np.pad(mask, 1).astype(np.uint8)
-    windows = padded[:-1, :-1] + 2 * padded[1:, :-1] + 4 * padded[:-1, 1:] + 8 * padded[1:, 1:]
-    seen = np.bincount(windows.ravel(), minlength=16)
-    return (
-        float(seen[[1, 2, 4, 8]].sum() - seen[[7, 11, 13, 14]].sum() - 2 * seen[[6, 9]].sum()) / 4
-    )
-
-
-def is_sheet(mask: Mask) -> bool:
-    """Whether a mask looks like the background: one sheet with holes, which holds the border."""
-    here, there = euler_number(mask), euler_number(~mask)
-    border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
-    return here < there or (here == there and border.mean() > 0.5)  # noqa: PLR2004
-
-
-def shift(pairs: Sequence[Pair]) -> tuple[float, float]:
-    """How far masks lie from where they fit best, in blocks down and to the right.
-
-    The peak of the pooled cross-correlation, between blocks by a parabola.
-    """
-    shape = pairs[0].bright.shape
-    spectrum = np.zeros((shape[0], shape[1] // 2 + 1), np.complex128)
-    for pair in pairs:
-        bright, marked = (one.astype(np.float32) for one in (pair.bright, pair.marked))
-        spectrum += np.fft.rfft2(marked) * np.fft.rfft2(bright).conj()
-    pooled = np.fft.irfft2(spectrum, shape)
-    peak = np.unravel_index(int(pooled.argmax()), shape)
-    found = []
-    for axis, size in enumerate(shape):
-        low, top, high = (
-            pooled[tuple((at + step * (a == axis)) % shape[a] for a, at in enumerate(peak))]
-            for step in (-1, 0, 1)
-        )
-        curve = 2 * (low - 2 * top + high)
-        offset = float(peak[axis]) + (float((low - high) / curve) if curve else 0.0)
-        found.append((offset + size / 2) % size - size / 2)
-    return found[0], found[1]
+    suspects = [row for row in case.misaligned.tolist() if row not in known]
+    if not suspects:
+        return []
+    contrasts = [measures.edge_contrast(*case.read(row)) for row in case.sample()]
+    least = _HALF + 0.6 * np.nanmedian([abs(contrast - _HALF) for contrast in contrasts])
+    return [row for row in suspects if measures.edge_contrast(*case.read(row)) < least]
 
 
 class _Match(NamedTuple):
@@ -456,8 +313,7 @@ class _Match(NamedTuple):
 
 def _match(case: _Case, rows: NDArray[np.intp]) -> _Match:
     bright, marked = (
-        np.stack([getattr(case.pairs[row], side).ravel() for row in rows]).astype(np.float32)
-        for side in ("bright", "marked")
+        stack.reshape(len(rows), -1) for stack in _stacks(case.pairs[row] for row in rows)
     )
     fit = bright @ marked.T
     if _none_gains(fit):
@@ -495,53 +351,3 @@ def _none_gains(fit: Floats) -> bool:
             return True
         longest = longer
     return False
-
-
-# ------------------------------------------------------------------------------------- arithmetic
-
-
-def _mostly(flags: Iterable[bool]) -> bool:
-    return bool(np.median([*flags]) >= 0.5)  # noqa: PLR2004
-
-
-def _ratio(part: Any, whole: Any) -> float:
-    return float(part / whole) if whole else float("nan")
-
-
-def _unit(array: Floats) -> Floats:
-    centred = array - array.mean()
-    length = float(np.sqrt(np.vdot(centred, centred)))
-    if length <= 1e-6 * array.size:  # rounding, where all is equal
-        return np.zeros_like(centred)
-    unit: Floats = centred / np.float32(length)
-    return unit
-
-
-def _block_sums(array: NDArray[Any], block: int) -> Floats:
-    """Sums of block x block pixels; what is left over at the right and below is not used."""
-    height, width = (side // block * block for side in array.shape)
-    rows = array[0:height:block].astype(np.float32)
-    for start in range(1, block):
-        rows += array[start:height:block]
-    sums: Floats = rows[:, 0:width:block].copy()
-    for start in range(1, block):
-        sums += rows[:, start:width:block]
-    return sums
-
-
-def _less_local_mean(array: Floats) -> Floats:
-    from scipy import ndimage
-
-    less: Floats = array - ndimage.uniform_filter(array, _LOCAL, mode="nearest")
-    return less
-
-
-def _turns(marked: Floats) -> Floats:
-    """Flips and turns by half, one flattened in each row; of squares, also those by a quarter."""
-    upright = [marked, marked.T] if marked.shape[0] == marked.shape[1] else [marked]
-    turns = [one[::down, ::right] for one in upright for down in (1, -1) for right in (1, -1)]
-    return np.stack([turn.ravel() for turn in turns[1:]])
-
-
-def _flipped(both: tuple[Image, Mask]) -> tuple[Image, Mask]:
-    return both[0], ~both[1]

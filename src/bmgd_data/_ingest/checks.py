@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from bmgd_data import facts, instances, splits
-from bmgd_data._ingest import agreement, decode, pairing, provided, scales
+from bmgd_data._ingest import agreement, decode, measures, pairing, provided, scales
 from bmgd_data._store import store
 from bmgd_data._store.arrays import ArrayFile
 from bmgd_data._system import disk
@@ -70,9 +70,10 @@ class Intake:
         self._doubts = list(plan.doubts)
         self._noted_files: Counter[str] = Counter()
         self._refusals: list[str] = []
+        self._bits: dict[int, int] = {}
         self._greys: dict[int, scales.Grey] = {}
         self._image_digests = [""] * len(self._names)
-        self._looks: dict[int, agreement.Pair] = {}
+        self._looks: dict[int, measures.Pair] = {}
         self._fixed: set[int] = set()  # rows whose masks have several values
         self._counts = [-1] * len(self._names)
         self._inverted: list[int] = []
@@ -101,12 +102,9 @@ class Intake:
             self._faults[path] = str(error)
 
     def _take_image(self, row: int, path: str, data: bytes) -> None:
-        pixels, bits, note = decode.image(data, path)
+        pixels, self._bits[row], note = decode.image(data, path)
         if note:
             self._noted_files[note] += 1
-        self._greys[row] = scales.measure(pixels, bits)
-        if self._greys[row].minimum != self._greys[row].maximum:
-            self._image_digests[row] = hashlib.sha256(pixels.tobytes()).hexdigest()[:_DIGITS]
         if self._put(store.IMAGES, row, path, pixels) and self._counts[row] >= 0:
             self._look(row, pixels, self._arrays[store.MASKS].get(row))
 
@@ -116,7 +114,7 @@ class Intake:
         if not self._put(store.MASKS, row, path, mask):
             return
         count = self._label(row, mask)
-        if row in self._greys:
+        if row in self._bits:
             self._look(row, self._arrays[store.IMAGES].get(row), mask)
         if ((values == values.max()) == mask).all() or not count:
             self._labels["many-valued-masks"].add_binary(row, count)
@@ -131,8 +129,15 @@ class Intake:
         return self._counts[row]
 
     def _look(self, row: int, image: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
-        if image.shape == mask.shape:  # else `faults` tells
-            self._looks[row] = agreement.look(image, mask)
+        """Measure a pair, once both are there."""
+        if image.shape != mask.shape:
+            return  # `faults` tells
+        counts = np.bincount(image.ravel())
+        self._looks[row] = measures.look(image, mask, counts)
+        self._greys[row] = grey = scales.measure(counts, self._bits[row])
+        if grey.minimum != grey.maximum:
+            digest = hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
+            self._image_digests[row] = digest[:_DIGITS]
 
     def _take_labels(self, row: int, path: str, data: bytes) -> None:
         values = self._decoded(path, data, "label files")
@@ -248,7 +253,7 @@ class Intake:
             mask = ~self._arrays[store.MASKS].get(row)
             self._arrays[store.MASKS].put(row, mask)
             masks.add_binary(row, self._label(row, mask))
-            self._looks[row] = agreement.inverted(looks[row])
+            self._looks[row] = looks[row].inverted()
 
     def _doubt_empty_and_full(self) -> None:
         """Uniform masks fit no image worse than another, so the grey values have to tell."""
@@ -259,7 +264,7 @@ class Intake:
         missed = [
             row
             for row in empty
-            if agreement.has_nuclei(self._arrays[store.IMAGES].get(row), contrast, share)
+            if measures.has_nuclei(self._arrays[store.IMAGES].get(row), contrast, share)
         ]
         full = [row for row, look in self._looks.items() if look.share == 1]
         blank = [

@@ -7,6 +7,7 @@ as every reader gives them: neither a white-is-zero tag nor a colour table for d
 from __future__ import annotations
 
 import io
+import math
 import struct
 import threading
 import warnings
@@ -34,8 +35,9 @@ _SUFFIXES: Final = {
     _JPEG: (".jpg", ".jpeg"),
 }
 _COMPRESSIONS: Final = {
-    *("NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS", "ZSTD", "LZMA"),
-    *("CCITTRLE", "CCITT_T4", "CCITT_T6"),
+    *(1, 2, 3, 4, 5),  # none, three of CCITT, LZW
+    *(8, 32946, 32773),  # Deflate, its older number, PackBits
+    *(34925, 50000),  # LZMA, Zstandard
 }
 """Of TIFF: those that decode into as many bytes as the page has. Others (JPEG and its kin) bring a
 size of their own, which nothing bounds: 469 bytes were seen to take 4 GB."""
@@ -107,15 +109,13 @@ def _read_tiff(data: bytes) -> Raster:
         page = _main_page(tiff, pages)
         _refuse_absurd(page.shape)
         _refuse_absurd(page.chunks if page.is_tiled else ())
-        compression = tifffile.COMPRESSION(page.compression)
-        if compression not in {tifffile.COMPRESSION[name] for name in _COMPRESSIONS}:
-            raise DecodeError(
-                f"compressed as {compression.name}; save it uncompressed, or with LZW or Deflate"
-            )
+        if page.compression not in _COMPRESSIONS:
+            how = tifffile.COMPRESSION(page.compression).name
+            raise DecodeError(f"compressed as {how}; save it uncompressed, or with LZW or Deflate")
         # ImageJ and tifffile may write one page only, and the other planes bare behind it.
         if tiff.is_imagej or tiff.is_shaped:
             shape = tiff.series[0].shape
-            if np.prod(shape, dtype=float) > np.prod(page.shape, dtype=float):
+            if math.prod(shape) > math.prod(page.shape):
                 raise _several(f"a stack of shape {shape}")
         pixels, notes, indices = _pixels(data, page, display_only=bool(tiff.is_imagej))
         if turned := _orientation(page):
@@ -281,7 +281,7 @@ def _read_other(data: bytes, magic: bytes) -> Raster:
 
 
 def _refuse_absurd(shape: tuple[int, ...]) -> None:
-    if np.prod(shape, dtype=float) > MAX_VALUES:
+    if math.prod(shape) > MAX_VALUES:
         raise DecodeError(f"of absurd size {shape}; at most {MAX_VALUES} values are read")
 
 

@@ -57,22 +57,26 @@ class Scale(NamedTuple):
     doubts: list[str]
 
 
-def measure(pixels: NDArray[np.uint16], bits: int) -> Grey:
-    """Measure the grey values of an (H, W) image whose file held `bits` per pixel."""
-    counts = np.bincount(pixels.ravel())
+def measure(counts: NDArray[np.intp], bits: int) -> Grey:
+    """Measure the grey values of an image.
+
+    Args:
+        counts: Pixels of each grey value, ``np.bincount(image.ravel())``.
+        bits: What its file held per pixel.
+    """
     values = np.arange(len(counts))
     below = counts.cumsum()
-    present = np.flatnonzero(counts)
+    size = int(below[-1])
+    maximum = len(counts) - 1
     far = int(counts[int(FULL_SCALES[12] * _OVERSHOOT) + 1 :].sum())
-    maximum = int(present[-1])
-    is_wide = far > max(_HOT_PIXELS, _HOT_SHARE * pixels.size)
+    is_wide = far > max(_HOT_PIXELS, _HOT_SHARE * size)
     return Grey(
-        minimum=int(present[0]),
+        minimum=int((below > 0).argmax()),
         maximum=maximum,
         total=int(counts @ values),
         squares=int(counts @ values**2),
-        middle=int(below.searchsorted(pixels.size / 2)),
-        level=int(below.searchsorted(_LEVEL * pixels.size)),
+        middle=int(below.searchsorted(size / 2)),
+        level=int(below.searchsorted(_LEVEL * size)),
         above=int(counts[FULL_SCALES[12] + 1 :].sum()),
         depth=8 if maximum <= FULL_SCALES[8] else 16 if is_wide else 12,
         bits=bits,

@@ -68,7 +68,7 @@ class Index:
     image_digests: list[str]
     """Per image: the first 16 hex digits of its pixels' sha256; empty for uniform ones."""
     agreement: dict[str, list[float | None]]
-    """Per image how its mask fits, see ``_ingest/agreement.py``: "auc", "own" and "turned"."""
+    """Per image how its mask fits, see ``_ingest/measures.py``: "auc", "own" and "turned"."""
     inverted: list[int]
     """Rows whose masks marked the background in the archive."""
     unused_labels: str

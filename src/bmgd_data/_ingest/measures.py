@@ -1,0 +1,213 @@
+"""Figures of one image and its mask, and of single masks: `agreement` judges by them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Image = NDArray[np.uint16]
+    Mask = NDArray[np.bool_]
+    Floats = NDArray[np.float32]
+    Compact = NDArray[np.int16]
+
+_BLOCKS: Final = 64
+"""Images are compared at about this many blocks a side."""
+
+_LOCAL: Final = 17  # blocks: the mean that is subtracted is over a quarter of the image's side
+_ONE: Final = np.float32(32767)  # what stands for 1 in compact arrays
+
+
+class Pair(NamedTuple):
+    """What is kept of an image and its mask."""
+
+    auc: float
+    """Chance that a marked pixel is brighter than an unmarked one, ties halved; NaN if uniform."""
+    untied: float
+    """The same without ties; NaN where every pair of pixels is tied."""
+    own: float
+    """Correlation of mask and local brightness, -1..1; below 0 where unmarked pixels are brighter;
+    0 where image or mask is uniform."""
+    turned: float
+    """The largest absolute correlation of the mask's flips and turns with the image."""
+    inside: float
+    """Mean grey value of marked pixels, NaN without any."""
+    outside: float
+    """The same of unmarked ones."""
+    share: float
+    """Marked pixels, as a share of all."""
+    bright: Compact
+    """Local brightness of about 64 x 64 blocks; mean 0, length 1, in units of 1/32767."""
+    marked: Compact
+    """The mask at the same blocks, likewise; all 0 where the mask is uniform."""
+
+    def inverted(self) -> Pair:
+        """What `look` would give for the inverted mask."""
+        return self._replace(
+            auc=1 - self.auc,
+            untied=1 - self.untied,
+            own=-self.own,
+            inside=self.outside,
+            outside=self.inside,
+            share=1 - self.share,
+            marked=-self.marked,
+        )
+
+
+def look(image: Image, mask: Mask, counts: NDArray[np.intp]) -> Pair:
+    """Compare an image with its mask.
+
+    Args:
+        image: (H, W) uint16.
+        mask: (H, W) bool.
+        counts: Pixels of each grey value, ``np.bincount(image.ravel())``.
+
+    Returns:
+        Figures that do not depend on how grey values are scaled, only on their order.
+    """
+    grey = counts.astype(float)
+    inside = np.bincount(image[mask], minlength=len(grey)).astype(float)
+    outside = grey - inside
+    marked, unmarked = inside.sum(), outside.sum()
+    ties = inside @ outside
+    wins = inside @ (outside.cumsum() - outside)
+
+    block = block_side(image.shape)
+    ranks = ((grey.cumsum() - grey / 2) / image.size).astype(np.float32)
+    bright = _unit(_less_local_mean(_block_sums(ranks.take(image), block)))
+    mask_blocks = _unit(_block_sums(mask.view(np.uint8), block))
+    values = np.arange(len(grey), dtype=float)
+    return Pair(
+        auc=_ratio(wins + ties / 2, marked * unmarked),
+        untied=_ratio(wins, marked * unmarked - ties),
+        own=float(np.vdot(bright, mask_blocks)),
+        turned=max(abs(float(np.vdot(bright, turn))) for turn in _turns(mask_blocks)),
+        inside=_ratio(inside @ values, marked),
+        outside=_ratio(outside @ values, unmarked),
+        share=float(marked / image.size),
+        bright=(bright * _ONE).astype(np.int16),
+        marked=(mask_blocks * _ONE).astype(np.int16),
+    )
+
+
+def stacked(compact: Sequence[Compact]) -> Floats:
+    """Compact arrays, (H, W), as (N, H, W) of length 1 each."""
+    floats: Floats = np.stack(compact).astype(np.float32)
+    floats /= _ONE
+    return floats
+
+
+def block_side(shape: tuple[int, ...]) -> int:
+    """Pixels along a side of the blocks at which images of this (H, W) are compared."""
+    return max(1, min(shape) // _BLOCKS)
+
+
+def edge_contrast(image: Image, mask: Mask) -> float:
+    """Share of pixel pairs across the mask's edge that are brighter inside; ties left out.
+
+    The two pixels are 8 apart, or a quarter of a smaller image; NaN where no pair differs.
+    """
+    apart = max(1, min(8, min(image.shape) // 4))
+    brighter = darker = 0
+    for grey, marked in ((image, mask), (image.T, mask.T)):
+        crossing = marked[apart:] != marked[:-apart]
+        difference = grey[apart:][crossing].astype(np.int32) - grey[:-apart][crossing]
+        difference *= np.where(marked[apart:][crossing], 1, -1)
+        brighter += int((difference > 0).sum())
+        darker += int((difference < 0).sum())
+    return _ratio(brighter, brighter + darker)
+
+
+def has_nuclei(image: Image, contrast: float, share: float) -> bool:
+    """Whether an image shows something like nuclei, judged by what others of its kind show.
+
+    Args:
+        image: (H, W) uint16.
+        contrast: How much brighter nuclei are than the rest, typically; in grey values.
+        share: Which share of an image nuclei cover, typically.
+    """
+    block = block_side(image.shape)
+    means = _block_sums(image, block) / block**2
+    bright = means > np.median(means) + contrast / 2
+    return bool(bright.mean() > share / 4)
+
+
+def inner_share(mask: Mask) -> float:
+    """Share of marked pixels with marked ones 2 away on all four sides: near 0 for outlines."""
+    core = mask.copy()
+    core[2:] &= mask[:-2]
+    core[:-2] &= mask[2:]
+    core[:, 2:] &= mask[:, :-2]
+    core[:, :-2] &= mask[:, 2:]
+    return float(core.sum() / max(1, mask.sum()))
+
+
+def enclosed(mask: Mask) -> float:
+    """Area of the mask's holes, by its own area: large for outlines, near 0 for small nuclei."""
+    from scipy import ndimage
+
+    return float((ndimage.binary_fill_holes(mask) & ~mask).sum() / max(1, mask.sum()))
+
+
+def euler_number(mask: Mask) -> float:
+    """Components (8-connected) less holes: above 0 for nuclei, below 0 for the sheet around them.
+
+    Counted from 2 x 2 windows (Gray, IEEE Transactions on Computers C-20, 1971, 551-561).
+    """
+    padded = np.pad(mask, 1).astype(np.uint8)
+    windows = padded[:-1, :-1] + 2 * padded[1:, :-1] + 4 * padded[:-1, 1:] + 8 * padded[1:, 1:]
+    seen = np.bincount(windows.ravel(), minlength=16)
+    return (
+        float(seen[[1, 2, 4, 8]].sum() - seen[[7, 11, 13, 14]].sum() - 2 * seen[[6, 9]].sum()) / 4
+    )
+
+
+def is_sheet(mask: Mask) -> bool:
+    """Whether a mask looks like the background: one sheet with holes that holds the border."""
+    here, there = euler_number(mask), euler_number(~mask)
+    border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    return here < there or (here == there and border.mean() > 0.5)  # noqa: PLR2004
+
+
+def _ratio(part: Any, whole: Any) -> float:
+    return float(part / whole) if whole else float("nan")
+
+
+def _unit(array: Floats) -> Floats:
+    centred = array - array.mean()
+    length = np.float32(np.sqrt(np.vdot(centred, centred)))
+    if length <= 1e-6 * array.size:  # rounding, where all is equal
+        return np.zeros_like(centred)
+    unit: Floats = centred / length
+    return unit
+
+
+def _block_sums(array: NDArray[Any], block: int) -> Floats:
+    """Sums of block x block pixels; pixels left over at the right and below are not used."""
+    height, width = (side // block * block for side in array.shape)
+    rows = array[0:height:block].astype(np.float32)
+    for start in range(1, block):
+        rows += array[start:height:block]
+    sums: Floats = rows[:, 0:width:block].copy()
+    for start in range(1, block):
+        sums += rows[:, start:width:block]
+    return sums
+
+
+def _less_local_mean(array: Floats) -> Floats:
+    from scipy import ndimage
+
+    less: Floats = array - ndimage.uniform_filter(array, _LOCAL, mode="nearest")
+    return less
+
+
+def _turns(marked: Floats) -> list[Floats]:
+    """Flips and turns by half; of squares, also those by a quarter."""
+    upright = [marked, marked.T] if marked.shape[0] == marked.shape[1] else [marked]
+    turns = [one[::down, ::right] for one in upright for down in (1, -1) for right in (1, -1)]
+    return turns[1:]
