@@ -233,6 +233,21 @@ def test_orientation_is_applied(tiff, orientation):
     assert (found.note is None) == (orientation == 1)
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_orientation_of_jpeg_is_applied(orientation):
+    from PIL import ImageOps
+
+    exif = Image.Exif()
+    exif[274] = orientation
+    buffer = io.BytesIO()
+    Image.fromarray((GREY % 200).astype(np.uint8)).save(buffer, "JPEG", exif=exif)
+    turned = np.asarray(ImageOps.exif_transpose(Image.open(buffer)))
+    found = decode.image(buffer.getvalue(), "a.jpg")
+    np.testing.assert_array_equal(found.pixels, turned)
+    note = "images turned as their Orientation tag says"
+    assert found.note == (None if orientation == 1 else note)
+
+
 def test_smaller_copies_behind_or_before_the_plane_are_passed_over(tiff):
     import tifffile
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from bmgd_data._ingest import measures
+from bmgd_data._ingest.roles import some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -140,9 +141,7 @@ class _Case:
 
     def some(self, rows: Iterable[int]) -> str:
         """Names of a few rows."""
-        named = [self.names[row] for row in rows]
-        more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
-        return ", ".join(named[:_SHOWN]) + more
+        return some((self.names[row] for row in rows), _SHOWN)
 
 
 def _say_mismatch(case: _Case, verdict: Verdict) -> None:

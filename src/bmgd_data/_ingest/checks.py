@@ -1,7 +1,7 @@
 """Takes the files of one condition in any order: decodes, checks, labels, writes each to its row.
 
-It keeps account of everything unusual or damaged that it meets, so that one report names it all.
-Masks and images are compared as soon as both are there; what that says is done at the end.
+It collects everything unusual or damaged, so that one report names it all. A mask is compared with
+its image as soon as both are there, and all of them are judged together at the end.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from bmgd_data import facts, instances, splits
 from bmgd_data._ingest import agreement, decode, measures, pairing, provided, scales
+from bmgd_data._ingest.roles import some
 from bmgd_data._store import store
 from bmgd_data._store.arrays import ArrayFile
 from bmgd_data._system import disk
@@ -33,7 +34,7 @@ MAX_BYTES: Final = 64 * 2**30
 _BYTES_PER_PIXEL: Final = 7  # image, components and provided labels two each, mask one
 _MOSTLY_FOREGROUND: Final = 0.5
 _SHOWN: Final = 3
-_DIGITS: Final = 16  # of an image's digest: enough to tell images apart that are not hostile
+_DIGITS: Final = 16  # of an image's digest: enough for images that are not forged
 _COUNTS_AGREE: Final = 0.2  # touching nuclei are one component
 
 
@@ -256,7 +257,7 @@ class Intake:
             self._looks[row] = looks[row].inverted()
 
     def _doubt_empty_and_full(self) -> None:
-        """Uniform masks fit no image worse than another, so the grey values have to tell."""
+        """Doubt uniform masks and images, which fit any other equally well, by grey values."""
         judged = [look for look in self._looks.values() if 0 < look.share < 1]
         contrast = float(np.median([look.inside - look.outside for look in judged] or [np.inf]))
         share = float(np.median([look.share for look in judged] or [1]))
@@ -281,9 +282,7 @@ class Intake:
                 self._doubts.append(f"{line.format(len(rows))}. Look at {self._some(rows)}.")
 
     def _some(self, rows: Iterable[int]) -> str:
-        named = [self._names[row] for row in sorted(rows)]
-        more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
-        return ", ".join(named[:_SHOWN]) + more
+        return some((self._names[row] for row in sorted(rows)), _SHOWN)
 
     def _why_not_provided(self, kind: str, labels: provided.Labels) -> str | None:
         faulty = [path for path in self._faults if self._place[path][1] == pairing.LABELS]
@@ -301,7 +300,7 @@ class Intake:
         return None
 
     def _fill_binary_rows(self, kind: str, labels: provided.Labels) -> None:
-        """A mask with one nucleus has one value; it is a label image all the same."""
+        """A mask of one nucleus has one value, and is a label image too."""
         for row in labels.binary:
             self._arrays[_inside(kind)].put(row, self._arrays[store.MASKS].get(row))
 

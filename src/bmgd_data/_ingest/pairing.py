@@ -1,4 +1,4 @@
-"""Which file is an image, which is its mask: read from the paths alone.
+"""Pairs images with their masks, by the paths alone.
 
 Upstream lays a condition out as ``250 Pa/image/*.tif`` and ``250 Pa/mask/*.tif``, paired by equal
 file names. As its archives have not been seen by this package, one rule reads every plausible
@@ -154,7 +154,7 @@ _Found = list[tuple[File, File]]
 
 
 def _without_twins(files: list[File], faults: list[str]) -> list[File]:
-    """Those whose name is theirs alone: which of several is meant, nothing tells."""
+    """Files whose name is unique; files that share one are reported and left out."""
     named: dict[str, list[File]] = defaultdict(list)
     for file in files:
         named[file.key].append(file)
@@ -226,7 +226,7 @@ def _by_rules(images: list[File], files: list[File]) -> Iterator[tuple[_Found, s
 
 
 class _Name(NamedTuple):
-    """A file's name without what people and programs change in it."""
+    """A file's name without what users and programs change in it."""
 
     file: File
     series: tuple[str, ...]
@@ -249,7 +249,7 @@ def _words(text: str, *, padded: bool) -> _Words:
 def _rules(ours: list[_Words], theirs: list[_Words]) -> list[tuple[_Affix, _Affix]]:
     """What may be removed ahead and behind from the images' names and the others', least first.
 
-    What is left begins and ends alike on both sides, and no more than that needs is removed.
+    The rest begins and ends alike on both sides, and nothing more is removed than that needs.
     """
     ends: list[list[_Affix]] = []
     for back in (1, -1):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from bmgd_data._ingest.roles import some
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -21,11 +23,11 @@ _SHOWN: Final = 3
 
 
 class Labels:
-    """Takes account of the label images of a stiffness, of one kind.
+    """Collects the label images of a stiffness, of one kind.
 
-    They are labels when each value is one 8-connected region: 1.1 regions a value are allowed over
-    all images, as a hand may leave a nucleus in two pieces. Grey fringes and class maps are not,
-    and neither are binary masks in a folder that promises labels.
+    Images are labels if each value is one 8-connected region. Over all images, 1.1 regions a value
+    are allowed, since annotators leave some nuclei in two pieces. Grey fringes, class maps, and
+    binary masks in a folder for labels are no labels.
     """
 
     def __init__(self, rows: int) -> None:
@@ -138,9 +140,9 @@ def doubts(
         found.append((f"labels and masks differ in {share:.1%} of what is marked", uncovered))
     lines = []
     for what, numbers in found:
-        if rows := [row for row, number in enumerate(numbers) if number]:
-            named = ", ".join(names[row] for row in rows[:_SHOWN])
+        if affected := [name for name, number in zip(names, numbers, strict=True) if number]:
             lines.append(
-                f"labels: {what}, so that instances='provided' may be wrong. Look at {named}."
+                f"labels: {what}, so that instances='provided' may be wrong. Look at "
+                f"{some(affected, _SHOWN)}."
             )
     return lines

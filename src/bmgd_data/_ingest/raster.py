@@ -1,4 +1,4 @@
-"""The bytes of an image file to its pixels as they are stored; what is too large is not decoded.
+"""Reads the pixels of an image file as they are stored; refuses what is too large to decode.
 
 TIFF through tifffile, everything else through Pillow, told apart by their first bytes. Pixels come
 as every reader gives them: neither a white-is-zero tag nor a colour table for display changes them.
@@ -19,6 +19,8 @@ import numpy as np
 from bmgd_data.errors import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
     from tifffile import TiffFile, TiffPage
 
@@ -41,6 +43,19 @@ _COMPRESSIONS: Final = {
 }
 """Of TIFF: those that decode into as many bytes as the page has. Others (JPEG and its kin) bring a
 size of their own, which nothing bounds: 469 bytes were seen to take 4 GB."""
+_ORIENTATION: Final = 274
+_TURNS: Final[dict[int, Callable[[NDArray[Any]], NDArray[Any]]]] = {
+    2: lambda p: p[:, ::-1],
+    3: lambda p: p[::-1, ::-1],
+    4: lambda p: p[::-1],
+    5: lambda p: p.swapaxes(0, 1),
+    6: lambda p: p[::-1].swapaxes(0, 1),
+    7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
+    8: lambda p: p[:, ::-1].swapaxes(0, 1),
+}
+"""By the value of the Orientation tag (TIFF 6.0, and EXIF in JPEG): what brings rows to the top and
+columns to the left."""
+_TURNED: Final = "turned as their Orientation tag says"
 _PHOTOMETRICS: Final = {"MINISWHITE", "MINISBLACK", "RGB", "PALETTE"}
 _MAX_CHANNELS: Final = 4
 _MAX_PAGES: Final = 100
@@ -82,7 +97,7 @@ def read(data: bytes, path: str) -> Raster:
         pixels, notes, indices = _read_tiff(data) if magic in _TIFF else _read_other(data, magic)
     except DecodeError:
         raise
-    # Decoders raise whatever their parsers stumble on: ValueError, struct.error, KeyError, ...
+    # Decoders raise whatever their parsers meet: ValueError, struct.error, KeyError, ...
     except Exception as error:
         why = printable(f"{type(error).__name__}: {error}"[:_LONGEST])
         raise DecodeError(f"not decodable ({why})") from error
@@ -118,10 +133,11 @@ def _read_tiff(data: bytes) -> Raster:
             if math.prod(shape) > math.prod(page.shape):
                 raise _several(f"a stack of shape {shape}")
         pixels, notes, indices = _pixels(data, page, display_only=bool(tiff.is_imagej))
-        if turned := _orientation(page):
-            pixels = turned(pixels)
-            indices = None if indices is None else turned(indices)
-            notes.append("turned as their Orientation tag says")
+        tag = page.tags.get(_ORIENTATION)
+        if turn := _TURNS.get(int(tag.value) if tag is not None else 1):
+            pixels = turn(pixels)
+            indices = None if indices is None else turn(indices)
+            notes.append(_TURNED)
     return Raster(pixels, notes, indices)
 
 
@@ -204,7 +220,7 @@ def _pixels(data: bytes, page: TiffPage, *, display_only: bool) -> Raster:
             indices = pixels.astype(np.intp)
             pixels = table[indices]
     elif kind == "MINISWHITE":
-        if pixels.dtype == np.bool_:  # as the standard says; of deeper ones, nobody inverts all
+        if pixels.dtype == np.bool_:  # as the standard says; readers do not agree on deeper ones
             pixels = ~pixels
         else:
             notes.append("stored with white as zero")
@@ -223,20 +239,6 @@ def _padded(page: TiffPage) -> bool:
     )
 
 
-def _orientation(page: TiffPage) -> Any:
-    """What brings rows to the top and columns to the left (TIFF 6.0: Orientation), if needed."""
-    tag = page.tags.get("Orientation")
-    return {
-        2: lambda p: p[:, ::-1],
-        3: lambda p: p[::-1, ::-1],
-        4: lambda p: p[::-1],
-        5: lambda p: p.swapaxes(0, 1),
-        6: lambda p: p[::-1].swapaxes(0, 1),
-        7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
-        8: lambda p: p[:, ::-1].swapaxes(0, 1),
-    }.get(int(tag.value) if tag is not None else 1)
-
-
 # -------------------------------------------------------------------------------- PNG, BMP and JPEG
 
 
@@ -249,10 +251,10 @@ def _read_other(data: bytes, magic: bytes) -> Raster:
         _JPEG: JpegImagePlugin.JpegImageFile,
     }
     notes: list[str] = []
-    # Pillow warns of what it makes do with. The lock, since the filters are the whole process's.
+    # Pillow warns of damage that it can read. The filters belong to the whole process: a lock.
     with _QUIET, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # Left to itself, Pillow tries dozens of formats, PostScript among them.
+        # By default Pillow tries dozens of formats, PostScript among them.
         picture = kinds[magic](io.BytesIO(data))
         bands = len(picture.getbands())
         _refuse_absurd(picture.size[::-1] if bands == 1 else (*picture.size[::-1], bands))
@@ -274,7 +276,11 @@ def _read_other(data: bytes, magic: bytes) -> Raster:
             picture = picture.convert("RGBA")
         elif picture.mode == "PA":
             picture = picture.convert("RGBA")
-        return Raster(np.asarray(picture), notes)
+        pixels = np.asarray(picture)
+        if magic == _JPEG and (turn := _TURNS.get(picture.getexif().get(_ORIENTATION, 1))):
+            pixels = turn(pixels)
+            notes.append(_TURNED)
+        return Raster(pixels, notes)
 
 
 # --------------------------------------------------------------------------------------------- both

@@ -1,4 +1,4 @@
-"""What a file is, image, mask or labels: told by its folders, and else by its own name."""
+"""What a file is (image, mask or labels): its folders tell, or else its own name."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ _ROLES: Final = [
 """What a word in a name says; the first that matches, so that "labelled masks" holds labels."""
 _PLAIN: Final = {IMAGE: re.compile("images?"), MASK: re.compile("masks?")}
 _NUMBERED: Final = re.compile(r"[a-z]+[ ._-]*\d+", re.IGNORECASE)
-_ALONE: Final = {"x", "y"}  # they tell only without other words, but for "y_train" and its like
+_ALONE: Final = {"x", "y"}  # they count only alone, or with the name of a split as in "y_train"
 SPLITS: Final = {"train", "training", "val", "valid", "validation", "test", "testing"}
-_SHOWN: Final = 10
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 
 _Placed = dict[str, list[tuple[PurePosixPath, int]]]
@@ -88,9 +87,9 @@ def sort(files: list[PurePosixPath], notes: list[str], doubts: list[str]) -> dic
 
 
 def _by_stem(placed: _Placed) -> None:
-    """Give files in folders that say nothing the role that their own names tell.
+    """Give files in folders without a role the role that their own names tell.
 
-    A word in all of their names tells nothing, such as the "gt" of "gt_1" and "gt_1_mask".
+    A word in all names tells nothing, such as the "gt" of "gt_1" and "gt_1_mask".
     """
     loose, masks_known = placed.pop("", []), bool(placed[MASK])
     words = [set(_LETTERS.findall(path.stem.casefold())) - _ALONE for path, _ in loose]
@@ -165,8 +164,8 @@ def _title(path: PurePosixPath, depth: int) -> str:
     return bare.strip(" ._-")
 
 
-def some(names: Iterable[str]) -> str:
-    """The first few of many: a listing is for people, and what is listed may be hostile."""
+def some(names: Iterable[str], most: int = 10) -> str:
+    """The first of many names; lists come from archives and may be very long."""
     listed = list(names)
-    more = f", and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more
+    more = f", and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more

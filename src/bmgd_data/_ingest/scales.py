@@ -1,4 +1,4 @@
-"""On which scale the grey values of a stiffness are: judged per image, decided for all.
+"""The scale of a stiffness's grey values: measured per image, decided for all.
 
 Images are kept as they are. The full scale is what the float images of the adapters are divided by.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from bmgd_data import facts
+from bmgd_data._ingest.roles import some
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,11 +97,11 @@ def decide(greys: Sequence[Grey], names: Sequence[str]) -> Scale:
     highest = max(grey.maximum for grey in greys)
     if strange:
         other = sorted(greys[row].maximum for row in strange)
-        named = ", ".join(names[row] for row in strange[:_SHOWN])
         scale.doubts.append(
             f"scales: {len(strange)} of {len(greys)} images reach up to {other[0]}..{other[-1]}, "
             f"where the others are on a scale of 0..{scale.full} (99.9 % of their pixels within "
-            f"{level:.0f}). They may be rescaled to 8 bits or shifted. Look at {named}."
+            f"{level:.0f}). They may be rescaled to 8 bits or shifted. Look at "
+            f"{some((names[row] for row in strange), _SHOWN)}."
         )
     if most != facts.BIT_DEPTH:
         wide = all(grey.bits > 8 for grey in usual)  # noqa: PLR2004

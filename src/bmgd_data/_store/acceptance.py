@@ -1,4 +1,4 @@
-"""Doubts about opened stores: which there are, who is told, and which were accepted.
+"""Doubts about opened stores: found, told once in a process, and accepted.
 
 A doubt is one line that begins with a short code and a colon. Those of a single store were found
 when it was built and are in its index; those between two stores are found here, from the indexes.
@@ -21,7 +21,7 @@ from bmgd_data._system import disk
 from bmgd_data.errors import BMGDWarning, CorruptArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from bmgd_data._store.store import Store
@@ -57,7 +57,7 @@ class Doubt(NamedTuple):
 
     @property
     def accepted(self) -> bool:
-        """Whether somebody has looked at it, in each of its stores."""
+        """Whether it was accepted, in each of its stores."""
         return all(
             self.code in facts.ACCEPTED.get(store.index.key, ())
             or self.tag(store) in _accepted(store)
@@ -182,8 +182,3 @@ def _between(one: Store, other: Store) -> Iterator[str]:
             f"splits of the scheme 'random'. Look at {one.index.names[a]} ({assigned[0][a]}) and "
             f"{other.index.names[b]} ({assigned[1][b]})."
         )
-
-
-def listed(found: Iterable[Doubt]) -> list[str]:
-    """A line on each doubt, with the names of its conditions."""
-    return [doubt.text for doubt in found]

@@ -212,7 +212,7 @@ class Store:
             yield
         except (FileNotFoundError, NotADirectoryError) as error:
             raise self._damaged(f"{name} is missing") from error
-        except OSError as error:  # it may be whole, so that nobody should remove it
+        except OSError as error:  # it may be whole: no advice to remove it
             raise CorruptArchiveError(
                 f"{self.path / name} cannot be read ({error.strerror}). Check the disk, the "
                 "rights, and how many files may be open."
