@@ -32,6 +32,7 @@ _SOME: Final = 16  # pairs that are looked at in full where a typical one is ask
 _FEW: Final = 10  # pairs below which a mismatch must be clear to be refused
 _FITS: Final = 0.35  # distance of a median AUC from 0.5 that speaks for masks which belong here
 _CHUNK: Final = 128  # images and masks that are compared with one another at once
+_STRIP: Final = 16  # blocks that are multiplied at once
 _GAIN: Final = 0.02  # of the correlation, by which exchanged masks fit clearly better
 _ROUNDS: Final = 32
 _SHIFT_PX: Final = 2.0  # right masks were at most 1.5 px off
@@ -314,7 +315,11 @@ def _match(case: _Case, rows: NDArray[np.intp]) -> _Match:
     bright, marked = (
         stack.reshape(len(rows), -1) for stack in _stacks(case.pairs[row] for row in rows)
     )
-    fit = bright @ marked.T
+    fit = np.zeros((len(rows), len(rows)), np.float32)
+    for start in range(0, bright.shape[1], _STRIP):
+        # BLAS starts threads for larger products; these spin while other programs compute.
+        strip = slice(start, start + _STRIP)
+        fit += bright[:, strip] @ marked[:, strip].T
     if _none_gains(fit):
         return _Match(len(rows), len(rows), [])
     from scipy.optimize import linear_sum_assignment  # slow to import, and rarely needed
