@@ -48,10 +48,12 @@ mutants: $(VENV)/.ready  ## small faults put into the code: do the tests see the
 	$(VENV)/bin/python -m mutmut run
 	$(VENV)/bin/python -m mutmut results
 
-check: $(VENV)/.ready  ## format, lint, types, dependencies
+check: $(VENV)/.ready  ## format, lint, types, spelling, habits of a maintained package, dependencies
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/codespell
+	$(VENV)/bin/repo-review . --show errskip
 	$(VENV)/bin/python -m pip check
 
 format: $(VENV)/.ready
@@ -81,7 +83,8 @@ $(PEER_VENV)/.ready: benchmarks/peer/environment.sh benchmarks/peer/requirements
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python $(PIP_INSTALL) --editable ".[dev]"
+	$(VENV)/bin/python $(PIP_INSTALL) --upgrade "pip>=25.1"  # the first that knows groups
+	$(VENV)/bin/python $(PIP_INSTALL) --editable ".[all]" --group dev
 	touch $@
 
 $(LOWEST)/.ready: pyproject.toml constraints.txt tests/lowest.py

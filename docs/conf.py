@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
+import tomllib
 from pathlib import Path
+
+import typer
 
 import bmgd_data
 from bmgd_data import facts
 from bmgd_data.card import dataset_card
+from bmgd_data.cli import app
 
 HERE = Path(__file__).parent
 GENERATED = HERE / "_generated"
 NOTEBOOKS = HERE / "notebooks"  # copies: Sphinx reads nothing outside its folder
+REPOSITORY = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+    "urls"
+]["Repository"]
 
 project = "bmgd-data"
 author = "The bmgd-data developers"
@@ -39,6 +44,12 @@ nb_execution_timeout = 600
 html_theme = "furo"
 html_title = f"bmgd-data {version}"
 html_static_path = ["_static"]
+if "/OWNER/" not in REPOSITORY:  # a placeholder until the project is hosted
+    html_theme_options = {
+        "source_repository": REPOSITORY,
+        "source_branch": "main",
+        "source_directory": "docs/",
+    }
 autodoc_default_options = {"members": True, "no-value": True}
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
@@ -60,10 +71,16 @@ def _write_facts() -> None:
 
 
 def _write_command_line() -> None:
-    """The command-line reference, from the commands' own help."""
-    command = [sys.executable, "-m", "typer", "bmgd_data.cli", "utils", "docs", "--name", "bmgd"]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
-    (GENERATED / "cli.md").write_text(text.partition("\n")[2], encoding="utf-8")
+    """The help of every command, as a terminal shows it."""
+    group = typer.main.get_command(app)
+    pages = {"bmgd": group} | {f"bmgd {name}": group.commands[name] for name in group.commands}
+    sections = []
+    for name, command in pages.items():
+        context = typer.Context(
+            command, info_name=name, terminal_width=80, **group.context_settings
+        )
+        sections.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    (GENERATED / "cli.md").write_text("\n".join(sections), encoding="utf-8")
 
 
 def _take_notebooks() -> None:

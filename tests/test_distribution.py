@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib.metadata
 import importlib.util
 import os
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -28,21 +30,23 @@ IGNORED = shutil.ignore_patterns(
     *(".git", ".venv*", ".hypothesis", ".coverage*", ".*_cache", "__pycache__", "*.egg-info"),
     *("build", "dist", "_build", "_generated", "mutants", "bmgd-demo.png"),
 )
-LITTER = (
+LEFTOVERS = (
     *("build/wheel/x.py", "dist/old.whl", ".venv/x.py", ".venv-demo/x.py", ".venv-lowest/x.py"),
     *("src/bmgd_data/__pycache__/x.pyc", "src/bmgd_data.egg-info/x", "tests/__pycache__/x.pyc"),
     *(".hypothesis/x", ".pytest_cache/x", ".mypy_cache/x", "docs/_build/x.html"),
     ".coverage",
 )
 """What work in the tree leaves behind; .gitignore keeps it out."""
+HOST = (".ci/", ".github/", ".pre-commit-config.yaml", ".readthedocs.yaml")
+"""What only the repository and its hosts use."""
 
 
 def tree(to: Path) -> Path:
-    """A copy of the tree, with litter."""
+    """A copy of the tree, with what work leaves behind."""
     shutil.copytree(ROOT, to, ignore=IGNORED)
-    for name in LITTER:
+    for name in LEFTOVERS:
         (to / name).parent.mkdir(parents=True, exist_ok=True)
-        (to / name).write_text("litter", encoding="utf-8")
+        (to / name).write_text("left over", encoding="utf-8")
     return to
 
 
@@ -96,7 +100,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
     expected = {
         path.relative_to(copy / "src").as_posix()
         for path in (copy / "src" / "bmgd_data").rglob("*")
-        if path.is_file() and path.relative_to(copy).as_posix() not in LITTER
+        if path.is_file() and path.relative_to(copy).as_posix() not in LEFTOVERS
     }
     assert names - own == expected
     assert {name.removeprefix(f"{information}/") for name in own} == {
@@ -109,16 +113,27 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
     assert needed <= {name.removeprefix("bmgd_data/") for name in names}
 
 
-def test_the_sdist_holds_all_of_the_tree_but_litter_and_what_runs_ci(built):
+def test_the_command_goes_by_two_names(built):
+    """`uvx bmgd-data` and `pipx run bmgd-data` run the one that is called as the distribution is."""
+    _, wheel, _ = built
+    parser = configparser.ConfigParser()
+    name = f"bmgd_data-{bmgd_data.__version__}.dist-info/entry_points.txt"
+    parser.read_string(zipfile.ZipFile(wheel).read(name).decode())
+    assert dict(parser["console_scripts"]) == dict.fromkeys(
+        ("bmgd", "bmgd-data"), "bmgd_data.cli:app"
+    )
+
+
+def test_the_sdist_holds_all_of_the_tree_but_leftovers_and_what_hosts_use(built):
     copy, _, sdist = built
     with tarfile.open(sdist) as tar:
         names = {name.partition("/")[2] for name in tar.getnames()}
     expected = {
         path.relative_to(copy).as_posix()
         for path in copy.rglob("*")
-        if path.is_file() and not path.relative_to(copy).as_posix().startswith(".ci/")
+        if path.is_file() and not path.relative_to(copy).as_posix().startswith(HOST)
     }
-    assert names == expected - set(LITTER) | {"PKG-INFO"}
+    assert names == expected - set(LEFTOVERS) | {"PKG-INFO"}
     assert {"SECURITY.md", "LICENSE", "README.md", "constraints.txt", "Makefile"} <= names
 
 
@@ -134,8 +149,9 @@ def test_what_these_tests_run_is_the_wheel():
 
 def test_every_dependency_has_a_lower_bound_and_no_upper_one():
     project = lowest.PROJECT
-    for group in (project["dependencies"], *project["optional-dependencies"].values()):
-        for requirement in map(Requirement, group):
+    extras = project["optional-dependencies"].values()
+    for listed in (project["dependencies"], *extras, group("dev")):
+        for requirement in map(Requirement, listed):
             if requirement.name != project["name"]:
                 assert [bound.operator for bound in requirement.specifier] == [">="], requirement
 
@@ -153,10 +169,20 @@ def test_the_versions_that_were_tried_together_are_named_for_all_and_allowed():
         plain(name): Version(version)
         for name, version in re.findall(r"^([^#\s=]+)==(\S+)$", text, re.MULTILINE)
     }
-    wanted = map(Requirement, [*lowest.PROJECT["dependencies"], *lowest.required("dev")])
-    for requirement in wanted:
+    wanted = [*lowest.PROJECT["dependencies"], *lowest.required("all"), *group("dev")]
+    for requirement in map(Requirement, wanted):
         if requirement.marker is None or requirement.marker.evaluate():
             assert requirement.specifier.contains(pins[plain(requirement.name)]), requirement
+
+
+def group(name: str) -> list[str]:
+    """What a dependency group requires, with the groups that it includes."""
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return [
+        requirement
+        for entry in content["dependency-groups"][name]
+        for requirement in ([entry] if isinstance(entry, str) else group(entry["include-group"]))
+    ]
 
 
 def plain(name: str) -> str:
@@ -192,3 +218,33 @@ def test_the_docs_show_these_limits_and_no_others():
     text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
     assert ':::{include} ../SECURITY.md\n:start-after: "## Limits"\n:::' in text
     assert not re.search(r"\d (MB|GB)", text)
+
+
+@pytest.mark.skipif(not (ROOT / ".github").is_dir(), reason="an sdist has no workflows")
+def test_actions_are_pinned_by_commit_and_may_do_nothing_by_default():
+    for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
+        text = workflow.read_text(encoding="utf-8")
+        used = re.findall(r"uses: (.*)", text)
+        assert used, workflow
+        for action in used:
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", action), action
+        assert "\npermissions: {}\n" in text, workflow
+        assert "${{ secrets" not in text, workflow
+
+
+def test_addresses_that_do_not_exist_yet_are_in_one_place():
+    urls = lowest.PROJECT["urls"]
+    assert {"Repository", "Documentation", "Issues", "Changelog", "Paper", "Data"} == urls.keys()
+    placeholder = "github.com/" + "OWNER"
+    assert all(
+        (placeholder in url) == (name in ("Repository", "Issues", "Changelog"))
+        for name, url in urls.items()
+    )
+    own = [*(ROOT / "src").rglob("*.py"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")]
+    for path in own:
+        assert placeholder not in path.read_text(encoding="utf-8"), path
+
+
+def test_the_version_is_the_same_in_the_citation():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {bmgd_data.__version__}\n" in text

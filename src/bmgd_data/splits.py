@@ -83,7 +83,7 @@ def parse_scheme(scheme: str) -> str:
     Raises:
         ValueError: Unknown scheme.
     """
-    if isinstance(scheme, str) and scheme in SCHEMES:
+    if isinstance(scheme, str) and scheme in SCHEMES:  # type: ignore[redundant-expr]
         return scheme
     why = f"Unknown scheme {scheme!r}."
     if scheme == "paper":
@@ -105,7 +105,8 @@ def resolve_scheme(scheme: AnyScheme) -> Scheme:
         ValueError: Unknown scheme, or groups that cannot be used.
     """
     if isinstance(scheme, Mapping):
-        pairs = ((str(n), "" if group is None else str(group)) for n, group in scheme.items())
+        given: dict[str, object] = dict(scheme)
+        pairs = ((str(n), "" if group is None else str(group)) for n, group in given.items())
         return _known(pairs, "a mapping")
     path = os.fspath(scheme)
     if path in SCHEMES or not (isinstance(scheme, os.PathLike) or path.lower().endswith(".csv")):

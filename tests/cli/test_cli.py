@@ -6,19 +6,21 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import imageio.v3 as iio
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import bmgd_data
 from bmgd_data import Reader, facts
 from bmgd_data._origin import trust
 from bmgd_data._system import locks
-from bmgd_data.cli import app
+from bmgd_data.cli import app, upkeep
 from bmgd_data.instances import DERIVED
 from common import TINY
 
@@ -70,11 +72,37 @@ def spoil(path: Path) -> None:
 def test_alone_it_shows_help():
     shown = bmgd().output
     for command in (
-        *("demo", "download", "verify", "evaluate", "export", "tfds", "info", "checksums"),
-        *("where", "clean"),
+        *("demo", "download", "verify", "evaluate", "leaks", "export", "tfds", "nuclei", "report"),
+        *("info", "checksums", "where", "clean"),
     ):
         assert command in shown
-        assert bmgd(command, "--help").output
+        assert bmgd(command, "-h").output == bmgd(command, "--help").output
+    assert bmgd("-h").output == shown
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_help_is_whole_and_speaks_no_python(width):
+    commands = typer.main.get_command(app).commands
+    listed = " ".join(bmgd("-h", COLUMNS=str(width)).output.split())
+    for name, command in commands.items():
+        assert " ".join(command.help.partition("\n\n")[0].split()) in listed
+        shown = command.get_help(typer.Context(command, info_name=name, terminal_width=width))
+        assert max(map(len, shown.splitlines())) <= width
+        assert "..." not in shown.replace("]...", "")
+        assert not re.search(r"None|True|False|facts\.|list\[|<(bool|str|float)", shown), name
+
+
+def test_a_shell_completes_commands_and_values():
+    pytest.importorskip("shellingham")
+    assert "--install-completion" in bmgd("-h").output
+    for line, position, expected in (
+        ("bmgd eval", 1, "evaluate"),
+        ("bmgd nuclei --instances w", 3, "watershed"),
+        ("bmgd nuclei --stiffness 12", 3, "1200Pa"),
+        ("bmgd export co", 2, "coco"),
+    ):
+        done = process(_BMGD_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=str(position))
+        assert done.stdout.split() == [expected], done.stderr
 
 
 def test_version():
@@ -90,7 +118,7 @@ def test_importing_the_package_leaves_the_command_line_alone():
 
 
 def test_demo(tiny_root, tmp_path):
-    out = tmp_path / "new" / "demo.png"
+    out = tmp_path / "demo.png"
     shown = bmgd("demo", "--source", TINY, "--root", tiny_root, "--out", out).output
     assert "generated, not BMGD" in shown
     for condition in facts.CONDITIONS:
@@ -118,14 +146,32 @@ def test_the_last_three_lines_of_demo_work(torch, tiny_root, tmp_path, monkeypat
     exec("\n".join(lines), {})
     told = capsys.readouterr().out
     assert "20 images, split 'train'" in told
-    assert "Instances: watershed" in told, "as the table counts"
+    assert "Instances: components" in told, "as the table counts"
+
+
+@pytest.mark.parametrize("method", ["components", "watershed"])
+def test_demo_and_the_lines_it_suggests_count_alike(method, tiny_root, tmp_path):
+    args = ("--source", TINY, "--root", tiny_root, "--out", tmp_path / "demo.png")
+    chosen = [] if method == "components" else ["--instances", method]
+    shown = bmgd("demo", *args, *chosen, COLUMNS="120").output
+    assert f"told apart by {method}" in shown
+    assert f"by {method}" in " ".join(shown.split("Nuclei:")[0].split())
+    total = next(line.split() for line in shown.splitlines() if line.startswith("all"))
+    (said,) = re.findall(r'instances="(\w+)"\)', shown.splitlines()[-2])
+    read = Reader("all", source=TINY, root=tiny_root, instances=said)
+    assert total[2] == str(read.n_nuclei.sum())
+    exported = bmgd("export", "folders", tmp_path / "out", *args[:4], "--stiffness", "950").output
+    assert "told apart by components" in exported
 
 
 def test_the_last_lines_name_no_source_where_it_is_upstream(local, serve, monkeypatch, tmp_path):
     monkeypatch.setattr(facts, "UPSTREAM", serve(local))
     shown = bmgd("demo", "--source", "upstream", "--stiffness", 950, "--out", tmp_path / "a.png")
-    last = shown.output.splitlines()[-2].strip()
-    assert last.endswith('("train", stiffness=[950], instances="watershed")')
+    assert (
+        shown.output.splitlines()[-2]
+        .strip()
+        .endswith('("train", stiffness=[950], instances="components")')
+    )
 
 
 def test_demo_of_other_data_does_not_call_it_generated(local, tmp_path):
@@ -141,9 +187,25 @@ def test_demo_refuses_a_picture_it_cannot_write_before_it_works(out, tmp_path):
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(("demo", "--out", "{}/a.png"), ("nuclei", "--out", "{}/a.csv")),
+        *(("report", "--out", "{}/a.html"), ("leaks", "--csv", "{}/a.csv")),
+        *(("leaks", "--json", "{}/a.json"), ("evaluate", "{here}", "--json", "{}/a.json")),
+    ],
+)
+def test_no_folder_is_made_for_an_output_in_silence(command, tmp_path):
+    """And it is refused before any work, such as a download."""
+    missing = tmp_path / "nowhere"
+    told = bmgd(*(word.format(missing, here=tmp_path) for word in command), code=2).stderr
+    assert f"There is no folder {missing}" in " ".join(told.split())
+    assert not missing.exists()
+    assert not (tmp_path / "home").exists()
+
+
 def test_demo_says_where_it_cannot_write(tiny_root, tmp_path):
-    (tmp_path / "file").touch()
-    out = tmp_path / "file" / "demo.png"
+    (out := tmp_path / "demo.png").mkdir()
     result = bmgd("demo", "--source", TINY, "--root", tiny_root, "--out", out, code=1)
     assert f"Cannot write {out}" in result.stderr
 
@@ -207,15 +269,20 @@ def test_unknown_stiffness_lists_the_valid_ones(stiffness):
     assert "'250Pa', '950Pa'" in " ".join(re.sub("│", " ", stderr).split())
 
 
-def test_unknown_source():
-    assert "ftp://x" in bmgd("download", "--source", "ftp://x", code=2).stderr
-    assert "does not exist" in bmgd("download", "--source", "/no/such/folder", code=1).stderr
-    assert "ftp://x" in bmgd("download", code=1, BMGD_SOURCE="ftp://x").stderr
+@pytest.mark.parametrize("source", ["ftp://x", "/no/such/folder", "phantom:what=1"])
+@pytest.mark.parametrize("command", ["download", "verify", "checksums", "demo", "leaks"])
+def test_a_wrong_source_is_a_wrong_argument(source, command):
+    given = " ".join(bmgd(command, "--source", source, code=2).stderr.split())
+    assert "Invalid value for '--source'" in given
+    assert "None" not in given
+    if command != "demo":  # it generates, unless told otherwise
+        told = " ".join(bmgd(command, code=2, BMGD_SOURCE=source).stderr.split())
+        assert f"BMGD_SOURCE: {given.partition('--source')[2][3:]}" in told
 
 
 def test_debug_shows_where_an_error_arose():
     for args, env in ((["--debug"], {}), ([], {"BMGD_DEBUG": "1"})):
-        done = process(*args, "download", "--source", "/no/such/folder", **env)
+        done = process(*args, "download", BMGD_OFFLINE="1", **env)
         assert "Traceback" in done.stderr
         assert done.returncode == 1
 
@@ -228,10 +295,10 @@ def test_verify(local):
     shown = bmgd("verify", *args, COLUMNS="100").output
     row = next(line.split() for line in shown.splitlines() if line.startswith("950Pa"))
     opened = bmgd_data.Reader("all", "950", source=local)
-    assert row[1:4] == ["10", "10/54", f"{opened.n_nuclei.sum()}/453"]
+    assert row[1:3] == ["10", str(opened.n_nuclei.sum())]
     images = opened.images[:]
-    assert row[4] == f"{images.min()}..{images.max()}"
-    assert row[6:] == ["not", "compared", "none"]
+    assert row[3] == f"{images.min()}..{images.max()}"
+    assert row[4:] == ["not", "compared", "ok"]
     assert "950Pa: 10 image/mask pairs, where the paper counts 54" in shown
     assert "read again, and as they were when they were built" in shown
     assert "verified" not in shown
@@ -252,7 +319,8 @@ def test_verify_tells_of_provided_labels(tmp_path, write_7z, nuclei):
     args = ("--source", tmp_path / "labelled", "--stiffness", "950")
     shown = bmgd("verify", *args).output
     row = next(line.split() for line in shown.splitlines() if line.startswith("950Pa"))
-    assert row[-1] == row[3].split("/")[0] != "0"
+    assert row[2] != "0"
+    assert f"950Pa: the archive has labels of {row[2]} nuclei too." in shown
 
 
 @pytest.mark.parametrize("array", ["images.npy", "masks.npy", "components/labels.npy"])
@@ -296,7 +364,7 @@ def test_verify_finds_a_changed_local_archive_that_looks_unchanged(local):
 
 def test_verify_names_what_is_missing_and_writes_no_data():
     result = bmgd("verify", code=1)
-    assert "Not here: 250Pa, 950Pa, 1200Pa, 1800Pa of upstream" in result.stderr
+    assert "Not here: 250Pa, 950Pa, 1200Pa, 1800Pa of upstream" in " ".join(result.stderr.split())
     assert not result.stdout
     assert not list(Path(os.environ["BMGD_HOME"]).glob("stores/*"))
 
@@ -330,7 +398,7 @@ def test_checksums_of_nothing():
     result = bmgd("checksums", code=1)
     assert "No archive of upstream" in result.stderr
     assert not result.stdout
-    assert "generated" in bmgd("checksums", "--source", "phantom", code=1).stderr.lower()
+    assert "generated" in bmgd("checksums", "--source", "phantom", code=2).stderr.lower()
 
 
 def test_checksums_are_never_those_of_an_unpacked_folder(tmp_path, nuclei):
@@ -368,12 +436,12 @@ def test_bibtex_alone():
 
 @pytest.fixture
 def kept(mirror) -> Path:
-    """A root with one archive and its store, and a stranger's files beside them."""
+    """A root with one archive and its store, and files of others beside them."""
     bmgd("download", *mirror)
     home = Path(os.environ["BMGD_HOME"])
-    for stranger in ("mine.txt", "sources/mine.7z", "stores/mine/a.npy", "sources/holiday/b.jpg"):
-        (home / stranger).parent.mkdir(exist_ok=True)
-        (home / stranger).write_text("mine")
+    for other in ("mine.txt", "sources/mine.7z", "stores/mine/a.npy", "sources/holiday/b.jpg"):
+        (home / other).parent.mkdir(exist_ok=True)
+        (home / other).write_text("mine")
     return home
 
 
@@ -389,11 +457,11 @@ def test_where(tmp_path):
 
 
 def test_where_long_tells_kinds_sources_and_sizes(kept, mirror):
-    shown = bmgd("where", "--long").output
+    shown = bmgd("where", "--long", COLUMNS="120").output
     for kind in ("archives", "stores"):
-        row = next(line for line in shown.splitlines() if line.startswith(kind))
+        row = next(line for line in shown.splitlines() if f" {kind} " in line)
         assert mirror[1] in row
-        assert row.rstrip().endswith("kB")
+        assert "kB" in row
     assert "mine" not in shown
 
 
@@ -430,6 +498,23 @@ def test_clean_removes_what_is_ours_and_was_named(option, gone, kept):
         assert names & after == (set() if kind in gone else names), kind
     assert "nothing to remove" in bmgd("clean", option, "--yes").output
     assert (kept / "locks").exists() is (option != "--all")
+
+
+def test_clean_of_one_source_leaves_the_others(kept, mirror, tmp_path, write_7z, nuclei):
+    """By its address, and by what the list calls it once it is gone."""
+    write_7z(tmp_path / "own" / "1200 Pa.7z", nuclei("1200 Pa"))
+    bmgd("download", "--source", tmp_path / "own", "--stiffness", "1200")
+    assert "nothing to remove" in bmgd("clean", "--all", "--source", "phantom", "--yes").output
+    before = files(kept)
+    ours = {name for name in before if "1200Pa" in name and not name.startswith("locks/")}
+    shutil.rmtree(tmp_path / "own")
+    bmgd("clean", "--all", "--source", (tmp_path / "own").resolve(), "--yes")
+    assert before - files(kept) == ours
+    bmgd("clean", "--stores", "--source", mirror[1], "--yes")
+    gone = before - ours - files(kept)
+    assert gone
+    assert all(name.startswith("stores/950Pa-") for name in gone)
+    assert "as they were" in bmgd("verify", *mirror).output
 
 
 def test_clean_follows_no_links(kept, tmp_path):
@@ -507,8 +592,8 @@ def test_no_width_cuts_a_cell(width, tiny_root):
     args = ("verify", "--source", TINY, "--root", tiny_root)
     shown = bmgd(*args, COLUMNS=str(width)).output
     assert "…" not in shown
-    assert shown.count("generated\n") + len(re.findall(r"generated +none", shown)) == 4
-    if width >= 80:
+    assert len(re.findall(r"generated +ok\b", shown)) + shown.count("state: ok\n") == 4
+    if width >= 60:
         table = shown.split("\n\n")[1]
         assert max(map(len, table.splitlines())) <= width
 
@@ -516,7 +601,7 @@ def test_no_width_cuts_a_cell(width, tiny_root):
 def test_quiet_silences_the_progress_bars():
     result = bmgd("where")
     assert "BMGD_QUIET" not in os.environ
-    result = bmgd("verify", "--quiet", "--source", "/no/such/folder", code=1)
+    result = bmgd("verify", "--quiet", code=1)
     assert result.stderr.startswith("error: ")
     assert os.environ.pop("BMGD_QUIET") == "1"
 
@@ -524,3 +609,11 @@ def test_quiet_silences_the_progress_bars():
 def test_the_installed_command_starts():
     done = process("where")
     assert done.stdout == f"{os.environ['BMGD_HOME']}\n"
+
+
+def test_a_source_is_known_by_what_the_list_calls_it():
+    """A store's folder does not name the source."""
+    found = [upkeep.Item("stores", Path("950Pa-0"), (), "phantom (generated)", 0)]
+    assert upkeep.of_source(found, "phantom") == found
+    assert upkeep.of_source(found, "phantom (generated)") == found
+    assert upkeep.of_source(found, "phantom:full") == []

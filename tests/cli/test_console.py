@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
+import re
 import subprocess
 import sys
 import warnings
@@ -37,17 +39,6 @@ def test_what_is_waited_for_becomes_a_line_and_the_log_is_as_before(capsys, capl
         log.info("waiting")
     assert capsys.readouterr().err == "note: waiting\n"
     assert (log.level, log.handlers) == before
-
-
-@pytest.mark.parametrize(
-    ("count", "said"),
-    [
-        *((0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (24_300, "24.3 kB")),
-        *((1_000_000, "1.0 MB"), (1_500_000_000, "1.5 GB"), (2_000_000_000_000, "2000.0 GB")),
-    ],
-)
-def test_sizes(count, said):
-    assert console.size(count) == said
 
 
 def test_it_speaks_to_any_stream():
@@ -119,3 +110,47 @@ def test_a_full_disk_takes_no_output(streams):
     assert done.returncode == 1
     if "stderr" not in streams:
         assert done.stderr == "error: the output cannot be written (No space left on device)\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pty")
+def test_a_terminal_gets_whole_words_and_whole_commands(monkeypatch):
+    import pty
+
+    leader, follower = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "30")
+    command = "bmgd download --stiffness 950Pa --accept-changed"
+    code = 'BMGD("train", source="phantom", instances="components")'
+    with os.fdopen(follower, "w") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        console.say(f"Connected regions in the masks count as one: `{command}`.\n\n  {code}")
+        console.remark("some samples may be wrong, look at the images", "error")
+    shown = re.sub(r"\x1b\[\d*m", "", os.read(leader, 10_000).decode()).split("\r\n")
+    os.close(leader)
+    assert shown == [
+        *("Connected regions in the masks", "count as one:", f"`{command}`.", "", f"  {code}"),
+        *("error: some samples may be", "wrong, look at the images", ""),
+    ]
+
+
+def test_a_table_wider_than_the_terminal_repeats_its_first_column(monkeypatch, capsys):
+    rows = [("250Pa", "12", "82", "374..2015"), ("950Pa", "10", "7", "375..2168")]
+    monkeypatch.setenv("COLUMNS", "28")
+    console.show(("stiffness", ">images", ">nuclei found", ">values"), rows)
+    blocks = [block.split() for block in capsys.readouterr().out.strip().split("\n\n")]
+    words = [[word for word in block if word[0].isalnum()] for block in blocks]
+    assert words == [
+        ["nuclei", "stiffness", "images", "found", "250Pa", "12", "82", "950Pa", "10", "7"],
+        ["stiffness", "values", "250Pa", "374..2015", "950Pa", "375..2168"],
+    ]
+    monkeypatch.setenv("COLUMNS", "46")  # short cells stay whole where long ones must be broken
+    console.show(("name", ">size", "from"), [("a" * 20, "12.8 kB", "http://host/ (mirror)")])
+    last = capsys.readouterr().out.rstrip().splitlines()
+    assert [line.split() for line in last[-2:]] == [
+        ["a" * 20, "12.8", "kB", "http://host/"],
+        ["(mirror)"],
+    ]
+    monkeypatch.setenv("COLUMNS", "18")  # no room for two columns side by side
+    console.show(("stiffness", ">images", ">nuclei found", ">values"), rows)
+    assert "stiffness: 950Pa\nimages: 10\n" in capsys.readouterr().out

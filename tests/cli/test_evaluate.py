@@ -53,6 +53,7 @@ def test_it_shows_what_the_evaluator_finds(folder, data, tiny_root):
     assert 0 < table.part("all").pixels.pooled.f1 < 1
     for note in table.notes:
         assert note in result.stdout
+    assert "a soft score of all may lie outside those of its parts" in result.stdout
     assert "generated" in result.stdout
     assert not result.stderr
 
@@ -66,7 +67,7 @@ def test_stiffness_and_instances(folder, data):
 
 
 def test_another_split_is_not_what_the_folder_holds(folder, data):
-    result = bmgd("evaluate", folder, *data, "--split", "val", code=1)
+    result = bmgd("evaluate", folder, *data, "--split", "val", code=2)
     assert result.stderr.startswith(f"error: {folder} cannot be scored:")
     assert "4 of 4 predictions are missing" in result.stderr
     assert "4 files are of no sample that is scored" in result.stderr
@@ -85,7 +86,10 @@ def test_wrong_arguments_list_the_valid_ones(args, message, folder, data):
 
 
 def test_no_folder(data, tmp_path):
-    assert "is not a folder" in bmgd("evaluate", tmp_path / "nowhere", *data, code=1).stderr
+    """It is looked for first: upstream, which takes a network, is not asked."""
+    told = bmgd("evaluate", tmp_path / "nowhere", code=2, BMGD_OFFLINE="1").stderr
+    assert "does not exist" in told
+    assert "Invalid value for 'FOLDER'" in told
     assert "folder" in bmgd("evaluate", code=2).stderr.lower()
 
 
@@ -125,7 +129,7 @@ def test_a_prediction_named_to_steer_the_terminal_does_not(tiny_root, tmp_path):
         os.close(follower)
         shown = b"".join(iter(partial(_read, leader), b"")).decode()
     os.close(leader)
-    assert process.returncode == 1, shown
+    assert process.returncode == 2, shown
     assert not STEERING.search(shown.replace("\r\n", "")), repr(shown)
     for name in names:
         assert name.encode("unicode_escape").decode() in shown.replace("\r\n", "")

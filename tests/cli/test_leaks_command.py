@@ -68,10 +68,11 @@ def test_csv_is_a_membership_that_comes_back(data, reader, tmp_path):
 def test_a_csv_that_does_not_fit_and_a_file_that_cannot_be_written(data, tmp_path):
     path = tmp_path / "colonies.csv"
     path.write_text("name,group\n950Pa/other,1\n")
-    result = bmgd("leaks", *data, "--stiffness", "950", "--scheme", path, code=1)
+    result = bmgd("leaks", *data, "--stiffness", "950", "--scheme", path, code=2)
     assert "do not fit the 12 images of 950Pa: 12 images have no group" in result.stderr
-    result = bmgd("leaks", *data, "--stiffness", "950", "--csv", tmp_path / "no" / "a.csv", code=1)
-    assert "a.csv cannot be written: No such file or directory" in result.stderr
+    (out := tmp_path / "a.csv").mkdir()
+    result = bmgd("leaks", *data, "--stiffness", "950", "--csv", out, code=1)
+    assert f"Cannot write {out} (Is a directory). Name another file." in result.stderr
 
 
 def test_verify_shows_the_schemes(data):

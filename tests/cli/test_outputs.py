@@ -66,7 +66,7 @@ def test_export_of_all_splits_as_one_folder(bmgd, tiny_root, tmp_path):
 
 def test_export_refuses(bmgd, tmp_path):
     assert "'cellpose'" in bmgd("export", "zarr", tmp_path / "out", code=2)
-    assert "exists already" in bmgd("export", "tiff", tmp_path, code=1)
+    assert "exists already" in bmgd("export", "tiff", tmp_path, code=2)
 
 
 @pytest.mark.skipif(

@@ -192,7 +192,8 @@ def _pixels(data: bytes, page: TiffPage, *, display_only: bool) -> Raster:
 
     notes: list[str] = []
     indices = None
-    kind = tifffile.PHOTOMETRIC(page.photometric).name if page.photometric is not None else ""
+    photometric: int | None = page.photometric  # a file may lack the tag
+    kind = tifffile.PHOTOMETRIC(photometric).name if photometric is not None else ""
     if kind not in _PHOTOMETRICS:
         raise DecodeError(f"of colours stored as {kind or 'nothing known'}; save it as grey or RGB")
     if _padded(page):

@@ -15,7 +15,7 @@ from bmgd_data._system import disk
 from bmgd_data.errors import DatasetNotFoundError
 
 VALID: Final = (
-    "None for upstream, 'phantom' for generated data, the base URL of a mirror, or a path: an "
+    "'upstream', 'phantom' for generated data, the base URL of a mirror, or a path: an "
     "archive ('950 Pa.7z'), an unpacked folder ('950 Pa'), or a folder or .zip that holds them"
 )
 

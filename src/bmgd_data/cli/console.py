@@ -6,32 +6,45 @@ import contextlib
 import io
 import logging
 import os
+import re
 import sys
+import textwrap
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from bmgd_data._system.progress import is_terminal
-from bmgd_data.errors import BMGDWarning, printable_lines
+from bmgd_data.errors import BMGDWarning, StorageError, printable_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-_PIPE_WIDTH: Final = 1000  # lines of a pipe or file have no end
+_PIPE_WIDTH: Final = 1000
+"""Lines of a pipe or file have no end."""
+_GAP: Final = 2
+"""Between two columns of a table."""
+_SHORT: Final = 15
+"""Up to so many letters, a cell stays on one line."""
+_COMMAND: Final = re.compile("`[^`]+`")
+_KEPT: Final = "\0"
+"""Stands for a space at which no line is broken; printable text never holds it."""
 
 
 def say(text: str = "") -> None:
-    """Print prose; the terminal wraps it, and a pipe gets whole lines."""
-    _print(sys.stdout, _text(text))
+    """Print prose, wrapped between words on a terminal; a pipe gets whole lines."""
+    _print(sys.stdout, _prose(text, sys.stdout))
 
 
 def remark(text: str, kind: str = "note", style: str = "bold") -> None:
     """Print a line to the standard error stream: not the answer, but about it."""
-    _print(sys.stderr, _text(f"{kind}: ", style) + _text(text))
+    line = _prose(f"{kind}: {text}", sys.stderr)
+    line.stylize(style, 0, len(kind) + 1)
+    _print(sys.stderr, line)
 
 
 def complain(error: Exception) -> None:
@@ -39,58 +52,126 @@ def complain(error: Exception) -> None:
     remark(str(error), "error", "bold red")
 
 
-def show(titles: Sequence[str], rows: Sequence[Sequence[str]], *, total: bool = False) -> None:
-    """Print a table; where the terminal is too narrow for it, one block a row instead.
+def show(
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    total: bool = False,
+    styles: Mapping[int, str] | None = None,
+) -> None:
+    """Print a table.
+
+    What is wider than the terminal becomes several tables that repeat the first column; where not
+    even two columns fit, each row is a list.
 
     Args:
         titles: Of the columns; a leading ">" sets a column flush right, as numbers are.
         rows: One text a column, each.
         total: Whether the last row sums up the others.
+        styles: How rows look, by their number.
     """
-    from rich import box
-    from rich.measure import Measurement
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for title in titles:
-        table.add_column(title.lstrip(">"), justify="right" if title.startswith(">") else "left")
-    for number, row in enumerate(rows):
-        last = total and number == len(rows) - 1
-        table.add_row(
-            *map(_text, row),
-            style="bold" if last else None,
-            end_section=total and number == len(rows) - 2,
-        )
-    console = _console(sys.stdout)
-    unbounded = console.options.update(max_width=_PIPE_WIDTH)
-    if Measurement.get(console, unbounded, table).minimum <= console.width:
-        say()
-        _print(sys.stdout, table)
-    else:
+    last = {len(rows) - 1: "bold"} if total else {}
+    width = _console(sys.stdout).width
+    columns = list(zip(titles, *rows, strict=True))
+    groups = _fitting(columns, width)
+    if max(sum(_narrowest(column) + _GAP for column in group) for group in groups) > width:
         for row in rows:
             say()
             for title, cell in zip(titles, row, strict=True):
                 say(f"{title.lstrip('>')}: {cell}")
+    else:
+        for group in groups:
+            say()
+            table = _table(group, width)
+            for number, cells in enumerate(list(zip(*group, strict=True))[1:]):
+                table.add_row(
+                    *map(_text, cells),
+                    style=(last | dict(styles or {})).get(number),
+                    end_section=total and number == len(rows) - 2,
+                )
+            _print(sys.stdout, table)
     say()
 
 
+def _narrowest(column: Sequence[str]) -> int:
+    """How wide a column must be: titles and long cells break between words, short cells do not."""
+    title, *cells = column
+    whole = [[cell] if len(cell) <= _SHORT else cell.split() for cell in cells]
+    return max(_cells(word) for words in (title.split(), *whole, [""]) for word in words)
+
+
+def _cells(text: str) -> int:
+    """How wide a terminal shows a text."""
+    from rich.cells import cell_len
+
+    return cell_len(printable_lines(text.lstrip(">")))
+
+
+def _fitting(columns: Sequence[Sequence[str]], width: int) -> list[list[Sequence[str]]]:
+    """Groups of columns that fit side by side; each begins with the first column."""
+    groups = [[columns[0]]]
+    for column in columns[1:]:
+        together = sum(_narrowest(each) + _GAP for each in (*groups[-1], column))
+        if together > width and len(groups[-1]) > 1:
+            groups.append([columns[0]])
+        groups[-1].append(column)
+    return groups
+
+
+def _table(columns: Sequence[Sequence[str]], width: int) -> Table:
+    """An empty table whose columns have the room they need, or else that of their longest words."""
+    from rich import box
+    from rich.table import Table
+
+    widths = [_narrowest(column) for column in columns]
+    lacking = [max(map(_cells, column)) - got for column, got in zip(columns, widths, strict=True)]
+    spare = width - sum(got + _GAP for got in widths)
+    for number in sorted(range(len(columns)), key=lacking.__getitem__):
+        more = min(lacking[number], spare)
+        widths[number] += more
+        spare -= more
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for (title, *_), got in zip(columns, widths, strict=True):
+        table.add_column(
+            title.lstrip(">"), justify="right" if title.startswith(">") else "left", width=got
+        )
+    return table
+
+
 def write(path: Path, text: str) -> None:
-    """Write an answer to a file, or print it where the file is called "-"."""
+    """Write an answer to a file, or print it where the file is called "-".
+
+    Raises:
+        StorageError: It cannot be written.
+    """
     if path == Path("-"):
         say(text.rstrip("\n"))
         return
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ValueError(f"{path} cannot be written: {error.strerror}.") from error
+        raise StorageError(
+            f"Cannot write {path} ({error.strerror or error}). Name another file."
+        ) from error
     remark(f"written: {path}")
 
 
-def _text(text: str, style: str = "") -> Text:
+def _prose(text: str, stream: TextIO | None) -> Text:
+    """Wrapped on a terminal, except indented lines and commands in backticks, which are copied."""
+    if is_terminal(stream):
+        fill = partial(textwrap.fill, break_long_words=False, break_on_hyphens=False)
+        width = _console(stream).width
+        whole = _COMMAND.sub(lambda found: found[0].replace(" ", _KEPT), printable_lines(text))
+        lines = (line if line.startswith(" ") else fill(line, width) for line in whole.split("\n"))
+        text = "\n".join(lines).replace(_KEPT, " ")
+    return _text(text)
+
+
+def _text(text: str) -> Text:
     """All that is printed is made here, so nothing that a file is called steers the terminal."""
     from rich.text import Text
 
-    return Text(printable_lines(text), style)
+    return Text(printable_lines(text))
 
 
 def _print(stream: TextIO | None, content: Text | Table) -> None:
@@ -108,7 +189,7 @@ def _console(stream: TextIO | None) -> Console:
 
 
 def give_up(error: OSError) -> None:
-    """Tell that the output takes no more, as a full disk does, and drop what is left of it."""
+    """Say that the output takes no more, as on a full disk, and drop the rest of it."""
     with contextlib.suppress(OSError):  # the standard error stream may take no more either
         complain(OSError(f"the output cannot be written ({error.strerror})"))
     for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
@@ -146,13 +227,3 @@ def tidy_warnings() -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         log.setLevel(level)
-
-
-def size(count: int) -> str:
-    """Bytes as people read them."""
-    amount = float(count)
-    for unit in ("B", "kB", "MB"):
-        if amount < 1000:  # noqa: PLR2004
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} GB"

@@ -6,30 +6,34 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bmgd_data import pipeline
-from bmgd_data._origin import trust
-from bmgd_data._store import acceptance
-from bmgd_data._system import disk
+from bmgd_data import conditions, pipeline
+from bmgd_data._origin import sources, trust
+from bmgd_data._system import disk, home
 from bmgd_data._system.progress import bar
 from bmgd_data.cli import console
+from bmgd_data.cli.console import say
 from bmgd_data.errors import BMGDError, DatasetNotFoundError
+from bmgd_data.pipeline import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from bmgd_data._origin.origin import Origin
-    from bmgd_data._origin.trust import Seen
-    from bmgd_data._store.acceptance import Doubt
     from bmgd_data._store.store import Store
-    from bmgd_data.pipeline import Wanted
 
-MEANING: Final = trust.MEANING | {"changed": "not what it was when it was read; see below"}
+_MEANING: Final = trust.MEANING | {"changed": "not what it was when it was read; see below"}
 """What is said about where the data comes from."""
+_WORTH: Final = {"pinned": "the pinned one", "not the pinned one": "not the pinned one"}
 
-COLUMNS: Final = (
-    *("", ">images", ">pairs /paper", ">components /paper", ">values"),
-    *("sha256", "trust", ">labels"),
-)
+
+def wanted(
+    root: Path | None, source: str | None, stiffness: list[str] | None = None
+) -> list[Wanted]:
+    """The conditions that options name."""
+    named, folder = sources.resolve(source), home.root(root)
+    chosen = conditions.parse_stiffness(stiffness)
+    return [Wanted(folder, named, condition) for condition in chosen]
 
 
 @dataclass
@@ -37,14 +41,10 @@ class Finding:
     """What was found of one condition."""
 
     wanted: Wanted
-    row: list[str] = field(default_factory=list)
-    """For `COLUMNS`; empty where it is missing or cannot be opened."""
-    notes: list[str] = field(default_factory=list)
-    """Harmless."""
     store: Store | None = None
-    """The open store, where there is one."""
-    status: str = ""
-    """How far its origin can be trusted: a word of `MEANING`, or "changed"."""
+    """The open store, where it can be opened."""
+    trusted: str = "-"
+    """How far its origin can be trusted: a word of `_MEANING`."""
     size: int = 0
     """Bytes that were read again."""
     missing: str = ""
@@ -53,6 +53,29 @@ class Finding:
     """What has changed of what this package keeps."""
     faults: list[str] = field(default_factory=list)
     """Whole messages on what else is wrong."""
+    doubted: bool = False
+    """Whether samples may be wrong."""
+
+    @property
+    def state(self) -> str:
+        """The outcome, in two words."""
+        if self.missing:
+            return "not here"
+        if self.changed or (self.store and self.faults):
+            return "changed"
+        if self.faults:
+            return "damaged"
+        return "in doubt" if self.doubted else "ok"
+
+    @property
+    def row(self) -> list[str]:
+        """The texts of its row."""
+        name = self.wanted.condition.name
+        if self.store is None:
+            return [name, "-", "-", "-", self.trusted, self.state]
+        regions = sum(self.store.instances("components").counts)
+        values = f"{self.store.index.minimum}..{self.store.index.maximum}"
+        return [name, str(len(self.store)), str(regions), values, self.trusted, self.state]
 
 
 def examine(wanted: Wanted) -> Finding:
@@ -64,29 +87,21 @@ def examine(wanted: Wanted) -> Finding:
     finding = Finding(wanted)
     try:
         opened = pipeline.open_store(wanted, download=False, unaccepted=True)
-        finding.store = opened
         finding.size = disk.size_of(opened.path)
-        finding.notes = opened.index.notes
         with bar(f"checking {wanted.condition.name}", in_bytes=True) as progress:
             progress.start_over(finding.size)
             finding.changed = opened.verify(progress)
         origin = pipeline.origin_of(wanted)
         if origin.changed_since(opened.index.key):
             _say_changed(finding, origin)
+        finding.store = opened
         known = status(origin, opened.index.key)
-        finding.status = "changed" if finding.changed or finding.faults else known
-        finding.row = _row(opened, finding.status)
+        finding.trusted = "changed" if finding.changed or finding.faults else known
     except DatasetNotFoundError as error:
         finding.missing = str(error)
     except BMGDError as error:
         finding.faults.append(str(error))
     return finding
-
-
-def status(origin: Origin, key: str) -> str:
-    """How far a digest can be trusted: a word of `MEANING`."""
-    wanted = origin.wanted
-    return trust.status(wanted.source, wanted.condition, key, unpacked=origin.unpacked)
 
 
 def _say_changed(finding: Finding, origin: Origin) -> None:
@@ -101,55 +116,28 @@ def _say_changed(finding: Finding, origin: Origin) -> None:
         )
 
 
-def _row(opened: Store, status: str) -> list[str]:
-    index, condition = opened.index, opened.condition
-    regions = sum(opened.instances("components").counts)
-    brought = opened.has("provided")
-    return [
-        condition.name,
-        str(index.images),
-        f"{len(opened)}/{condition.images}",
-        f"{regions}/{condition.nuclei}",
-        f"{index.minimum}..{index.maximum}",
-        index.key[:6],
-        status,
-        str(sum(opened.instances("provided").counts)) if brought else "none",
-    ]
-
-
-def remarks(findings: Sequence[Finding]) -> list[str]:
-    """What stands below the table: how to read it, and every note in full."""
-    lines = [
-        "pairs: images with their masks.",
-        "components: connected regions in the masks; fewer than nuclei where some touch.",
-        "labels: instance labels that the archive brought along.",
-        *meanings(finding.status for finding in findings),
-    ]
-    notes = [
-        f"  {finding.wanted.condition.name}: {what}"
-        for finding in findings
-        for what in finding.notes
-    ]
-    return [*lines, "", "Notes (harmless):" if notes else "No notes.", *notes]
-
-
-def doubts(findings: Sequence[Finding]) -> list[Doubt]:
-    """What may make samples wrong, and was not accepted."""
-    return acceptance.doubts(_stores(findings))
-
-
-def accept(findings: Sequence[Finding]) -> list[Doubt]:
-    """Record that the doubts were looked at; returns them."""
-    return acceptance.accept(_stores(findings))
-
-
-def _stores(findings: Sequence[Finding]) -> list[Store]:
-    return [finding.store for finding in findings if finding.store is not None]
-
-
-def meanings(statuses: Iterable[str]) -> list[str]:
-    """A line on each word that was used, once."""
-    return [f"{status}: {MEANING[status]}." for status in dict.fromkeys(statuses)]
+def show(findings: Sequence[Finding]) -> None:
+    """A table, how to read it, and every note in full; nothing where nothing is here."""
+    if all(finding.missing for finding in findings):
+        return
+    wanted = findings[0].wanted
+    say(f"{wanted.source.label}, kept in {wanted.root}")
+    wrong = {n: "bold red" for n, finding in enumerate(findings) if finding.state != "ok"}
+    titles = ("stiffness", ">images", ">components", ">values", "trust", "state")
+    console.show(titles, [finding.row for finding in findings], styles=wrong)
+    stores = [finding.store for finding in findings if finding.store is not None]
+    if stores and all(len(store) == store.condition.images for store in stores):
+        say("images: as many as the paper counts.")
+    say("components: connected regions in the masks; nuclei that touch count as one.")
+    for line in meanings(finding.trusted for finding in findings if finding.store is not None):
+        say(line)
+    for store in stores:
+        if store.has("provided"):
+            labels = sum(store.instances("provided").counts)
+            say(f"{store.condition.name}: the archive has labels of {labels} nuclei too.")
+    notes = [f"  {store.condition.name}: {note}" for store in stores for note in store.index.notes]
+    for line in ("", "Notes (harmless):" if notes else "No notes.", *notes):
+        say(line)
 
 
 def complaints(findings: Sequence[Finding]) -> list[str]:
@@ -158,7 +146,7 @@ def complaints(findings: Sequence[Finding]) -> list[str]:
     if changed := [what for finding in findings for what in finding.changed]:
         messages.append(
             "\n  ".join(["Not what was kept:", *changed]) + "\n`bmgd clean --stores` removes the "
-            "arrays, and `bmgd download` makes them anew; it fetches changed archives again."
+            "arrays, and `bmgd download` makes them again; it fetches changed archives again."
         )
     missing = [finding for finding in findings if finding.missing]
     if len(missing) > 1 and missing[0].wanted.source.remote:
@@ -173,14 +161,22 @@ def complaints(findings: Sequence[Finding]) -> list[str]:
     return messages
 
 
-def verdict(findings: Sequence[Finding]) -> str:
-    """A sentence that says no more than was compared; for findings without complaint."""
-    size = console.size(sum(finding.size for finding in findings))
-    return f"{size} read again, and as they were when they were built."
+# ------------------------------------------------------------------------------------------ trust
 
 
-def seen_archives(all_wanted: Iterable[Wanted]) -> dict[str, Seen]:
-    """What was seen of a source's archives, by archive name.
+def status(origin: Origin, key: str) -> str:
+    """How far a digest can be trusted: a word of `_MEANING`."""
+    wanted = origin.wanted
+    return trust.status(wanted.source, wanted.condition, key, unpacked=origin.unpacked)
+
+
+def meanings(statuses: Iterable[str]) -> list[str]:
+    """A line on each word that was used, once."""
+    return [f"{status}: {_MEANING[status]}." for status in dict.fromkeys(statuses)]
+
+
+def seen_archives(all_wanted: Sequence[Wanted]) -> dict[str, tuple[str, str]]:
+    """The digest of each archive that was seen of a source, and a line on what it is worth.
 
     Raises:
         DatasetNotFoundError: Nothing was seen.
@@ -188,38 +184,21 @@ def seen_archives(all_wanted: Iterable[Wanted]) -> dict[str, Seen]:
     """
     found = {}
     for wanted in all_wanted:
-        if wanted.source.generated:
+        source, condition = wanted.source, wanted.condition
+        if source.generated:
             raise ValueError(
                 "Generated data has no checksums: it is known by its parameters. Name another "
                 "--source, or leave it out for upstream."
             )
         seen = trust.recall(wanted.note)
         if seen is not None and not seen.unpacked:
-            found[wanted.condition.archive] = seen
+            word = trust.status(source, condition, seen.key, unpacked=False)
+            worth = _WORTH.get(word, "not compared with anything yet")
+            line = f"{condition.archive}: seen on {seen.first_seen} from {seen.source}; {worth}"
+            found[condition.archive] = seen.key, line
     if not found:
         raise DatasetNotFoundError(
-            f"No archive of {wanted.source.label} was seen by {wanted.root}. Run `bmgd download` "
+            f"No archive of {source.label} was seen by {wanted.root}. Run `bmgd download` "
             "first, with the same --source and --root; an unpacked folder has no archives."
         )
     return found
-
-
-def worth(all_wanted: Iterable[Wanted], found: dict[str, Seen]) -> list[str]:
-    """How far each of these digests can be trusted, in a line."""
-    lines = []
-    for wanted in all_wanted:
-        if seen := found.get(wanted.condition.archive):
-            word = trust.status(wanted.source, wanted.condition, seen.key, unpacked=False)
-            lines.append(
-                f"{wanted.condition.archive}: seen on {seen.first_seen} from {seen.source}; "
-                f"{_WORTH[word]}"
-            )
-    return lines
-
-
-_WORTH: Final = {
-    "pinned": "the pinned one",
-    "not the pinned one": "not the pinned one",
-    "first-seen": "not compared with anything yet",
-    "not compared": "not compared with anything yet",
-}

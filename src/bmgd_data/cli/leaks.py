@@ -6,21 +6,12 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
-
-import typer
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from bmgd_data import __version__
 from bmgd_data.card import provenance
 from bmgd_data.cli.console import remark, say, show, write
-from bmgd_data.cli.options import (  # noqa: TC001 - typer reads them
-    Download,
-    Quiet,
-    Root,
-    Scheme,
-    Source,
-    Stiffness,
-)
+from bmgd_data.cli.options import READER, NewFile, takes
 
 if TYPE_CHECKING:
     from bmgd_data.leaks import Exposure, Leaks
@@ -40,29 +31,22 @@ Across stiffnesses: images of val and test that look like one of train, of anoth
 F1 of copying: test score of a "model" that copies the mask of the most similar train image."""
 
 
+@takes(*(name for name in READER if name != "instances"))
 def leaks(
     *,
-    stiffness: Stiffness = None,
-    root: Root = None,
-    source: Source = None,
-    download: Download = True,
-    scheme: Scheme = "random",
     json_file: Annotated[
         Path | None,
-        typer.Option(
-            "--json", metavar="FILE", help="Also write all of it there. - prints it instead."
-        ),
+        NewFile("--json", help="Also write all of it there. - prints it instead."),
     ] = None,
     csv_file: Annotated[
         Path | None,
-        typer.Option(
+        NewFile(
             "--csv",
-            metavar="FILE",
             help="Also write name, group and split of each image under --scheme, to publish the "
             "membership; as a scheme, the file's groups are kept whole. - prints it instead.",
         ),
     ] = None,
-    _quiet: Quiet = False,
+    data: dict[str, Any],
 ) -> None:
     """Say which images look alike, and how many each scheme puts on both sides.
 
@@ -71,7 +55,7 @@ def leaks(
     from bmgd_data.leaks import measure
     from bmgd_data.reader import Reader
 
-    reader = Reader("all", stiffness, root=root, source=source, download=download, scheme=scheme)
+    reader = Reader("all", **data)
     measured = measure(reader)
     if Path("-") not in (json_file, csv_file):
         show(_GROUPS, _groups(measured))

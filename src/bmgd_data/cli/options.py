@@ -1,57 +1,125 @@
-"""The options that several commands of `bmgd` share, and what they refuse."""
+"""The options that several commands of `bmgd` share, and what they refuse.
+
+What can be told to be wrong before any work is refused here, and `bmgd` ends with exit code 2.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import os
+from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_type_hints
 
 import typer
 
 from bmgd_data import conditions, splits
+from bmgd_data.errors import DatasetNotFoundError
+from bmgd_data.facts import CONDITIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+READER: Final = ("stiffness", "root", "source", "download", "scheme", "instances")
+"""What a `Reader` takes besides the split."""
+
+
+def takes(
+    *names: str, **defaults: str | None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the shared options of these names, as one dict `data`.
+
+    Args:
+        names: Keys of `SHARED`. An option that the command declares itself stays its own.
+        defaults: Those that differ from the shared ones.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(command, include_extras=True)
+        own = dict(inspect.signature(command).parameters)
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        shared = [
+            own.get(name)
+            or inspect.Parameter(name, keyword, default=defaults.get(name, SHARED[name][1]))
+            for name in (*names, "quiet")
+        ]
+        rest = [own[name] for name in own if name not in ("data", *names)]
+        hints = {name: option for name, (option, _) in SHARED.items()} | hints
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            del given["quiet"]  # its callback has set BMGD_QUIET
+            data = {name: given.pop(name) for name in names if name not in own}
+            command(**given, data=data)
+
+        typed = [option.replace(annotation=hints[option.name]) for option in (*rest, *shared)]
+        run.__signature__ = inspect.Signature(typed)  # type: ignore[attr-defined]
+        run.__annotations__ = {option.name: option.annotation for option in typed}
+        return run
+
+    return decorate
 
 
 def _valid(read: Callable[[str], object]) -> Callable[[str | None], str | None]:
     """A callback that refuses what `read` does not understand."""
 
     def check(value: str | None) -> str | None:
-        if value is not None:
-            try:
+        with _refused():
+            if value is not None:
                 read(value)
-            except ValueError as error:
-                raise typer.BadParameter(str(error)) from error
         return value
 
     return check
 
 
-def _source(text: str) -> object:
+@contextlib.contextmanager
+def _refused(where: str = "") -> Iterator[None]:
+    """What the library refuses is a wrong argument."""
+    try:
+        yield
+    except (ValueError, DatasetNotFoundError) as error:
+        raise typer.BadParameter(f"{where}{error}") from error
+
+
+valid_split = _valid(splits.parse_split)
+valid_config = _valid(lambda name: name == "all" or conditions.parse_stiffness(name))
+
+
+def _valid_source(value: str | None) -> str | None:
     from bmgd_data._origin import sources  # loads numpy, which `bmgd --help` can do without
 
-    return sources.resolve(text)
+    with _refused("BMGD_SOURCE: " if value is None else ""):
+        sources.resolve(value)
+    return value
 
 
-def _method(text: str) -> object:
+def _valid_stiffness(values: list[str] | None) -> list[str] | None:
+    wanted = [part for value in values or [] for part in value.split(",")]
+    with _refused():
+        conditions.parse_stiffness(wanted or None)
+    return wanted or None
+
+
+def writable(path: Path | None) -> Path | None:
+    """A callback that refuses a file in a folder that is not there; "-" is the output stream."""
+    if path is not None and not os.path.isdir(path.parent):  # noqa: PTH112 - no PermissionError
+        raise typer.BadParameter(
+            f"There is no folder {path.parent}. Make it first, or name another file."
+        )
+    return path
+
+
+def _method(text: str) -> str:
     from bmgd_data.instances import parse_method
 
     return parse_method(text)
 
 
-valid_source = _valid(_source)
-valid_split = _valid(splits.parse_split)
-valid_config = _valid(lambda name: name == "all" or conditions.parse_stiffness(name))
+def _methods() -> list[str]:
+    from bmgd_data.instances import METHODS
 
-
-def _valid_stiffness(values: list[str] | None) -> list[str] | None:
-    wanted = [part for value in values or [] for part in value.split(",")]
-    try:
-        conditions.parse_stiffness(wanted or None)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    return wanted or None
+    return list(METHODS)
 
 
 def _hush(value: bool) -> bool:
@@ -62,47 +130,69 @@ def _hush(value: bool) -> bool:
 
 SPLIT_HELP: Final = '"train", "val" (also "validation"), "test" or "all".'
 
+
+def split_names() -> list[str]:
+    """What a shell completes --split with."""
+    return [*splits.SPLITS, "all"]
+
+
+def _text(metavar: str, help: str, callback: Any, values: Callable[[], list[str]]) -> Any:  # noqa: A002
+    """An option whose values a shell can complete."""
+    return typer.Option(metavar=metavar, help=help, callback=callback, autocompletion=values)
+
+
+NewFile: Final = partial(typer.Option, metavar="FILE", callback=writable)
+"""An option that names a file to be written."""
 Root = Annotated[
     Path | None,
     typer.Option(
-        help="Folder that data is kept in. Default: BMGD_HOME, or the user's cache folder."
+        metavar="FOLDER",
+        help="Folder that data is kept in. Default: BMGD_HOME, or the user's cache folder.",
     ),
 ]
 Source = Annotated[
     str | None,
-    typer.Option(
-        callback=valid_source,
-        help='"upstream", "phantom" (generated data), an archive, a folder with the archives or '
+    _text(
+        "SOURCE",
+        '"upstream", "phantom" (generated data), an archive, a folder with the archives or '
         "the unpacked folders, a ZIP of the repository, or the base URL of a mirror. Default: "
         "BMGD_SOURCE, or upstream.",
+        _valid_source,
+        lambda: ["upstream", "phantom", "phantom:full"],
     ),
 ]
-Stiffness = Annotated[
-    list[str] | None,
-    typer.Option(
-        callback=_valid_stiffness,
-        help='One or several of "1200Pa", "1200 Pa", "1200", 1200. Default: all four. For several, '
-        "repeat the option or separate them by commas.",
-    ),
-]
-Download = Annotated[
-    bool, typer.Option(help="Whether the network may be used. BMGD_OFFLINE=1 forbids it too.")
-]
-Scheme = Annotated[
-    str,
-    typer.Option(
-        callback=_valid(splits.resolve_scheme),
-        help='How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise, '
-        "images of one colony together). Known groups: a CSV file (name, group).",
-    ),
-]
-Instances = Annotated[
-    str,
-    typer.Option(
-        callback=_valid(_method),
-        help='How nuclei are told apart: "components" (8-connected), "watershed" (touching nuclei '
-        'split) or "provided" (label images of the archive, where it has any).',
-    ),
-]
-Split = Annotated[str, typer.Option(callback=valid_split, help=SPLIT_HELP)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_hush, help="No progress bars.")]
+_Split = _text("SPLIT", SPLIT_HELP, valid_split, split_names)
+_Stiffness = _text(
+    "PASCAL",
+    'One or several of "1200Pa", "1200 Pa", "1200". Default: all four. For several, '
+    "repeat the option or separate them by commas.",
+    _valid_stiffness,
+    lambda: [condition.name for condition in CONDITIONS],
+)
+_Scheme = _text(
+    "SCHEME",
+    'How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise, '
+    "images of one colony together). Known groups: a CSV file (name, group).",
+    _valid(splits.resolve_scheme),
+    lambda: list(splits.SCHEMES),
+)
+_Instances = _text(
+    "METHOD",
+    'How nuclei are told apart: "components" (8-connected), "watershed" (touching nuclei '
+    'split) or "provided" (label images of the archive, where it has any).',
+    _valid(_method),
+    _methods,
+)
+_Download = typer.Option(help="Whether the network may be used. BMGD_OFFLINE=1 forbids it too.")
+_Quiet = typer.Option("--quiet", "-q", callback=_hush, help="Show no progress bars.")
+SHARED: Final[dict[str, tuple[Any, Any]]] = {
+    "split": (Annotated[str, _Split], "all"),
+    "stiffness": (Annotated[list[str] | None, _Stiffness], None),
+    "root": (Root, None),
+    "source": (Source, None),
+    "download": (Annotated[bool, _Download], True),
+    "scheme": (Annotated[str, _Scheme], "random"),
+    "instances": (Annotated[str, _Instances], "components"),
+    "quiet": (Annotated[bool, _Quiet], False),
+}
+"""The shared options and their defaults."""

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
-from functools import partial
 from pathlib import Path  # noqa: TC003 - typer reads it
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
 from bmgd_data.cli.console import say
 from bmgd_data.cli.options import (
+    READER,
     SPLIT_HELP,
-    Download,
-    Instances,
-    Quiet,
-    Root,
-    Scheme,
-    Source,
-    Stiffness,
+    split_names,
+    takes,
     valid_config,
     valid_split,
 )
 from bmgd_data.conditions import parse_stiffness
 from bmgd_data.splits import SPLITS
+
+_TOUCHING: Final = ": --instances watershed separates touching ones"
 
 
 class Format(StrEnum):
@@ -46,6 +44,13 @@ class Records(StrEnum):
     ARRAY_RECORD = "array_record"
 
 
+def _new(dest: Path) -> Path:
+    if os.path.lexists(dest):
+        raise typer.BadParameter(f"{dest} exists already. Name a folder that is not there yet.")
+    return dest
+
+
+@takes("split", *READER)
 def export(
     form: Annotated[
         Format,
@@ -55,84 +60,69 @@ def export(
             "Fiji), coco, imagefolder (Hugging Face), webdataset or parquet (with Croissant).",
         ),
     ],
-    dest: Annotated[Path, typer.Argument(help="The folder to be made.")],
+    dest: Annotated[
+        Path, typer.Argument(metavar="DEST", callback=_new, help="The folder to be made.")
+    ],
     *,
     split: Annotated[
         str | None,
         typer.Option(
+            metavar="SPLIT",
             callback=valid_split,
+            autocompletion=split_names,
             help=f"{SPLIT_HELP} Default: the first three, each in a folder of its own; for tiff "
             "and rois, all in one.",
         ),
     ] = None,
-    stiffness: Stiffness = None,
-    root: Root = None,
-    source: Source = None,
-    download: Download = True,
-    scheme: Scheme = "random",
-    instances: Instances = "components",
-    _quiet: Quiet = False,
+    data: dict[str, Any],
 ) -> None:
     """Write the samples as folders that other tools read."""
     from bmgd_data import export as exports
     from bmgd_data.reader import Reader
 
-    read = partial(
-        Reader,
-        stiffness=stiffness,
-        root=root,
-        source=source,
-        download=download,
-        scheme=scheme,
-        instances=instances,
-    )
     layout = exports.FORMATS[form.value]
     if split or not layout.divided:
-        readers: Reader | dict[str, Reader] = read(split or "all")
+        readers: Reader | dict[str, Reader] = Reader(split or "all", **data)
     else:  # whole groups may leave a split empty, which the Reader says
-        readers = {name: reader for name in SPLITS if (reader := read(name))}
+        readers = {name: reader for name in SPLITS if (reader := Reader(name, **data))}
     made = exports.export(readers, form.value, dest)
     say(f"Written to {made}: {layout.layout}.")
     say("index.csv there tells which file is which sample.")
-    if instances == "components":
-        say("Nuclei are told apart by components: --instances watershed separates touching ones.")
+    method = data["instances"]
+    say(f"Nuclei are told apart by {method}" + _TOUCHING * (method == "components") + ".")
 
 
+@takes(*READER)
 def tfds(
     *,
     stiffness: Annotated[
         str,
         typer.Option(
-            callback=valid_config, help='The config: "all", or one stiffness as elsewhere.'
+            metavar="PASCAL",
+            callback=valid_config,
+            help='The config: "all", or one stiffness as elsewhere.',
         ),
     ] = "all",
     data_dir: Annotated[
-        Path | None, typer.Option(help="TFDS's folder. Default: as tfds.load takes it.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Folder that TFDS keeps data in. Default: as tfds.load takes it."
+        ),
     ] = None,
     form: Annotated[
         Records,
-        typer.Option("--format", help="tfrecord for tfds.load, array_record for tfds.data_source."),
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="tfrecord for tfds.load, array_record for tfds.data_source.",
+        ),
     ] = Records.TFRECORD,
-    root: Root = None,
-    source: Source = None,
-    download: Download = True,
-    scheme: Scheme = "random",
-    instances: Instances = "components",
-    _quiet: Quiet = False,
+    data: dict[str, Any],
 ) -> None:
     """Write records for TensorFlow Datasets, which loads them without this package's import."""
     from bmgd_data.tfds import prepare
 
-    folder = prepare(
-        stiffness,
-        data_dir=data_dir,
-        root=root,
-        source=source,
-        download=download,
-        scheme=scheme,
-        instances=instances,
-        file_format=form.value,
-    )
+    folder = prepare(stiffness, data_dir=data_dir, file_format=form.value, **data)
     verb = "load" if form is Records.TFRECORD else "data_source"
     config = "" if stiffness == "all" else f"/{parse_stiffness(stiffness)[0].name}"
     say("Written. In any process now:\n\n  import tensorflow_datasets as tfds")

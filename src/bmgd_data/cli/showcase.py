@@ -1,32 +1,72 @@
-"""What `bmgd demo` shows: counts beside the paper's, a batch, a picture, and how to go on."""
+"""`bmgd demo`: counts beside the paper's, a batch, a picture, and how to go on."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import numpy as np
-from PIL import Image
+import typer
 
 import bmgd_data
 from bmgd_data import facts
+from bmgd_data.cli.console import say, show
+from bmgd_data.cli.options import READER, takes, writable
 from bmgd_data.errors import StorageError
-from bmgd_data.plot import captions, montage
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bmgd_data.reader import Reader
 
-COUNTS: Final = (
-    *("stiffness", ">images", ">nuclei", ">per image"),
-    *(">paper: images", ">paper: nuclei", ">paper: per image"),
-)
+_ENDINGS: Final = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 _BATCH: Final = 8
 
 
+def _picture(path: Path) -> Path | None:
+    if path.suffix.lower() not in _ENDINGS:
+        raise typer.BadParameter(f"{path} should end in {', '.join(_ENDINGS)}.")
+    return writable(path)
+
+
+@takes(*READER, source="phantom")
+def demo(
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", callback=_picture, help="The picture to write: PNG, JPEG or TIFF."
+        ),
+    ] = Path("bmgd-demo.png"),
+    data: dict[str, Any],
+) -> None:
+    """Take generated data through the whole pipeline and draw it; no network is needed.
+
+    "--source phantom:full" generates as many images as the paper counts.
+    """
+    from bmgd_data.plot import captions
+    from bmgd_data.reader import Reader
+
+    reader, train = Reader("all", **data), Reader("train", **data)
+    method = reader.instance_method
+    say(f"{len(reader)} images, from archives to samples ({captions(reader)['note']}).")
+    titles = ("stiffness", ">images", f">nuclei by {method}", ">per image")
+    show(
+        (*titles, ">paper: images", ">paper: nuclei", ">paper: per image"),
+        counts(reader),
+        total=True,
+    )
+    say(f"Nuclei: in the masks, told apart by {method} (--instances); the paper's, by hand.")
+    say("\nA batch of the train split:")
+    for name in ("images", "masks", "instances"):
+        array = getattr(train, name)[:_BATCH]
+        say(f"  {name:<10}{array.shape} {array.dtype}, {int(array.min())} to {int(array.max())}")
+    draw(reader, out)
+    say(f"\nA picture of it: {out}\nThe data is in: {reader.root}\n\nGo on in Python with\n")
+    for line in next_lines(reader, data):
+        say(f"  {line}")
+
+
 def counts(reader: Reader) -> list[list[str]]:
-    """A row per stiffness for `COUNTS`, and one that sums up."""
+    """A row per stiffness, ours beside the paper's, and one that sums up."""
     stiffness, nuclei = reader.stiffness_pa, reader.n_nuclei
     pairs = [(c.name, nuclei[stiffness == c.pa], c.images, c.nuclei) for c in reader.conditions]
     pairs.append(("all", nuclei, sum(p[2] for p in pairs), sum(p[3] for p in pairs)))
@@ -40,25 +80,17 @@ def _counted(images: int, nuclei: int) -> list[str]:
     return [str(images), str(nuclei), f"{nuclei / max(images, 1):.2f}"]
 
 
-def batch(reader: Reader) -> list[str]:
-    """Read the first samples of a split as arrays, and tell what came."""
-    arrays = {
-        "images": reader.images[:_BATCH],
-        "masks": reader.masks[:_BATCH],
-        "instances": reader.instances[:_BATCH],
-    }
-    return [
-        f"{name:<10}{array.shape} {array.dtype}, {int(array.min())} to {int(array.max())}"
-        for name, array in arrays.items()
-    ]
-
-
 def draw(reader: Reader, path: Path) -> None:
     """Write a montage with one image of each stiffness: that with the median number of nuclei.
 
     Raises:
         StorageError: It cannot be written.
     """
+    import numpy as np
+    from PIL import Image
+
+    from bmgd_data.plot import captions, montage
+
     chosen = []
     for condition in reader.conditions:
         rows = np.flatnonzero(reader.stiffness_pa == condition.pa)
@@ -66,7 +98,6 @@ def draw(reader: Reader, path: Path) -> None:
         chosen += [reader[int(row)] for row in ranked[len(ranked) // 2 :][:1]]
     picture = montage(chosen, **captions(reader))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(path)
     except OSError as error:
         raise StorageError(
@@ -74,18 +105,19 @@ def draw(reader: Reader, path: Path) -> None:
         ) from error
 
 
-def next_lines(reader: Reader, *, root_given: bool) -> list[str]:
-    """Three lines of Python to go on with, for torch where it is installed."""
+def next_lines(reader: Reader, data: dict[str, Any]) -> list[str]:
+    """Three lines of Python that read the same samples, for torch where it is installed."""
     name = "BMGD" if "BMGD" in bmgd_data.__all__ else "Reader"
     arguments = ['"train"']
     if len(reader.conditions) < len(facts.CONDITIONS):
         arguments.append(f"stiffness={[condition.pa for condition in reader.conditions]}")
     if reader.source.kind != "upstream":
         arguments.append(f"source={json.dumps(reader.source.public)}")
-    if reader.instance_method != "components":
-        arguments.append(f'instances="{reader.instance_method}"')
-    if root_given:
+    if data["root"] is not None:
         arguments.append(f"root={json.dumps(str(reader.root))}")
+    if data["scheme"] != "random":
+        arguments.append(f"scheme={json.dumps(data['scheme'])}")
+    arguments.append(f"instances={json.dumps(reader.instance_method)}")
     return [
         f"from bmgd_data import {name}",
         f"train = {name}({', '.join(arguments)})",

@@ -1,25 +1,18 @@
-"""The commands for people who look at the data: `bmgd nuclei`, `bmgd report`."""
+"""The commands that measure: `bmgd evaluate`, `bmgd nuclei`, `bmgd report`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from rich.filesize import decimal as size
 
 from bmgd_data import facts
 from bmgd_data.cli import console
 from bmgd_data.cli.console import say
-from bmgd_data.cli.options import (  # noqa: TC001 - typer reads them
-    Download,
-    Instances,
-    Quiet,
-    Root,
-    Scheme,
-    Source,
-    Split,
-    Stiffness,
-)
+from bmgd_data.cli.options import READER, NewFile, takes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,36 +26,64 @@ _FEW: Final = 5
 """Of fewer groups, samples drawn with replacement tell nothing."""
 
 
-def nuclei(  # noqa: PLR0917 - typer passes them by name
+@takes("split", *READER, split="test")
+def evaluate(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            help="Holds the predictions as <sample name>.tif, .tiff or .png, such as "
+            "1200Pa/<stem>.tif, or named as `bmgd export` and then Cellpose, StarDist or ilastik "
+            "name them: binary masks, instance labels, or TIFF of probabilities.",
+        ),
+    ],
+    *,
+    json_file: Annotated[
+        Path | None,
+        NewFile(
+            "--json",
+            help="Also write the scores there, with what makes them checkable: digests of data and "
+            "predictions, scheme, split. - prints it instead.",
+        ),
+    ] = None,
+    data: dict[str, Any],
+) -> None:
+    """Score predictions: pixels and nuclei, overall and by stiffness."""
+    from bmgd_data.metrics import Evaluator
+
+    evaluator = Evaluator(**data)
+    evaluator.add_folder(folder)
+    if json_file != Path("-"):
+        table = evaluator.table()
+        console.show(*table.cells())
+        for note in table.notes:
+            say(note)
+    if json_file:
+        console.write(json_file, json.dumps(evaluator.to_dict(), indent=1) + "\n")
+
+
+@takes("split", *READER, instances="watershed")
+def nuclei(
+    *,
     out: Annotated[
-        Path, typer.Option(help="The file to be written: comma-separated values.")
+        Path,
+        NewFile(
+            help="The file to be written: comma-separated values.",
+        ),
     ] = Path("nuclei.csv"),
-    split: Split = "all",
-    stiffness: Stiffness = None,
-    root: Root = None,
-    source: Source = None,
-    download: Download = True,
-    scheme: Scheme = "random",
-    instances: Instances = "watershed",
     pixel_size: Annotated[
-        float, typer.Option(min=1e-6, help="Width and height of a pixel in micrometres.")
+        float,
+        typer.Option(metavar="UM", min=0.001, help="Width and height of a pixel in micrometres."),
     ] = facts.PIXEL_SIZE_UM,
-    _quiet: Quiet = False,
+    data: dict[str, Any],
 ) -> None:
     """Measure every nucleus and write one row each: area, shape, brightness, neighbours."""
     from bmgd_data import nuclei as measuring
     from bmgd_data.reader import Reader
 
-    reader = Reader(
-        split,
-        stiffness,
-        root=root,
-        source=source,
-        download=download,
-        scheme=scheme,
-        instances=instances,
-    )
-    table = measuring.nuclei(reader, pixel_size_um=pixel_size)
+    table = measuring.nuclei(Reader(**data), pixel_size_um=pixel_size)
     table.to_csv(out)
     draws = table.bootstrap("area_um2", "group")
     rows = [
@@ -84,32 +105,22 @@ def nuclei(  # noqa: PLR0917 - typer passes them by name
     say(f"\nWritten to {out}: {len(table)} rows, {len(table.columns)} columns.")
 
 
-def report(  # noqa: PLR0917 - typer passes them by name
-    out: Annotated[Path, typer.Option(help="The HTML file to be written.")] = Path("report.html"),
-    stiffness: Stiffness = None,
-    root: Root = None,
-    source: Source = None,
-    download: Download = True,
-    scheme: Scheme = "random",
-    instances: Instances = "watershed",
-    _quiet: Quiet = False,
+@takes(*READER, instances="watershed")
+def report(
+    *,
+    out: Annotated[
+        Path,
+        NewFile(help="The HTML file to be written."),
+    ] = Path("report.html"),
+    data: dict[str, Any],
 ) -> None:
     """Write one page that shows what the data is and whether masks and images belong together."""
     from bmgd_data.reader import Reader
     from bmgd_data.report import write
 
-    reader = Reader(
-        "all",
-        stiffness,
-        root=root,
-        source=source,
-        download=download,
-        scheme=scheme,
-        instances=instances,
-    )
-    write(reader, out)
-    size = console.size(out.stat().st_size)
-    say(f"Written to {out}: {size}, with all its pictures. Open it in a browser.")
+    write(Reader("all", **data), out)
+    in_bytes = size(out.stat().st_size)
+    say(f"Written to {out}: {in_bytes}, with all its pictures. Open it in a browser.")
 
 
 def _interval(medians: NDArray[np.float64]) -> str:

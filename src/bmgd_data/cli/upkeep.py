@@ -1,4 +1,4 @@
-"""What lies in a root, how large it is, and removing it: `bmgd where --long` and `bmgd clean`.
+"""What lies in a root, how large it is, and removing it: for `bmgd where --long` and `bmgd clean`.
 
 ``home`` says what this package keeps there. Other files are neither counted nor removed.
 """
@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bmgd_data import facts, instances
-from bmgd_data._origin import trust
+from bmgd_data._origin import sources, trust
 from bmgd_data._system import disk, home, locks
-from bmgd_data.errors import StorageError
+from bmgd_data.errors import BMGDError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_REPLACED: Final = ", replaced"
 
 
 class Item(NamedTuple):
@@ -41,7 +43,7 @@ def items(root: Path) -> list[Item]:
     by_key = {now.key[:16]: now.source for now in seen.values()}
     for now in map(_recalled, notes):
         for key in now.before if now else ():
-            by_key.setdefault(key[:16], f"{now.source}, replaced" if now else "")
+            by_key.setdefault(key[:16], now.source + _REPLACED if now else "")
         if now:
             by_key[now.key[:16]] = now.source
     found = []
@@ -53,6 +55,21 @@ def items(root: Path) -> list[Item]:
             known = next((now.source for slug, now in seen.items() if name.startswith(slug)), "")
         found.append(Item(kind, path, files, known, sum(map(_size, files))))
     return found
+
+
+def of_source(found: list[Item], named: str) -> list[Item]:
+    """Those that came from a source, which itself may be gone."""
+    labels, slug = {named}, "-"
+    with contextlib.suppress(BMGDError, ValueError):
+        source = sources.resolve(named)
+        labels.add(source.label)
+        slug = source.slug
+    return [
+        item
+        for item in found
+        if item.origin.removesuffix(_REPLACED) in labels
+        or item.path.name.lstrip(".").startswith(slug)
+    ]
 
 
 def _recalled(note: Path) -> trust.Seen | None:

@@ -275,7 +275,8 @@ _LEAK: Final = (
 _READINGS: Final = (
     "Pooled: counts summed over all images, then divided; the paper's table is such a score.",
     "Per image: mean of the images' own scores.",
-    "Soft: as the Keras package segmentation_models has it; no threshold for probabilities.",
+    "Soft: as the Keras package segmentation_models has it; no threshold, mean over batches.",
+    "Each column has batches of its own: a soft score of all may lie outside those of its parts.",
     "Instances match above an IoU of 0.5; AP is TP / (TP + FP + FN).",
     "Where there is nothing to find and nothing is found, a score is 100.",
 )
