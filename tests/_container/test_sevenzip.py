@@ -169,8 +169,8 @@ def test_an_archive_of_nothing_has_no_members(tmp_path, write_7z):
 @pytest.mark.parametrize(
     ("filters", "sip"),
     [
-        ([{"id": py7zr.FILTER_LZMA2, "preset": 1}], 4096),
-        ([{"id": py7zr.FILTER_LZMA, "preset": 1}], 4096),
+        ([{"id": py7zr.FILTER_LZMA2, "preset": 1}], 16384),
+        ([{"id": py7zr.FILTER_LZMA, "preset": 1}], 16384),
         ([{"id": py7zr.FILTER_X86}, {"id": py7zr.FILTER_LZMA, "preset": 1}], 1024),
         ([{"id": py7zr.FILTER_ZSTD, "level": 3}], 1024),
         ([{"id": py7zr.FILTER_DEFLATE}], 1024),
