@@ -23,6 +23,7 @@ import bmgd_data
 import lowest
 
 ROOT = Path(__file__).parents[1]
+ADDRESS = re.compile(r"\]\(([^)]+)\)")
 WHEEL = os.environ.get("TEST_WHEEL")
 """The folder that the wheel was installed into, where `make test-wheel` runs this."""
 
@@ -69,7 +70,7 @@ def build(folder: Path, out: Path, *what: str, umask: int = -1, **environment: s
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> tuple[Path, Path, Path]:
     """A copy of the tree, the wheel that is made of its sdist, and that sdist."""
-    for name in ("build", "hatchling"):
+    for name in ("build", "hatchling", "hatch_fancy_pypi_readme"):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"{name} is not installed")
     folder = tmp_path_factory.mktemp("built")
@@ -111,6 +112,25 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
         *("tfds/CITATIONS.bib", "tfds/TAGS.txt", "tfds/bmgd_dataset_builder.py"),
     }
     assert needed <= {name.removeprefix("bmgd_data/") for name in names}
+
+
+def test_its_readme_has_no_relative_address(built):
+    """Pages that show README alone cannot follow one."""
+    _, wheel, _ = built
+    name = f"bmgd_data-{bmgd_data.__version__}.dist-info/METADATA"
+    metadata = zipfile.ZipFile(wheel).read(name).decode()
+    repository = lowest.PROJECT["urls"]["Repository"]
+    own = [each for each in ADDRESS.findall(metadata) if not each.startswith("#")]
+    assert f"{repository}/raw/main/docs/_static/demo.png" in own
+    assert f"{repository}/blob/main/docs/splits.md" in own
+    assert [each for each in own if not each.startswith("https://")] == []
+
+
+def test_readme_leads_to_files_that_are_there():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    own = [each for each in ADDRESS.findall(text) if not each.startswith(("#", "https://"))]
+    assert len(own) > 10
+    assert [each for each in own if not (ROOT / each.partition("#")[0]).exists()] == []
 
 
 def test_the_command_goes_by_two_names(built):
