@@ -47,7 +47,7 @@ C950 = facts.CONDITIONS[1]
 
 @pytest.fixture(autouse=True)
 def _no_naps(monkeypatch):
-    monkeypatch.setattr("bmgd_data._origin.fetch.time.sleep", lambda _: None)
+    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
 
 
 @pytest.fixture
