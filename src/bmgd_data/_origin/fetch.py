@@ -63,16 +63,17 @@ def download(
     import pooch
     import requests
 
-    with disk.staged_file(final) as partial, _quiet_in_this_thread(pooch.get_logger()):
+    with disk.scratch(final) as folder, _quiet_in_this_thread(pooch.get_logger()):
+        partial = folder / final.name
         client = pooch.create(
-            path=partial.parent,
+            path=folder,
             base_url="",
             registry={partial.name: None},
             urls={partial.name: url},
             retry_if_failed=RETRIES,
         )
         try:
-            client.fetch(partial.name, downloader=_Downloader(_Transfer(bar, partial.parent), auth))
+            client.fetch(partial.name, downloader=_Downloader(_Transfer(bar, folder), auth))
         # A ValueError is a header that requests cannot read.
         except (requests.exceptions.RequestException, ValueError) as error:
             raise DownloadError(_why_not(url, error)) from error
@@ -88,7 +89,10 @@ def download(
         key = disk.sha256(partial)
         check(key)
         # pooch leaves the mode of a temporary file, 0600; the folder has the mode of the umask.
-        partial.chmod(partial.parent.stat().st_mode & 0o666)
+        partial.chmod(folder.stat().st_mode & 0o666)
+        disk.fsync(partial)
+        partial.replace(final)
+        disk.fsync(final.parent)
     return key
 
 

@@ -62,12 +62,15 @@ def staged_file(final: Path) -> Iterator[Path]:
     Raises:
         StorageError: As `staged`.
     """
-    with scratch(final) as folder:
-        partial = folder / final.name
-        yield partial
-        fsync(partial)
-        partial.replace(final)
-        fsync(final.parent)
+    partial = _partial(final)
+    with explained(final.parent), folder(final.parent):
+        try:
+            yield partial
+            fsync(partial)
+            partial.replace(final)  # nothing is left after this step, even by a kill
+            fsync(final.parent)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
