@@ -103,7 +103,7 @@ def test_a_folder_called_phantom_is_named_by_a_path(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("text", ["ftp://host/data", "s3://bucket", "http://", "https:///x", ""])
 def test_an_address_that_is_not_understood(text):
-    with pytest.raises(ValueError, match="Valid: None for upstream, 'phantom'"):
+    with pytest.raises(ValueError, match="Valid: 'upstream', 'phantom'"):
         sources.resolve(text)
 
 

@@ -15,6 +15,7 @@ from bmgd_data import Reader, facts
 from bmgd_data.export import FORMATS, export
 from bmgd_data.metrics import Evaluator
 from common import TINY
+from redrawing import redrawn
 
 # pycocotools and webdataset are behind numpy and Python here.
 pytestmark = [
@@ -201,6 +202,15 @@ def from_parquet(folder, out):
     return out
 
 
+def rois_of_imagej(folder, out):
+    for file in folder.glob("images/*.tif"):
+        shape = tifffile.imread(file).shape
+        rois = folder / "rois" / f"{file.stem}.zip"
+        labels = redrawn(rois, shape) if rois.exists() else np.zeros(shape, np.uint16)
+        tifffile.imwrite(out / file.name, labels)
+    return out
+
+
 def instances_of_imagefolder(folder, _out):
     return folder / "test" / "instances"
 
@@ -215,6 +225,7 @@ ROUND_TRIPS = [
     ("folders", masks_of_folders, ()),
     ("folders", stardist_predict, ()),
     ("folders", ilastik_objects, ()),
+    ("rois", rois_of_imagej, ("roifile",)),
     ("coco", from_coco, ("pycocotools",)),
     ("imagefolder", instances_of_imagefolder, ()),
     ("webdataset", from_shards, ("webdataset",)),
