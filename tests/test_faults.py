@@ -372,7 +372,7 @@ def test_an_existing_store_is_opened_without_a_lock(answer, packed, local):
         try:
             for source in (url, local):
                 pool.submit(read, source).result(timeout=20)
-            # The lock is truly held: whoever must build waits for it.
+            # The lock is truly held: a process that must build waits for it.
             shutil.rmtree(next((home.root() / "stores").iterdir()))
             waiting = pool.submit(read, url)
             with pytest.raises(TimeoutError):
@@ -428,7 +428,7 @@ def ask(method: str, source: object, *stiffness: object) -> tuple[str, str]:
 
 
 def close(root: Path) -> None:
-    """Nobody may write below a root any more; the superuser's rights do not matter to its child."""
+    """No user may write below a root any more; the child has no permissions of the superuser."""
     for path in [root, *root.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
 

@@ -322,12 +322,12 @@ def test_corrected_masks_in_a_folder_are_read_again(tmp_path, nuclei, tiff):
         (tmp_path / path).write_bytes(blob)
     with pytest.warns(match="with notes"):
         before = Reader("all", 950, source=tmp_path)
-    mended = np.where(ndimage.binary_dilation(before[0]["mask"]), 255, 0).astype(np.uint8)
-    (tmp_path / "950 Pa/mask/000.tif").write_bytes(tiff(mended))
+    edited = np.where(ndimage.binary_dilation(before[0]["mask"]), 255, 0).astype(np.uint8)
+    (tmp_path / "950 Pa/mask/000.tif").write_bytes(tiff(edited))
     with pytest.warns(match="with notes"):
         after = Reader("all", 950, source=tmp_path)
-    np.testing.assert_array_equal(after[0]["mask"], mended > 0)
-    assert not np.array_equal(before[0]["mask"], mended > 0)
+    np.testing.assert_array_equal(after[0]["mask"], edited > 0)
+    assert not np.array_equal(before[0]["mask"], edited > 0)
     assert before.digest != after.digest
 
 

@@ -64,7 +64,7 @@ def good() -> dict[str, bytes]:
 
 
 class Refusal(NamedTuple):
-    """What is broken, what is said, and what somebody does who does just that."""
+    """What is broken, what the message says, and what a user does who follows it."""
 
     changed: dict[str, bytes]
     says: str

@@ -82,7 +82,7 @@ def test_progress_tells_every_member_once(make, nuclei):
 
 
 def test_a_file_that_is_listed_but_never_comes_is_damage(make, nuclei, final):
-    """Its row would be black, and nobody would know."""
+    """Its row would be black, without a word."""
     lost = "950 Pa/mask/001.tif"
     with pytest.raises(CorruptArchiveError, match=f"{lost}: listed, but nothing came"):
         make(nuclei(count=3), lost=[lost])

@@ -1,4 +1,4 @@
-"""Doubts about stores: told at every opening, until somebody has accepted them."""
+"""Doubts about stores: shown at every opening until they are accepted."""
 
 from __future__ import annotations
 

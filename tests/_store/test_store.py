@@ -98,7 +98,7 @@ def test_a_missing_index_is_damage(path):
 
 @pytest.mark.parametrize("name", ["index.json", "images.npy"])
 def test_a_store_that_cannot_be_read_now_is_not_called_damaged(path, name):
-    """It may be whole, and others may be reading it: nobody should be told to remove it."""
+    """It may be whole, and other processes may read it: no message advises to remove it."""
     (path / name).unlink()
     (path / name).mkdir()  # to root, too, opening it fails; as do rights and too many open files
     with pytest.raises(CorruptArchiveError, match=rf"{name} cannot be read .* Check ") as told:
