@@ -214,6 +214,17 @@ def test_room_is_made_sure_of_before_the_bytes_come(answer, packed, older, monke
     assert names(older.parent) == [NAME]
 
 
+def test_a_folder_that_pooch_may_not_write_to(final, monkeypatch):
+    """Its error has no number."""
+
+    def refuse_folder(*_, **__):
+        raise PermissionError("no data cache folder")
+
+    monkeypatch.setattr("pooch.core.make_local_storage", refuse_folder)
+    with pytest.raises(StorageError, match=r"Cannot write below .*Permission denied.*BMGD_HOME"):
+        get("http://127.0.0.1:9/" + NAME, final)
+
+
 def test_pooch_stays_silent_here_and_only_here(answer, packed, final, caplog):
     talk = pooch.get_logger()
     talk.addHandler(caplog.handler)

@@ -6,6 +6,7 @@ An archive takes its final name only after its magic bytes, its length and its d
 from __future__ import annotations
 
 import contextlib
+import errno
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -80,6 +81,8 @@ def download(
         except OSError as error:
             if isinstance(error, BMGDError) or error.errno is not None:
                 raise
+            if isinstance(error, PermissionError):  # pooch's own, for a folder without permissions
+                raise PermissionError(errno.EACCES, "Permission denied", str(folder)) from error
             # requests raises a bare one where REQUESTS_CA_BUNDLE names no file.
             raise DownloadError(
                 f"{url} cannot be fetched: {error}. Correct the environment variables "
