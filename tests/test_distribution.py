@@ -35,7 +35,7 @@ LEFTOVERS = (
     *("build/wheel/x.py", "dist/old.whl", ".venv/x.py", ".venv-demo/x.py", ".venv-lowest/x.py"),
     *("src/bmgd_data/__pycache__/x.pyc", "src/bmgd_data.egg-info/x", "tests/__pycache__/x.pyc"),
     *(".hypothesis/x", ".pytest_cache/x", ".mypy_cache/x", "docs/_build/x.html"),
-    ".coverage",
+    *(".coverage", "docs/notebooks/x.ipynb"),
 )
 """What work in the tree leaves behind; .gitignore keeps it out."""
 HOST = (".ci/", ".github/", ".pre-commit-config.yaml", ".readthedocs.yaml")
@@ -45,6 +45,7 @@ HOST = (".ci/", ".github/", ".pre-commit-config.yaml", ".readthedocs.yaml")
 def tree(to: Path) -> Path:
     """A copy of the tree, with what work leaves behind."""
     shutil.copytree(ROOT, to, ignore=IGNORED)
+    shutil.rmtree(to / "docs" / "notebooks", ignore_errors=True)  # the docs' build puts them there
     for name in LEFTOVERS:
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         (to / name).write_text("left over", encoding="utf-8")

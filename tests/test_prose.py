@@ -86,6 +86,7 @@ assert grey[mask].mean() > 1.3 * grey[~mask].mean(), "the image was not moved al
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("library", "moved"),
     [
