@@ -52,26 +52,31 @@ QUICK = ("README.md", "quickstart.md", "index.md", "instances.md", "own-images.m
 """Pages whose code the default tests run; the others take several seconds each."""
 
 
-@pytest.mark.parametrize(
-    "page",
-    [pytest.param(page, marks=[pytest.mark.slow] * (page not in QUICK)) for page in CODE],
-)
-def test_code_runs(page, tiny_root, tmp_path):
-    """From top to bottom, in a process of its own: frameworks mind which of them came first."""
-    needed = {needs for sign, needs in NEEDS.items() if sign in "".join(CODE[page])}
+def run_or_skip(code, needed, tiny_root, cwd):
+    """Run code in a process of its own, since frameworks depend on which was imported first."""
     if missing := [name for name in sorted(needed) if importlib.util.find_spec(name) is None]:
         pytest.skip(f"{', '.join(missing)} not installed")
-    own = {"BMGD_SOURCE": TINY, "BMGD_HOME": str(tiny_root), "TFDS_DATA_DIR": str(tmp_path)}
-    environment = {**os.environ, **own}
+    own = {"BMGD_SOURCE": TINY, "BMGD_HOME": str(tiny_root), "TFDS_DATA_DIR": str(cwd)}
     ran = subprocess.run(
-        [sys.executable, "-c", "\n".join(CODE[page])],
-        cwd=tmp_path,
-        env=environment,
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env={**os.environ, **own},
         capture_output=True,
         text=True,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] * (page not in QUICK)) for page in CODE],
+)
+def test_code_runs(page, tiny_root, tmp_path):
+    """From top to bottom."""
+    code = "\n".join(CODE[page])
+    needed = {needs for sign, needs in NEEDS.items() if sign in code}
+    run_or_skip(code, needed, tiny_root, tmp_path)
 
 
 MOVED_TOGETHER = """
@@ -99,23 +104,11 @@ assert grey[mask].mean() > 1.3 * grey[~mask].mean(), "the image was not moved al
 )
 def test_adapters_of_augmentation_libraries_run(library, moved, tiny_root, tmp_path):
     """Each by itself, after the page's first code; the pictures move together."""
-    for needed in ("torchvision", library):
-        if importlib.util.find_spec(needed) is None:
-            pytest.skip(f"{needed} is not installed")
     first, *others = re.findall(r"```python\n(.*?)```", ADAPTERS.read_text("utf-8"), re.DOTALL)
     own = [code for code in others if code.startswith((f"import {library}", f"from {library}"))]
     assert len(own) == (library != "bmgd_data")
     code = "\n".join([first, *own, f"moved = {moved}", MOVED_TOGETHER])
-    environment = {**os.environ, "BMGD_SOURCE": TINY, "BMGD_HOME": str(tiny_root)}
-    ran = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    run_or_skip(code, {"torchvision", library}, tiny_root, tmp_path)
 
 
 FRAMEWORKS = re.findall(
@@ -130,19 +123,8 @@ FRAMEWORKS = re.findall(
 def test_each_line_of_the_frameworks_table_runs(code, tiny_root, tmp_path):
     needed = {needs for sign, needs in NEEDS.items() if sign in code}
     needed |= {name for name in ("grain", "tensorflow_datasets") if name in code}
-    if missing := [name for name in sorted(needed) if importlib.util.find_spec(name) is None]:
-        pytest.skip(f"{', '.join(missing)} not installed")
-    own = {"BMGD_SOURCE": TINY, "BMGD_HOME": str(tiny_root), "TFDS_DATA_DIR": str(tmp_path)}
-    imports = "".join(f"import {name}\n" for name in ("bmgd_data", *needed - {"bmgd_data"}))
-    ran = subprocess.run(
-        [sys.executable, "-c", f"{imports}{code}"],
-        cwd=tmp_path,
-        env={**os.environ, **own},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    imports = "".join(f"import {name}\n" for name in ("bmgd_data", *needed))
+    run_or_skip(imports + code, needed, tiny_root, tmp_path)
 
 
 def test_the_frameworks_table_has_a_line_for_each():
