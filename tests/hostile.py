@@ -26,7 +26,7 @@ from common import packs_bits
 quick = settings(derandomize=True, deadline=None, max_examples=60)
 """The same examples each time: for the default tests."""
 
-long = settings(derandomize=False, deadline=None, max_examples=1500)
+long = settings(derandomize=True, deadline=None, max_examples=1500)
 """Others each time: for the slow ones."""
 
 # ---------------------------------------------------------------------------------------- undamaged
