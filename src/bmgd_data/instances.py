@@ -45,8 +45,12 @@ def components(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
     """
     from scipy.ndimage import label
 
-    labels, _ = label(mask, structure=np.ones((3, 3)))
-    return _as_uint16(labels)
+    labels = np.empty(mask.shape, np.uint16)
+    try:
+        label(mask, structure=np.ones((3, 3)), output=labels)
+    except RuntimeError:  # they do not fit
+        return _as_uint16(label(mask, structure=np.ones((3, 3)))[0])
+    return labels
 
 
 def watershed(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:

@@ -133,8 +133,9 @@ class Intake:
         """Measure a pair, once both are there."""
         if image.shape != mask.shape:
             return  # `faults` tells
-        counts = np.bincount(image.ravel())
-        self._looks[row] = measures.look(image, mask, counts)
+        values = image.astype(np.intp)  # as numpy counts and looks up, so once for all
+        counts = np.bincount(values.ravel())
+        self._looks[row] = measures.look(values, mask, counts)
         self._greys[row] = grey = scales.measure(counts, self._bits[row])
         if grey.minimum != grey.maximum:
             digest = hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()

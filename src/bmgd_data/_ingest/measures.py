@@ -59,11 +59,11 @@ class Pair(NamedTuple):
         )
 
 
-def look(image: Image, mask: Mask, counts: NDArray[np.intp]) -> Pair:
+def look(image: NDArray[np.integer[Any]], mask: Mask, counts: NDArray[np.intp]) -> Pair:
     """Compare an image with its mask.
 
     Args:
-        image: (H, W) uint16.
+        image: (H, W) whole numbers from 0 on; intp is quickest.
         mask: (H, W) bool.
         counts: Pixels of each grey value, ``np.bincount(image.ravel())``.
 
@@ -189,13 +189,14 @@ def _unit(array: Floats) -> Floats:
 
 def _block_sums(array: NDArray[Any], block: int) -> Floats:
     """Sums of block x block pixels; pixels left over at the right and below are not used."""
-    height, width = (side // block * block for side in array.shape)
-    rows = array[0:height:block].astype(np.float32)
-    for start in range(1, block):
-        rows += array[start:height:block]
-    sums: Floats = rows[:, 0:width:block].copy()
-    for start in range(1, block):
-        sums += rows[:, start:width:block]
+    return _sums_of_rows(_sums_of_rows(array, block).T, block).T
+
+
+def _sums_of_rows(array: NDArray[Any], block: int) -> Floats:
+    """Sums of each `block` rows, as fast as numpy does it: along whole rows in memory."""
+    count = len(array) // block
+    rows = np.ascontiguousarray(array)[: count * block].reshape(count, block, -1)
+    sums: Floats = rows.sum(axis=1, dtype=np.float32)
     return sums
 
 
