@@ -63,7 +63,7 @@ format: $(VENV)/.ready
 docs: $(VENV)/.ready  ## the site, in docs/_build/html
 	$(VENV)/bin/python -m sphinx --fail-on-warning --keep-going -b html docs docs/_build/html
 
-# `make bench PEER=0` leaves the peer out (6.4 GB to install); BENCH="--times 1" and such are passed on.
+# `make bench PEER=0` leaves the peer out (6.4 GB to install); BENCH="--repetitions 3" and such are passed on.
 bench: $(VENV)/.ready $(if $(filter 0,$(PEER)),,$(PEER_VENV)/.ready)  ## speed and memory, as ratios
 	$(VENV)/bin/python benchmarks/run.py $(if $(filter 0,$(PEER)),--no-peer) \
 		--json build/bench/figures.json $(BENCH)

@@ -21,7 +21,7 @@ from bmgd_data import facts
 from bmgd_data._container.sevenzip import SevenZip
 
 if TYPE_CHECKING:
-    from archives import Place
+    from run import Place
 
 _ROOM_MB: Final = 150
 _LOOK_EVERY_S: Final = 0.01

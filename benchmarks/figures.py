@@ -121,7 +121,7 @@ def compare(
     return Row(what, unit, spreads[0], against, *spreads[1:], is_ratio, aim)
 
 
-def show(facts: dict[str, str], rows: list[Row], notes: list[str]) -> None:
+def show(machine: dict[str, str], rows: list[Row], notes: list[str]) -> None:
     """Print the machine, the table, and what was left out."""
     from rich import box
     from rich.console import Console
@@ -138,7 +138,7 @@ def show(facts: dict[str, str], rows: list[Row], notes: list[str]) -> None:
             style="bold red" if row.met is False else None,
         )
     console = Console(width=180)  # lines are whole also where the output is piped
-    for name, value in facts.items():
+    for name, value in machine.items():
         console.print(f"{name}: {value}", highlight=False)
     console.print(table)
     for note in notes:
@@ -160,7 +160,7 @@ def _number(value: float) -> str:
 
 def write_json(
     path: Path,
-    facts: dict[str, str],
+    machine: dict[str, str],
     settings: dict[str, str],
     rows: list[Row],
     notes: list[str],
@@ -172,12 +172,12 @@ def write_json(
         | {"aim": str(row.aim) if row.aim else None, "met": row.met}
         for row in rows
     ]
-    content = {"machine": facts, "settings": settings, "notes": notes, "rows": shown}
+    content = {"machine": machine, "settings": settings, "notes": notes, "rows": shown}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
-def facts() -> dict[str, str]:
+def machine() -> dict[str, str]:
     """Cores, processor, memory, versions, and how busy the machine is."""
     found = {
         "processor": _processor(),

@@ -18,7 +18,7 @@ from bmgd_data import Reader
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from archives import Place
+    from run import Place
 
 WORKERS: Final = 4
 ONE_COPY: Final = at_most(1.25)

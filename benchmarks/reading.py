@@ -21,7 +21,7 @@ from bmgd_data import Reader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from archives import Place
+    from run import Place
     from streams import Side
 
     Contests = dict[str, dict[str, Side]]

@@ -11,22 +11,23 @@ import time
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import archives
 import building
 import figures
 import memory
 import peer
 import reading
-from archives import Place
 
-from bmgd_data import Reader
+from bmgd_data import Reader, facts
+from bmgd_data._origin import sources
+from bmgd_data._system import disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from figures import Row
+    from peer import Peer
 
 _NEEDS: Final = {
     "build": ("py7zr",),
@@ -37,19 +38,29 @@ _NEEDS: Final = {
 """The parts of a run, and what they need."""
 
 
+class Place(NamedTuple):
+    """Archives, the store that is built from them, and what others read."""
+
+    source: Path
+    root: Path
+    folder: Path
+    """Where the archives lie unpacked."""
+    peer: Peer | None
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what was asked for. An aim that is missed is shown, and is no failure."""
     options = _options(arguments)
     os.environ["BMGD_QUIET"] = "1"
     warnings.simplefilter("ignore")
-    facts = figures.facts()
+    machine = figures.machine()
     notes: list[str] = []
     with _work(options.work) as work:
         rows = _rows(_place(options, work, notes), options, notes)
-    figures.show(facts, rows, notes)
+    figures.show(machine, rows, notes)
     if options.json:
         settings = {name: str(value) for name, value in vars(options).items()}
-        figures.write_json(options.json, facts, settings, rows, notes)
+        figures.write_json(options.json, machine, settings, rows, notes)
 
 
 def _place(options: argparse.Namespace, work: Path, notes: list[str]) -> Place:
@@ -58,15 +69,44 @@ def _place(options: argparse.Namespace, work: Path, notes: list[str]) -> Place:
     if them is None:
         notes.append(peer.ABSENT)
     _say("making the archives")
-    source = archives.single(options.source, work)
-    if options.times > 1:
-        source = archives.multiplied(source, options.times, work)
-    root = work / f"root-x{options.times}"
+    source, root = _archives(options.source, work), work / "root"
     digest = Reader("all", source=source, root=root).digest
-    folder = archives.unpacked(source, work / "unpacked" / digest[:12])
+    folder = _unpacked(source, work / "unpacked" / digest[:12])
     if them:
         them.prepare(folder)
     return Place(source, root, folder, them)
+
+
+def _archives(source: str, work: Path) -> Path:
+    """A folder with the four archives of the source, generated if it is a phantom."""
+    resolved = sources.resolve(source)
+    if resolved.kind == "folder":
+        return Path(resolved.location)
+    if not resolved.generated:
+        raise ValueError(f"The source {source!r} is neither a folder nor a phantom.")
+    from bmgd_data._origin import phantom
+
+    generated = phantom.Phantom.parse(resolved.location)
+    folder = work / "archives" / resolved.slug
+    folder.mkdir(parents=True, exist_ok=True)
+    for condition in facts.CONDITIONS:
+        path = folder / condition.archive
+        if not path.is_file():
+            with disk.staged_file(path) as partial:
+                phantom.write_archive(generated, condition, partial)
+    return folder
+
+
+def _unpacked(origin: Path, folder: Path) -> Path:
+    """A folder with the archives' files, as py7zr extracts them; kept if it is there."""
+    import py7zr
+
+    if not folder.is_dir():
+        with disk.staged(folder) as partial:
+            for condition in facts.CONDITIONS:
+                with py7zr.SevenZipFile(origin / condition.archive) as seven:
+                    seven.extractall(partial)
+    return folder
 
 
 def _rows(place: Place, options: argparse.Namespace, notes: list[str]) -> list[Row]:
@@ -94,7 +134,6 @@ def _rows(place: Place, options: argparse.Namespace, notes: list[str]) -> list[R
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", default="phantom:full", help="folder of archives, or a phantom")
-    parser.add_argument("--times", type=int, default=1, help="times as many images, all different")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--parts", nargs="*", choices=_NEEDS, default=list(_NEEDS))
     parser.add_argument("--peer", type=Path, default=peer.PYTHON, help="interpreter that has it")

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bmgd_data import Reader, facts
 from common import TINY
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -53,24 +52,6 @@ def test_a_run_shows_every_part_and_that_the_peer_is_absent(tmp_path):
     assert "torch-em 0.10.9 is not here: its rows are left out" in done.stdout
     assert any("torch-em" in note for note in found["notes"])
     assert not any("torch-em" in row["against"] for row in found["rows"])
-
-
-@pytest.mark.filterwarnings("ignore:.*was read, with notes")
-def test_several_times_the_images_are_packed_too(tmp_path, nuclei, write_7z):
-    import archives
-
-    condition = next(each for each in facts.CONDITIONS if each.name == "950Pa")
-    write_7z(tmp_path / condition.archive, nuclei("950 Pa", count=3))
-    (tmp_path / "double").mkdir()
-    double = tmp_path / "double" / condition.archive
-    archives._multiply(tmp_path, tmp_path / "work", condition, 2, double)
-    one = Reader("all", "950Pa", source=tmp_path, root=tmp_path / "root")
-    two = Reader("all", "950Pa", source=tmp_path / "double", root=tmp_path / "root")
-    assert two.names == [f"{name}_{number}" for name in one.names for number in range(2)]
-    for row in range(len(one)):
-        for key in ("image", "mask"):
-            np.testing.assert_array_equal(two[2 * row][key], one[row][key])
-            np.testing.assert_array_equal(two[2 * row + 1][key], one[row][key][:, ::-1])
 
 
 def test_an_environment_that_was_not_made_to_the_end_is_no_peer(tmp_path):
@@ -189,16 +170,6 @@ def test_sides_that_deliver_other_data_are_a_failure():
     }
     with pytest.raises(RuntimeError, match="other delivered other data"):
         reading.measured("what", contest, 4, 1, lambda _: None)
-
-
-def test_multiplied_images_differ_and_stay_in_range():
-    import archives
-
-    image = np.array([[1, 2], [3, 4095]], np.uint16)
-    variants = [archives._variant(image, number, 4095) for number in range(10)]
-    assert len({variant.tobytes() for variant in variants}) == 10
-    assert max(variant.max() for variant in variants) == 4095
-    np.testing.assert_array_equal(archives._variant(image > 2, 2, 4095), [[255, 255], [0, 0]])
 
 
 # ----------------------------------------------------------------------------- other processes
