@@ -1,10 +1,10 @@
-"""Make slices like BMGD's from a folder of .lsm or TIFF stacks, one TIFF a slice.
+"""Make slices like BMGD's from a folder of .lsm or TIFF stacks, one TIFF per slice.
 
     python examples/preprocess.py stacks my-bmgd --stiffness 1200 --size 256 --fit resize
 
 The paper names the steps before annotation: a threshold at 1500 or more, a mean filter of radius
 0.5 to 2, subtraction of a grey value, a Gaussian blur; images have 256 x 256 pixels. It does not
-say which image was treated how. So each step is off unless asked for; the order is this one.
+say which steps were applied to which image. So each step is off by default. They run in this order.
 
 Slices go to <out>/<stiffness> Pa/image as 16-bit TIFF that ImageJ reads, with their pixel size.
 Draw masks, save them under the same names in the folder `mask` beside, and give <out> as source=.
@@ -37,11 +37,11 @@ class Stack(NamedTuple):
     slices: np.ndarray
     """(Z, H, W)."""
     pixel_um: float | None
-    """None where the file does not say."""
+    """None if the file does not have it."""
 
 
 def read(path: Path, channel: int) -> Stack:
-    """Read a stack of one time point; of several channels, one is taken."""
+    """Read one channel of a stack of one time point."""
     with tifffile.TiffFile(path) as file:
         series = file.series[0]
         pixels, axes = series.asarray(), series.axes.replace("I", "Z").replace("Q", "Z")
@@ -57,13 +57,13 @@ def read(path: Path, channel: int) -> Stack:
                 pixels, axes = pixels.take(index, axis=place), axes.replace(axis, "")
         if axes not in ("ZYX", "YX") or pixels.dtype.kind != "u":
             raise ValueError(
-                f"{path}: axes {series.axes} of {pixels.dtype} are no stack of grey values."
+                f"{path}: axes {series.axes} of {pixels.dtype} are not a stack of grey values."
             )
         return Stack(pixels.reshape(-1, *pixels.shape[-2:]), pixel_size(file))
 
 
 def pixel_size(file: tifffile.TiffFile) -> float | None:
-    """Width of a pixel in micrometres, as .lsm files or ImageJ say it."""
+    """Width of a pixel in micrometres, from .lsm files or ImageJ."""
     if file.lsm_metadata:
         return float(file.lsm_metadata["VoxelSizeX"]) * 1e6
     unit = (file.imagej_metadata or {}).get("unit", "")
@@ -75,7 +75,7 @@ def pixel_size(file: tifffile.TiffFile) -> float | None:
 
 
 def prepare(plane: np.ndarray, options: argparse.Namespace) -> np.ndarray:
-    """One slice through the steps that were asked for."""
+    """Apply the chosen steps to one slice."""
     values = plane.astype(np.float64)
     if options.threshold:
         values[values < options.threshold] = 0
@@ -94,7 +94,7 @@ def prepare(plane: np.ndarray, options: argparse.Namespace) -> np.ndarray:
 
 
 def fitted(values: np.ndarray, options: argparse.Namespace) -> tuple[np.ndarray, float]:
-    """The middle of a slice at the wanted size, and how many times wider its pixels are."""
+    """The middle of a slice at the chosen size, and the factor by which its pixels are wider."""
     if not options.size:
         return values, 1.0
     side = options.size if options.fit == "crop" else min(values.shape)
@@ -123,8 +123,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("stacks", type=Path, help="folder of .lsm or TIFF stacks")
     add("out", type=Path, help="folder to write to")
     add("--stiffness", type=int, choices=STIFFNESSES, required=True, help="of the substrate, in Pa")
-    add("--channel", type=int, default=0, help="that holds DAPI, from 0 [0]")
-    add("--pixel-size", type=float, help="in micrometres, where files do not say")
+    add("--channel", type=int, default=0, help="channel of DAPI, from 0 [0]")
+    add("--pixel-size", type=float, help="in micrometres, if files do not have it")
     add(
         "--threshold", type=float, default=0, help="darker pixels become 0; the paper: 1500 or more"
     )
@@ -138,7 +138,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run; 1 is the exit code of a failure, which is told."""
+    """Run; gives the exit code, 1 for a failure."""
     options = parse(arguments)
     folder = options.out / f"{options.stiffness} Pa" / "image"
     try:
@@ -160,7 +160,7 @@ def convert(options: argparse.Namespace, folder: Path) -> int:
         stack = read(path, options.channel)
         size_um = options.pixel_size or stack.pixel_um
         if size_um is None:
-            print(f"{path} does not say its pixel size; give --pixel-size.", file=sys.stderr)
+            print(f"{path} does not have its pixel size; give --pixel-size.", file=sys.stderr)
         stem = "_".join(path.relative_to(options.stacks).with_suffix("").parts)
         for z, plane in enumerate(stack.slices):
             values, wider = fitted(prepare(plane, options), options)

@@ -186,4 +186,4 @@ def test_files_that_are_no_stacks(preprocess, tmp_path, capsys):
     assert "error:" in capsys.readouterr().err
     tifffile.imwrite(tmp_path / "broken.tif", np.zeros((5, 40, 40), np.float32))
     assert preprocess.main(arguments) == 1
-    assert "no stack of grey values" in capsys.readouterr().err
+    assert "are not a stack of grey values" in capsys.readouterr().err

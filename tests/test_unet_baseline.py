@@ -386,7 +386,7 @@ def test_a_run_does_not_go_on_with_other_data(
     other = settings(root=str(tmp_path / "root"), source="")
     monkeypatch.setattr("train._RUNS_ON", ("root", "source"))
     monkeypatch.setenv("BMGD_SOURCE", f"{TINY},seed=9")
-    with pytest.raises(SystemExit, match=rf"was begun on {TINY} .* now is {TINY},seed=9 "):
+    with pytest.raises(SystemExit, match=rf"was started on {TINY} .* now is {TINY},seed=9 "):
         train(other, tmp_path / "run", resume=True)
     assert (tmp_path / "run" / "last.ckpt").read_bytes() == before
 
@@ -650,7 +650,7 @@ def test_predict_keeps_the_geometry(
     assert main(arguments) == 1
     errors = capfd.readouterr().err
     assert "cut off.tif: left out" in errors
-    assert "no image.tif: left out: damaged, or no TIFF after all (TiffFileError" in errors
+    assert "no image.tif: left out: damaged, or not a TIFF (TiffFileError" in errors
     assert "two.tif: left out: has 2 channels" in errors
     assert "--channel 0..1" in errors
     assert "3 of 7 files were left out" in errors

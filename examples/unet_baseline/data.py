@@ -1,4 +1,4 @@
-"""BMGD's splits for each protocol, and what happens to a sample on its way to the network."""
+"""The splits of each protocol, and the steps from a sample to the network's input."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _DARK, _BRIGHT = 1.0, 99.8  # percentiles, as other nuclei networks take them (CSBDeep, StarDist)
 FLAT: Final = 0.1
-"""Less contrast than this, in parts of the full scale, is stretched no further: a field with no
-nucleus would else become all noise. Nuclei on a 12-bit camera mostly stand out by more."""
-_APART: Final = 1_000_003  # so that neighbouring seeds share no tickets
+"""Least contrast, as a fraction of the full scale, that is stretched to 0..1. Without this limit a
+field without nuclei would become noise. Nuclei in 12-bit images mostly have more contrast."""
+_APART: Final = 1_000_003  # neighbouring seeds share no tickets
 _HUGE: Final = 2**31
 
 
@@ -49,7 +49,7 @@ class Part(Dataset[Sample]):
 
     @property
     def origin(self) -> str:
-        """What the data is and which version of it, for tables and headings."""
+        """The data's name and version, for tables and headings."""
         reader = self.whole.reader
         return f"{reader.source.label} (version {reader.digest[:12]})"
 
@@ -66,8 +66,8 @@ def splits(settings: Settings) -> Splits:
     """Open the data and split it: fixed split, one stiffness held out, or folds.
 
     Raises:
-        BMGDError: The data cannot be had.
-        ValueError: A setting that the data does not know.
+        BMGDError: The data is not available.
+        ValueError: A setting is not valid for the data.
     """
     parts = _folds(settings) if settings.folds else _fixed(settings)
     if 0 < settings.train_images < len(parts.train):
@@ -116,7 +116,7 @@ def _open(settings: Settings, split: str, stiffness: Sequence[str] | None = None
 
 
 def _by_hash(names: Sequence[str]) -> list[int]:
-    """An order that depends on nothing but the names."""
+    """An order that depends only on the names."""
     keys = [hashlib.sha256(f"order {name}".encode()).digest() for name in names]
     return sorted(range(len(keys)), key=keys.__getitem__)
 
@@ -124,11 +124,11 @@ def _by_hash(names: Sequence[str]) -> list[int]:
 def standardised(image: torch.Tensor, least: float = FLAT) -> torch.Tensor:
     """Stretch the grey values between two percentiles to 0..1.
 
-    Laser power and depth change a slice's brightness, so that the network should not rely on it;
-    and a user's own 8-bit or 16-bit images then look like the 12-bit ones it was trained on.
+    Brightness depends on laser power and depth, so the network should not rely on it. 8-bit and
+    16-bit images of users then look like the 12-bit ones it was trained on.
 
     Args:
-        image: float32, any shape, in parts of the full scale.
+        image: float32, any shape, as fractions of the full scale.
         least: The least contrast that is stretched to the full range.
 
     Returns:
@@ -139,9 +139,10 @@ def standardised(image: torch.Tensor, least: float = FLAT) -> torch.Tensor:
 
 
 def augmentation(crop: int) -> v2.Compose:
-    """Make the paper's four augmentations, and the turns that a microscope cannot tell.
+    """Make the paper's four augmentations, and quarter turns.
 
-    Stretched images are brighter than raw ones and vary less, so that grey values may vary more.
+    Stretched images are brighter than raw ones and vary less, so brightness and contrast change
+    more than by default.
     """
     return v2.Compose(
         [
@@ -155,9 +156,9 @@ def augmentation(crop: int) -> v2.Compose:
 class Prepared(Dataset[Sample]):
     """Samples with standardised images, augmented where `crop` is given.
 
-    Training samples are asked for by ticket: epoch * len + index. What a ticket gives depends on
-    the seed and the ticket alone, so that a resumed run sees what an unbroken one would have seen,
-    in any number of processes.
+    Training samples are requested by ticket: epoch * len + index. The result depends only on seed
+    and ticket, so a resumed run gets the same samples as an unbroken one, in any number of
+    processes.
     """
 
     def __init__(self, data: Part, crop: int = 0, seed: int = 0) -> None:
@@ -181,7 +182,7 @@ class Prepared(Dataset[Sample]):
 
 
 class Share(NamedTuple):
-    """Which of the processes that train together this one is."""
+    """Rank of this process among those that train together."""
 
     rank: int = 0
     world: int = 1
@@ -193,8 +194,8 @@ _ALONE: Final = Share()
 class Tickets(Sampler[int]):
     """This process's share of the samples, in a new order each epoch where `shuffle` is set.
 
-    Shuffled shares are of equal size, since processes wait for each other at each step; shares
-    for scoring leave nothing out and take nothing twice.
+    Shuffled shares have equal sizes, since processes wait for each other at each step. Shares for
+    scoring contain each sample exactly once.
     """
 
     def __init__(self, count: int, share: Share, *, seed: int, shuffle: bool) -> None:
@@ -203,7 +204,7 @@ class Tickets(Sampler[int]):
         self.mine = slice(share.rank, end, share.world)
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this at the start of each epoch."""
+        """Set the epoch; Lightning calls this at its start."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -227,15 +228,18 @@ def loader(
         SystemExit: There are no samples.
     """
     if not len(data):
-        raise SystemExit("A split holds no images, so there is nothing to train or score on.")
+        raise SystemExit(
+            "A split has no images to train or score on. Choose another --scheme, --folds or "
+            "--hold-out."
+        )
     prepared = Prepared(data, settings.crop if train else 0, settings.seed)
     sampler = Tickets(len(prepared), share, seed=settings.seed, shuffle=train)
     return DataLoader(
         prepared,
         batch_size=settings.batch,
         sampler=sampler,
-        # Batch norm cannot learn from one image, so an incomplete last batch is left out, unless it
-        # is the only one.
+        # Batch norm needs several images: an incomplete last batch is dropped, unless it is the
+        # only one.
         drop_last=train and len(sampler) >= settings.batch,
         num_workers=settings.workers,
         pin_memory=torch.cuda.is_available(),

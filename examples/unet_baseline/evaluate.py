@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bmgd_data import metrics
 
-# torch takes seconds to import, so functions do it: --help answers at once.
+# torch takes seconds to import, so functions import it: --help is quick.
 
 
 def evaluate(
@@ -38,24 +38,23 @@ def evaluate(
     where: str = "auto",
     **changes: Any,
 ) -> dict[str, Any]:
-    """Score one split of the data that a checkpoint was trained on.
+    """Score a checkpoint on one split of its data.
 
     Args:
-        checkpoint: What `train.py` saved.
-        split: "train", "val" or "test" of the protocol that it was trained in.
+        checkpoint: A file of `train.py`.
+        split: "train", "val" or "test", in the protocol of the training.
         out: Folder for scores-<split>.json, scores-<split>.md and overlay-<split>.png.
-        labels: Folder of true instance masks, <sample name>.tif, where they are known better than
-            the data's own.
+        labels: Folder of better true instance masks than the data's own, as <sample name>.tif.
         symmetric: Average predictions over flips and quarter turns.
         where: Device, "auto" for the GPU if there is one.
-        changes: Settings that differ from those of the training, such as the source.
+        changes: Settings to use instead of those of the training, such as the source.
 
     Returns:
-        What is in the JSON: `data`, `encoder`, `split`, and `scores` by stiffness and "all" as
-        `bmgd_data.metrics.Table` has them.
+        The content of the JSON file: `data`, `encoder`, `split`, and `scores` by stiffness and for
+        "all", as in `bmgd_data.metrics.Table`.
 
     Raises:
-        SystemExit: The checkpoint or a label image is not there or does not fit.
+        SystemExit: The checkpoint or a label image is missing or does not fit.
     """
     from data import splits
     from infer import device
@@ -90,7 +89,7 @@ def evaluate(
         notes=(
             f"True instances: {true_ones}. Predicted instances: {method}.",
             f"Foreground: probability above {THRESHOLD:g}. Pooled: counts summed over all images.",
-            "The paper's table is of pooled scores, or of soft ones over batches: it is not told.",
+            "The paper does not say whether its scores are pooled, or soft ones over batches.",
             *(["Probabilities are means over eight flips and turns."] if symmetric else []),
         ),
     )
@@ -107,12 +106,12 @@ def evaluate(
 
 
 def show(checkpoint: Path, name: str, **changes: Any) -> Shown:
-    """Predict one test image of the data that a checkpoint was trained on.
+    """Predict one test image of a checkpoint's data.
 
     Args:
-        checkpoint: What `train.py` saved.
-        name: Of the sample.
-        changes: Settings that differ from those of the training.
+        checkpoint: A file of `train.py`.
+        name: Name of the sample.
+        changes: Settings to use instead of those of the training.
     """
     from data import Part, splits
     from infer import device
@@ -166,7 +165,7 @@ def _label_image(folder: Path, name: str, shape: tuple[int, ...]) -> Any:
 
 
 def heading(result: dict[str, Any]) -> str:
-    """One line that says what was scored on what."""
+    """One line that names the network, the split and the data."""
     return f"U-Net, {result['encoder']}: {result['split']} split of {result['data']}"
 
 
@@ -175,8 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="Folder of a run, or a checkpoint.")
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
-    parser.add_argument("--source", help="Where the data is now, if not where it was.")
-    parser.add_argument("--root", help="Folder that prepared data is kept in.")
+    parser.add_argument("--source", help="Where the data is now, if it has moved.")
+    parser.add_argument("--root", help="Folder for prepared data.")
     parser.add_argument("--labels", type=Path, help="Folder of better instances: <name>.tif.")
     parser.add_argument("--symmetric", action="store_true", help="Average over flips and turns.")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")

@@ -1,4 +1,4 @@
-"""What each epoch gave: a CSV file and a picture that grow while training runs."""
+"""Scores of each epoch: a CSV file and a picture that grow while training runs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class History(lightning.Callback):
-    """Gives the logger a row after each epoch, and draws curve.png.
+    """Logs a row after each epoch, and draws curve.png.
 
-    The rows travel in the checkpoint, so that a resumed run neither loses nor repeats any: the
-    logger, which begins an empty file, gets them again.
+    The checkpoint has the rows, so that a resumed run neither loses nor repeats any: its logger
+    starts an empty file and gets them again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -43,7 +43,7 @@ class History(lightning.Callback):
         }
         row = {
             "epoch": trainer.current_epoch + 1,
-            "train_loss": float(module.train_loss.compute()),  # every process takes part in this
+            "train_loss": float(module.train_loss.compute()),  # all processes take part
             **scores,
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
             "seconds": time.perf_counter() - self._began,

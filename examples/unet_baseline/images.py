@@ -1,4 +1,4 @@
-"""A user's own microscope images, read as planes and written back in the same geometry."""
+"""Microscope images of users: read as planes, written with the same axes and pixel size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENDINGS: Final = (".tif", ".tiff", ".lsm")
 _CHANNELS: Final = "CS"
 _MICROMETRE: Final = ("um", "micron", "microns", "\\u00B5m", "\u00b5m")
 _FLAT_SHARE: Final = 0.25
-"""Least contrast of a plane as part of its stack's: an empty plane must not become all noise."""
+"""Least contrast of a plane, as a share of its stack's: an empty plane must not become noise."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Stack:
     pixels: NDArray[Any]  #: (..., H, W) as in the file
     axes: str  #: such as "YX" or "TZYX", one letter an axis
     full_scale: float
-    pixel_um: tuple[float, float] | None  #: height and width of a pixel, where the file tells
-    z_um: float | None  #: distance of planes, where the file tells
+    pixel_um: tuple[float, float] | None  #: height and width of a pixel, if the file has it
+    z_um: float | None  #: distance of planes, if the file has it
 
     def planes(self) -> Iterator[NDArray[np.float32]]:
-        """Each (H, W) plane as the network wants it, in the order of the file."""
+        """Each (H, W) plane as the network's input, in the order of the file."""
         import torch
         from data import FLAT, standardised
 
@@ -52,13 +52,13 @@ def read(path: Path, channel: int | None = None, bits: int | None = None) -> Sta
 
     Args:
         path: The file.
-        channel: Which channel holds the nuclei, from 0; needed where there are several.
-        bits: Depth of the camera; None takes the least that holds the values, 12 or more for
-            anything but 8-bit files.
+        channel: The channel with the nuclei, from 0; needed if there are several.
+        bits: Bit depth of the camera. None for the smallest that has room for the values: 8 for
+            8-bit files, else at least 12.
 
     Raises:
-        ValueError: It is no image of one channel, or the channel is not chosen or not there.
-        Exception: What tifffile and its codecs raise for a damaged file.
+        ValueError: It is not a grey image, or the channel is not chosen or does not exist.
+        Exception: The file is damaged; tifffile and its codecs raise many kinds.
     """
     with tifffile.TiffFile(path) as file:
         series = file.series[0]
@@ -79,10 +79,10 @@ def _of_channel(pixels: NDArray[Any], place: int, channel: int | None) -> NDArra
     count = pixels.shape[place]
     if channel is None and count > 1:
         raise ValueError(
-            f"has {count} channels: choose the nuclei's with --channel 0..{count - 1}."
+            f"has {count} channels. Choose the one with nuclei: --channel 0 to {count - 1}."
         )
     if not 0 <= (channel or 0) < count:
-        raise ValueError(f"has {count} channels, so that --channel {channel} is not there.")
+        raise ValueError(f"has {count} channels, so there is no --channel {channel}.")
     return np.asarray(np.take(pixels, channel or 0, axis=place))
 
 
@@ -103,7 +103,7 @@ def _sizes(file: tifffile.TiffFile) -> tuple[tuple[float, float] | None, float |
         return ((y * 1e6, x * 1e6) if x and y else None), (z * 1e6 if z else None)
     imagej = file.imagej_metadata or {}
     tags = {tag.name: tag.value for tag in file.pages.first.tags}
-    # ImageJ writes micro in two ways; other units say nothing of a microscope.
+    # ImageJ writes micrometre in several ways; other units do not come from a microscope.
     if str(imagej.get("unit")) not in _MICROMETRE:
         return None, None
     z_um = imagej.get("spacing")
@@ -115,10 +115,10 @@ def _sizes(file: tifffile.TiffFile) -> tuple[tuple[float, float] | None, float |
 def write(path: Path, pixels: NDArray[Any], like: Stack) -> None:
     """Write (..., H, W) unsigned integers as TIFF with the axes and pixel size of `like`.
 
-    ImageJ opens it as it opened the source. The file is whole or not there.
+    ImageJ opens it like the source. The file appears complete or not at all.
     """
     metadata: dict[str, Any] = {"axes": like.axes}
-    # ImageJ knows neither 32-bit labels nor axes other than these.
+    # ImageJ reads neither 32-bit labels nor other axes than these.
     for_imagej = pixels.dtype.itemsize <= 2 and set(like.axes) <= set("TZYX")  # noqa: PLR2004
     options: dict[str, Any] = {}
     if for_imagej and like.pixel_um:

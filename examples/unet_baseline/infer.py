@@ -1,4 +1,4 @@
-"""From images of any size to probabilities, tile by tile."""
+"""Probabilities for images of any size, tile by tile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FLIPS: Final = [(turn, flip) for turn in range(4) for flip in (False, True)]
 
 
 def device(name: str = "auto") -> torch.device:
-    """Where to compute: the GPU if there is one, unless another is named."""
+    """The named device; for "auto" the GPU if there is one."""
     if name != "auto":
         return torch.device(name)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -53,8 +53,8 @@ def tiled(
 ) -> NDArray[np.float32]:
     """Probability of nucleus in an image of any size.
 
-    Neighbouring tiles share `overlap` pixels and are blended there by weights that fall towards a
-    tile's border, where it knows least of a nucleus' surroundings.
+    Neighbouring tiles share `overlap` pixels. They are blended by weights that fall towards a
+    tile's border, where the network sees least of the surroundings.
 
     Args:
         module: A `model.Baseline`, in evaluation mode.
@@ -62,7 +62,7 @@ def tiled(
         tile: Side of a tile in pixels.
         overlap: Pixels that neighbours share, at most half of a tile.
         symmetric: As in `chances`.
-        done: Is called with 1 after each tile.
+        done: Called with 1 after each tile.
 
     Returns:
         (H, W) float32.
@@ -95,7 +95,7 @@ def blended(
 
 
 def tiles(shape: tuple[int, ...], tile: int, overlap: int) -> Iterator[tuple[slice, slice]]:
-    """Cover (H, W) by tiles of one size, the last ones moved in to end at the border."""
+    """Cover (H, W) with tiles of one size; the last ones end at the border."""
     starts = [
         sorted(
             {

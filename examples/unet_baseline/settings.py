@@ -1,4 +1,4 @@
-"""Every choice of the baseline in one place, with its reason; the command line is made from it."""
+"""All settings of the baseline, each with its reason. The command line is made from them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ ENCODERS: Final = {
     "efficientnet-b5": "efficientnet-b5",
     "efficientnet-lite0": "tu-tf_efficientnet_lite0",
 }
-"""The paper's encoders, that of its group's earlier baseline, and a small one whose ImageNet
-weights come in a package; and what segmentation-models-pytorch calls them."""
+"""Encoders and their names in segmentation-models-pytorch: the paper's six, the one of the group's
+earlier baseline, and a small one whose ImageNet weights come in a package."""
 FROM_WHEEL: Final = "efficientnet-lite0"
 
 BEST, LAST, RESULT = "best.ckpt", "last.ckpt", "result.json"
-"""What a run leaves in its folder."""
+"""Files in the folder of a run."""
 THRESHOLD: Final = 0.5
-"""As in the paper's table: IoU = F1 / (2 - F1) there, which only pooled hard scores give."""
+"""As in the paper's table: there IoU = F1 / (2 - F1), which holds only for pooled scores of binary
+masks."""
 
 
 def _choice(default: Any, why: str) -> Any:
@@ -38,7 +39,7 @@ def _choice(default: Any, why: str) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """How one U-Net is trained. The paper publishes none of the choices of its training."""
+    """How one U-Net is trained. The paper does not publish its training settings."""
 
     encoder: str = _choice(
         "mobilenet_v2", f"One of {', '.join(ENCODERS)}; the default is the quickest on a CPU."
@@ -51,7 +52,7 @@ class Settings:
     source: str = _choice(
         "", "Where the data comes from: a folder, a URL or 'phantom'; empty for BMGD itself."
     )
-    root: str = _choice("", "Folder that prepared data is kept in; empty for the user's cache.")
+    root: str = _choice("", "Folder for prepared data; empty for the user's cache.")
     scheme: str = _choice(
         "random",
         "How splits and folds are drawn: 'random' has the paper's 80:10:10, 'grouped' keeps images "
@@ -60,41 +61,35 @@ class Settings:
     instances: str = _choice(
         "watershed", "How true masks become instances; predicted ones are split the same way."
     )
-    hold_out: str = _choice(
-        "", "A stiffness that is kept for the test alone; trained and validated on the others."
-    )
-    folds: int = _choice(0, "k of a k-fold cross-validation; 0 for the fixed split.")
-    fold: int = _choice(0, "Which of the folds, from 0, is the test; the next one validates.")
+    hold_out: str = _choice("", "Test on this stiffness; train and validate on the others.")
+    folds: int = _choice(0, "Number of folds of a cross-validation; 0 for the fixed split.")
+    fold: int = _choice(0, "The fold used for the test, from 0; the next one is for validation.")
     train_images: int = _choice(
-        0, "Train on so many images only, smaller sets within larger ones; 0 for all."
+        0, "Number of training images; smaller sets are subsets of larger ones. 0 for all."
     )
     epochs: int = _choice(
         60, "About 5,000 steps at the paper's 655 images; early stopping ends most runs sooner."
     )
     batch: int = _choice(
-        8, "Per process. Fits an 8 GB GPU with every encoder, and batch norm still has statistics."
+        8, "Images per process: fits an 8 GB GPU with every encoder, and is enough for batch norm."
     )
     crop: int = _choice(
         192,
         "Side of the random crop in pixels, a multiple of 32: the paper crops but gives no size; "
         "three quarters keep whole colonies in view and cost half of a full image.",
     )
-    lr: float = _choice(
-        1e-3, "Peak of AdamW's learning rate. 1e-3 suits a new decoder; batch norm bears it."
-    )
-    weight_decay: float = _choice(1e-2, "AdamW's own default; the set is small, so some is wanted.")
+    lr: float = _choice(1e-3, "Peak learning rate of AdamW; a new decoder needs about 1e-3.")
+    weight_decay: float = _choice(1e-2, "AdamW's default; a small data set needs regularisation.")
     warm_up: float = _choice(
-        0.2, "Share of the steps in which the one-cycle schedule climbs to the peak, then cosine."
+        0.2, "Share of the steps in which the one-cycle schedule rises; then it falls as a cosine."
     )
-    patience: int = _choice(
-        15, "Epochs without a better validation F1 before training stops; a quarter of the default."
-    )
+    patience: int = _choice(15, "Epochs without a better validation F1 before training stops.")
     bce_share: float = _choice(
         0.5,
-        "Loss = share * cross-entropy + (1 - share) * Dice: Dice is close to the score itself, "
-        "cross-entropy has smooth gradients where no nucleus is near.",
+        "Loss = share * cross-entropy + (1 - share) * Dice. Dice is close to the score; "
+        "cross-entropy has smooth gradients far from nuclei.",
     )
-    seed: int = _choice(0, "Of weights, order and augmentation.")
+    seed: int = _choice(0, "Seed of weights, order and augmentation.")
     precision: str = _choice(
         "auto", "'auto': bf16-mixed or 16-mixed as the GPU can, 32-true on a CPU; or Lightning's."
     )
@@ -104,13 +99,13 @@ class Settings:
     workers: int = _choice(0, "Loader processes per training process; 2 to 4 keep a GPU busy.")
 
     def __post_init__(self) -> None:
-        """Refuse what would fail only later, or quietly train something else.
+        """Refuse values that would fail later, or silently train something else.
 
         Raises:
             ValueError: The message names the option and its valid values.
         """
         if self.encoder not in ENCODERS:
-            raise ValueError(f"--encoder {self.encoder!r} is none of {', '.join(ENCODERS)}.")
+            raise ValueError(f"--encoder {self.encoder!r} is not one of {', '.join(ENCODERS)}.")
         if self.crop < 32 or self.crop % 32:  # noqa: PLR2004 - five halvings
             raise ValueError(f"--crop {self.crop} must be a multiple of 32, such as 192 or 256.")
         if self.folds and not (self.folds > 2 and 0 <= self.fold < self.folds):  # noqa: PLR2004
@@ -122,8 +117,8 @@ class Settings:
             raise ValueError("--folds and --hold-out are two protocols; choose one.")
         if re.match(r"https?://[^/?#]*@", self.source, re.IGNORECASE):
             raise ValueError(
-                "--source with a user or password would lie in every result and checkpoint; set "
-                "BMGD_SOURCE to that address instead, and leave --source out."
+                "A --source with a password would be stored in results and checkpoints. Set "
+                "BMGD_SOURCE to that address instead, and leave out --source."
             )
         for name in ("epochs", "batch", "lr", "patience"):
             if getattr(self, name) <= 0:
@@ -143,7 +138,7 @@ def add_options(parser: argparse.ArgumentParser, *, leave_out: Sequence[str] = (
 
 
 def from_options(options: argparse.Namespace, **changes: Any) -> Settings:
-    """Read the settings that `add_options` put on the command line.
+    """Read the settings from the options that `add_options` added.
 
     Raises:
         SystemExit: A value that is not valid, with one line that says why.
@@ -151,7 +146,9 @@ def from_options(options: argparse.Namespace, **changes: Any) -> Settings:
     names = {each.name for each in dataclasses.fields(Settings)}
     values = {name: value for name, value in vars(options).items() if name in names} | changes
     if (source := values.get("source")) and Path(source).is_dir():
-        values["source"] = str(Path(source).resolve())  # a checkpoint may be used from elsewhere
+        values["source"] = str(
+            Path(source).resolve()
+        )  # a checkpoint may be used from another folder
     if (scheme := values.get("scheme")) and scheme.lower().endswith(".csv"):
         values["scheme"] = str(Path(scheme).resolve())
     try:

@@ -1,8 +1,8 @@
 """Prediction on dask.distributed workers: whole files, or bands of large planes.
 
-``predict.py --scheduler`` calls this. Workers read and write the files themselves, so that they
-need the same paths, this folder included, and its requirements. What a lost worker had begun is
-given to another one; a file of masks is whole or not there.
+``predict.py --scheduler`` calls this. Workers read and write the files themselves, so they
+need the same paths, this folder included, and its requirements. Work of a lost worker goes to
+another one. A file of masks appears complete or not at all.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def outcomes(
                 continue
             try:
                 yield future.result()
-            except Exception as error:  # noqa: BLE001 - as where a file ends every worker
-                yield f"left out: the workers gave up on it ({type(error).__name__}: {error})"
+            except Exception as error:  # noqa: BLE001 - such as a file that kills every worker
+                yield f"left out: it failed on the workers ({type(error).__name__}: {error})"
 
 
 def _client(scheduler: str) -> Any:
@@ -78,7 +78,7 @@ def _submit(client: Any, job: Callable[..., Any], *arguments: Any) -> Any:
     """Run one of this module's functions on a worker, which may not have imported it yet."""
     here, name = _HERE, job.__name__
 
-    def work(*given: Any) -> Any:  # nested, so that it is sent as code and not as a name
+    def work(*given: Any) -> Any:  # nested, so that dask sends its code, not its name
         import importlib
         import sys
 
@@ -93,7 +93,7 @@ def _is_large(path: Path) -> bool:
     try:
         with tifffile.TiffFile(path) as file:
             return math.prod(file.series[0].shape[-2:]) > LARGE
-    except Exception:  # noqa: BLE001 - whatever ails it, the worker says so
+    except Exception:  # noqa: BLE001 - the worker reports what is wrong
         return False
 
 
@@ -109,7 +109,7 @@ def _file(path: Path, below: Path, options: argparse.Namespace) -> int | str:
 def _bands(
     client: Any, _: None, plane: NDArray[np.float32], options: argparse.Namespace, bar: Any
 ) -> NDArray[np.float32]:
-    """Send a plane's tiles out in bands of neighbouring rows; what ``infer.tiled`` gives."""
+    """Send the tiles of a plane in bands of rows; the result is that of ``infer.tiled``."""
     where = list(tiles(plane.shape, options.tile, options.overlap))
     per_row = sum(rows == where[0][0] for rows, _ in where)
     step = per_row * max(1, _BAND_TILES // per_row)

@@ -1,6 +1,6 @@
 """All encoders of the paper's Table 2, beside the paper: ``python table2.py``. See README.md.
 
-It goes on where it stopped: a run that is finished is not trained again, a killed one resumes.
+It continues where it stopped: finished runs are not trained again, killed ones resume.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SCORES: Final = ("f1", "iou", "instance_f1", "pq")
 
 
 def variants(protocol: str, settings: Settings) -> Iterator[tuple[str, Settings]]:
-    """The runs that a protocol makes of one encoder, each with a name for its folder."""
+    """The runs of one encoder in a protocol, each with the name of its folder."""
     if protocol == "table2":
         yield "", settings
     elif protocol == "hold-out":
@@ -59,8 +59,8 @@ def variants(protocol: str, settings: Settings) -> Iterator[tuple[str, Settings]
 
 
 def run(settings: Settings, folder: Path, *, progress: bool) -> dict[str, Any]:
-    """Train and score one network, or take from its folder what is there already."""
-    from data import splits  # not above: it imports torch, and --help is to answer at once
+    """Train and score one network, or read the scores that its folder already has."""
+    from data import splits  # imports torch, which would make --help slow
 
     if not (folder / RESULT).is_file():
         _train(settings, folder, progress=progress)
@@ -90,24 +90,24 @@ def run(settings: Settings, folder: Path, *, progress: bool) -> dict[str, Any]:
 
 
 def _train(settings: Settings, folder: Path, *, progress: bool) -> None:
-    """Train in a process of its own, as several GPUs need, and which gives all memory back."""
+    """Train in a separate process: several GPUs need it, and it frees all memory."""
     command = [sys.executable, str(Path(__file__).with_name("train.py")), "--out", str(folder)]
     for name, value in dataclasses.asdict(settings).items():
         command += [f"--{name.replace('_', '-')}", str(value)]
     command += ["--resume", *([] if progress else ["--quiet"])]
-    ended = subprocess.run(command, check=False)  # noqa: S603 - this folder's own script
+    ended = subprocess.run(command, check=False)  # noqa: S603 - a script of this folder
     if ended.returncode:
-        raise SystemExit(f"{folder}: training stopped, see above. The same command goes on here.")
+        raise SystemExit(f"{folder}: training stopped, see above. The same command continues it.")
 
 
 def picture(results: dict[str, dict[str, Any]], settings: Settings, out: Path) -> None:
     """One test image through every encoder, as in the paper's Fig. 3.
 
-    It is the image with the median number of nuclei, so that no network's success chooses it.
+    It is the image with the median number of nuclei: the choice does not depend on a network.
 
     Args:
-        results: By encoder, what `run` gave.
-        settings: Of any of them.
+        results: Results of `run`, by encoder.
+        settings: Those of any of the runs.
         out: The folder of the runs; table2.png is written there.
     """
     from data import splits
@@ -124,7 +124,7 @@ def picture(results: dict[str, dict[str, Any]], settings: Settings, out: Path) -
 
 
 def paper_table(results: dict[str, dict[str, Any]]) -> str:
-    """The paper's figures and ours, a row an encoder."""
+    """The paper's scores and ours, one row per encoder."""
     heads = (
         *("encoder", "F1 paper", "val", "test", "difference"),
         *("IoU paper", "val", "test", "difference"),
@@ -151,7 +151,7 @@ def paper_table(results: dict[str, dict[str, Any]]) -> str:
 
 
 def protocol_table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """Test scores of each variant, a block an encoder, with mean and spread."""
+    """Test scores of each run, by encoder, with mean and standard deviation."""
     rows = []
     for encoder, by_variant in results.items():
         for name, result in by_variant.items():
@@ -183,7 +183,7 @@ def _duration(seconds: float) -> str:
 
 
 def report(protocol: str, results: dict[str, dict[str, dict[str, Any]]], settings: Settings) -> str:
-    """The table, with what it was made of above it and what may not be read from it below."""
+    """The table, with data and settings above it and its limits below."""
     every = [result for by_variant in results.values() for result in by_variant.values()]
     data = ", ".join(sorted({result["data"] for result in every}))
     devices = ", ".join(sorted({result["device"] for result in every}))
@@ -201,10 +201,10 @@ def report(protocol: str, results: dict[str, dict[str, dict[str, Any]]], setting
     if protocol == "table2":
         lines += [
             paper_table({encoder: only[""] for encoder, only in results.items()}),
-            "Difference = ours on test - paper. Which images the paper's scores are of is not",
-            "published, nor whether they are validation or test images.",
+            "Difference = ours on test - paper. The paper does not say which images its scores are",
+            "of, nor whether they are validation or test images.",
             "",
-            "\\* Not comparable with ours: which loss it is, is not published.",
+            "\\* Not comparable with ours: the paper does not say which loss it is.",
         ]
     else:
         lines.append(protocol_table(results))

@@ -1,4 +1,4 @@
-"""One row per nucleus of a user's own images, with the columns of `bmgd nuclei`."""
+"""One row per nucleus of the user's images, with the columns of `bmgd nuclei`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NUCLEI: Final = ".nuclei.csv"
-"""Appended to the image's own name, as of masks."""
+"""Added to the image's name, as for masks."""
 
 
 def measured(stack: Stack, labels: NDArray[Any], name: str, method: str) -> nuclei.Table:
@@ -28,13 +28,13 @@ def measured(stack: Stack, labels: NDArray[Any], name: str, method: str) -> nucl
     Args:
         stack: The image.
         labels: Its instances, of the same shape.
-        name: What the column "name" says.
-        method: How nuclei were told apart.
+        name: Value of the column "name".
+        method: How nuclei were separated.
 
     Returns:
         The columns of `bmgd_data.nuclei` from "label" on, after "name" and "plane" (from 1, in the
-        order of the file). Where the file does not tell the size of a pixel, or pixels are not
-        square, lengths are in pixels and the columns end in "_px" and "_px2".
+        order of the file). If the file does not have the size of a pixel, or pixels are not square,
+        lengths are in pixels and the columns end in "_px" and "_px2".
     """
     square = stack.pixel_um is not None and math.isclose(*stack.pixel_um, rel_tol=1e-3)
     size = stack.pixel_um[0] if square and stack.pixel_um else 1.0
@@ -54,7 +54,7 @@ def measured(stack: Stack, labels: NDArray[Any], name: str, method: str) -> nucl
 
 
 def gathered(folder: Path) -> str:
-    """Join the tables of all images below a folder to ``nuclei.csv``, and say what it holds."""
+    """Join the tables of all images below a folder to ``nuclei.csv``, and describe it."""
     columns: dict[str, None] = {}
     rows: list[dict[str, str]] = []
     for path in sorted(folder.rglob(f"*{NUCLEI}")):
@@ -73,7 +73,7 @@ def gathered(folder: Path) -> str:
     said = f"{whole}: {len(rows)} rows, one per nucleus of every image there."
     if "area_px2" in columns:
         said += (
-            " Some images do not tell the size of a pixel: their lengths are in pixels, in columns "
-            "that end in _px. Give it with --pixel-size."
+            " Some images do not have the size of a pixel: their lengths are in pixels, in columns "
+            "that end in _px and _px2. Give the size with --pixel-size."
         )
     return said

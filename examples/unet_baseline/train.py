@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     import lightning
     from model import Baseline
 
-# torch and Lightning take seconds to import, so functions do it: --help answers at once.
+# torch and Lightning take seconds to import, so functions import them: --help is quick.
 _RUNS_ON = ("accelerator", "devices", "nodes", "workers", "precision", "root", "weights")
-"""Settings that a resumed run may change without becoming another run."""
+"""Settings that may differ in a resumed run."""
 
 
 def train(settings: Settings, out: Path, *, resume: bool = False, progress: bool = True) -> Path:
-    """Train, or go on where a killed run stopped.
+    """Train, or continue where a killed run stopped.
 
     Args:
         settings: What to train.
         out: Folder for best.ckpt (highest validation F1), last.ckpt, metrics.csv, curve.png and
             result.json.
-        resume: Go on from last.ckpt, where there is one.
-        progress: Whether a bar is drawn.
+        resume: Continue from last.ckpt, if it exists.
+        progress: Whether to draw a bar.
 
     Returns:
         The path of the best checkpoint.
 
     Raises:
-        SystemExit: `out` holds another run, or the pretrained weights cannot be had.
+        SystemExit: `out` has another run, or the pretrained weights are not available.
     """
     from data import Share, loader, splits
     from model import fresh
@@ -73,20 +73,22 @@ def train(settings: Settings, out: Path, *, resume: bool = False, progress: bool
 
 
 def check_data(out: Path, before: str, now: str) -> None:
-    """Stop where the source, which may come from the environment, is not the one of the run."""
+    """Stop if the data is not that of the run; its source may come from the environment."""
     if now != before:
         raise SystemExit(
-            f"{out} was begun on {before}, but the data now is {now}. Give the same source, with "
+            f"{out} was started on {before}, but the data now is {now}. Give the same source, with "
             "--source or BMGD_SOURCE, or another --out."
         )
 
 
 def _begun_on(settings: Settings, out: Path, *, resume: bool) -> str | None:
-    """The data that the run in `out` is trained on, if there is one that may go on."""
+    """The data of the run in `out`, if there is one that may continue."""
     if not (out / LAST).is_file():
         return None
     if not resume:
-        raise SystemExit(f"{out} holds a run. Give --resume to go on with it, or another --out.")
+        raise SystemExit(
+            f"{out} already has a run. Give --resume to continue it, or another --out."
+        )
     import torch
 
     saved = torch.load(out / LAST, map_location="cpu", weights_only=True)["hyper_parameters"]
@@ -94,7 +96,7 @@ def _begun_on(settings: Settings, out: Path, *, resume: bool) -> str | None:
     changed = [name for name in now if name not in _RUNS_ON and before.get(name) != now[name]]
     if changed:
         told = ", ".join(f"--{name.replace('_', '-')} {before.get(name)}" for name in changed)
-        raise SystemExit(f"{out} was begun with {told}. Give the same, or another --out.")
+        raise SystemExit(f"{out} was started with {told}. Give the same values, or another --out.")
     begun_on: str = saved["data"]
     return begun_on
 
@@ -131,7 +133,7 @@ def _trainer(settings: Settings, out: Path, *, progress: bool) -> lightning.Trai
         log_every_n_steps=1,
         enable_progress_bar=progress,
         enable_model_summary=False,
-        use_distributed_sampler=False,  # ours is sharded already, exactly
+        use_distributed_sampler=False,  # our sampler already splits the samples
         num_sanity_val_steps=0,
         default_root_dir=out,
     )
@@ -173,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser)
     parser.add_argument("--out", type=Path, help="Folder of the run. [runs/<encoder>]")
-    parser.add_argument("--resume", action="store_true", help="Go on with a killed run.")
+    parser.add_argument("--resume", action="store_true", help="Continue a killed run.")
     parser.add_argument("--quiet", action="store_true", help="No progress bar.")
     options = parser.parse_args(arguments)
     settings = from_options(options)

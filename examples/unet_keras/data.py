@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _DARK, _BRIGHT = 0.01, 0.998  # quantiles, as other nuclei networks take them (CSBDeep, StarDist)
 _FLAT: Final = 0.1
-"""Less contrast than this, in parts of the full scale, is stretched no further."""
+"""Least contrast, as a fraction of the full scale, that is stretched to 0..1."""
 
 
 def batches(reader: Reader, size: int, crop: int = 0, seed: int = 0) -> tf.data.Dataset:
@@ -22,8 +22,8 @@ def batches(reader: Reader, size: int, crop: int = 0, seed: int = 0) -> tf.data.
     Args:
         reader: What to serve.
         size: Samples per batch.
-        crop: Side of the random crop; 0 for whole images, in order, as they are.
-        seed: Of the order and of the augmentation.
+        crop: Side of the random crop; 0 for whole images, in order, not augmented.
+        seed: Seed of order and augmentation.
     """
     pascals = sorted(reader.full_scales)
     scales = tf.constant([float(reader.full_scales[pa]) for pa in pascals])
@@ -45,7 +45,7 @@ def batches(reader: Reader, size: int, crop: int = 0, seed: int = 0) -> tf.data.
 def standardised(image: tf.Tensor) -> tf.Tensor:
     """Stretch the grey values of each image (B, H, W, 1) between two quantiles to 0..1.
 
-    Laser power and depth change a slice's brightness, so that the network should not rely on it.
+    Brightness depends on laser power and depth, so the network should not rely on it.
     """
     values = tf.sort(tf.reshape(image, [tf.shape(image)[0], -1]))
     last = tf.cast(tf.shape(values)[1] - 1, tf.float32)

@@ -22,7 +22,7 @@ BEST = "best.keras"
 
 
 def train(options: argparse.Namespace) -> Path:
-    """Train on the train split, choose the epoch on validation; give the best model's path."""
+    """Train on the train split and choose the epoch on validation; gives the best model's path."""
     keras.utils.set_random_seed(options.seed)
     net = unet(options.encoder, options.weights)
     net.compile(keras.optimizers.Adam(options.lr), bce_dice, metrics=[f1, iou])
@@ -58,12 +58,12 @@ def _reader(options: argparse.Namespace, split: str) -> Reader:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line; train, unless a run is there; predict."""
+    """Read the command line, and train or predict."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--encoder", choices=tuple(ENCODERS), default="mobilenet_v2")
     parser.add_argument("--weights", default="imagenet", help="imagenet, none or a file.")
     parser.add_argument("--source", help="Where the data comes from; BMGD itself by default.")
-    parser.add_argument("--root", help="Folder that prepared data is kept in.")
+    parser.add_argument("--root", help="Folder for prepared data.")
     parser.add_argument("--scheme", default="random", help="How splits are drawn.")
     for name, value in {"epochs": 60, "batch": 8, "lr": 1e-3, "patience": 15, "seed": 0}.items():
         parser.add_argument(f"--{name}", type=type(value), default=value, help="[%(default)s]")

@@ -18,16 +18,14 @@ _INPUTS: Final[dict[str, tuple[Any, Any]]] = {
         [-mean / std for mean, std in zip(_RGB_MEAN, _RGB_STD, strict=True)],
     ),
 }
-"""Scale and offset that take grey values in 0..1, as three equal channels, to what the ImageNet
-weights were trained on; keras.applications names these three."""
+"""Scale and offset from grey values in 0..1, as three equal channels, to the values that the
+ImageNet weights were trained on, by their names in keras.applications."""
 _FILTERS = (256, 128, 64, 32, 16)
 _SMOOTH, _MOMENTUM = 1e-5, 0.9
 
 
-_INCEPTION: Final = (
-    16,
-    9,
-)  # numbers of layers, since those before the first mixed one bear no names
+# Numbers of layers, since those before the first mixed one have no fixed names.
+_INCEPTION: Final = (16, 9)
 ENCODERS: Final[dict[str, tuple[str, str, tuple[str | int, ...]]]] = {
     "resnet50": (
         *("ResNet50", "caffe"),
@@ -45,8 +43,8 @@ ENCODERS: Final[dict[str, tuple[str, str, tuple[str | int, ...]]]] = {
     ),
     "vgg19": ("VGG19", "caffe", (*(f"block{n}_conv4" for n in (5, 4, 3)), "block2_conv2")),
 }
-"""The paper's six: the network, what it wants to see, and the layers that its maps of 1/16, 1/8,
-1/4 and 1/2 of the size are taken from, as in segmentation_models, which the paper used."""
+"""The paper's six: the network, its kind of input, and the layers with its maps of 1/16, 1/8, 1/4
+and 1/2 of the size, as in segmentation_models, which the paper used."""
 
 
 def unet(encoder: str, weights: str = "imagenet") -> keras.Model:
@@ -54,7 +52,7 @@ def unet(encoder: str, weights: str = "imagenet") -> keras.Model:
 
     Args:
         encoder: A key of `ENCODERS`.
-        weights: Of the encoder: "imagenet" (downloaded), "none", or the path of a file that
+        weights: Weights of the encoder: "imagenet" (downloaded), "none", or the path of a file that
             keras.applications offers for this network without its top.
 
     Returns:
@@ -62,7 +60,7 @@ def unet(encoder: str, weights: str = "imagenet") -> keras.Model:
         shape. H and W are multiples of 32.
 
     Raises:
-        SystemExit: The weights cannot be had; the message names the option.
+        SystemExit: The weights are not available; the message names the option.
     """
     network, inputs, skips_at = ENCODERS[encoder]
     scale, offset = _INPUTS[inputs]
@@ -98,16 +96,16 @@ def _pretrained(network: str, weights: str) -> keras.Model:
         return build(include_top=False, weights=chosen, input_shape=(None, None, 3))
     except Exception as error:
         raise SystemExit(
-            f"The weights {weights!r} of {network} cannot be had ({error}). Connect to the "
+            f"The weights {weights!r} of {network} are not available ({error}). Connect to the "
             "network, or give --weights none for random ones, or the path of a file that fits."
         ) from error
 
 
 def _halving(body: keras.Model) -> keras.Model:
-    """Pad the inceptions, so that each stage is exactly half of the one before.
+    """Pad the inceptions, so that each stage halves the size exactly.
 
-    As they are, their maps have odd sizes and no longer lie on the pixels that they are joined
-    with. Padding has no weights, so that the trained ones fit.
+    Without padding their feature maps have odd sizes and do not align with the decoder's. Padding
+    has no weights, so the trained ones still fit.
     """
     if "inception" not in body.name:
         return body
@@ -125,7 +123,7 @@ def _halving(body: keras.Model) -> keras.Model:
 
 
 def bce_dice(truth: Any, chance: Any) -> Any:
-    """Cross-entropy plus Dice of the batch as a whole, segmentation_models' bce_dice_loss."""
+    """Cross-entropy plus Dice of the whole batch, as segmentation_models' bce_dice_loss."""
     truth = ops.cast(truth, "float32")
     entropy = ops.mean(keras.losses.binary_crossentropy(truth, chance))
     both = ops.sum(truth * chance)
@@ -139,7 +137,7 @@ def f1(truth: Any, chance: Any) -> Any:
 
 
 def iou(truth: Any, chance: Any) -> Any:
-    """IoU of a batch at threshold 0.5, averaged over batches likewise."""
+    """IoU of a batch at threshold 0.5; Keras averages over batches."""
     both, either = _counts(truth, chance)
     return (both + _SMOOTH) / (either + _SMOOTH)
 
