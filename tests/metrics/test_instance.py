@@ -11,9 +11,10 @@ from bmgd_data.metrics import (
     IOU_THRESHOLDS,
     InstanceCounts,
     InstanceQuality,
+    InstanceScores,
     count_instances,
-    instance_scores,
 )
+from bmgd_data.metrics.instance import score_instances
 from labelled import image_pairs
 
 unhurried = settings(deadline=None)  # a busy machine is no failure
@@ -23,6 +24,11 @@ EMPTY = np.zeros((1, 8), int)
 def row(*runs: tuple[int, int]) -> np.ndarray:
     """One row of pixels from (label, length) runs."""
     return np.repeat([label for label, _ in runs], [length for _, length in runs])[None]
+
+
+def instance_scores(truth, prediction) -> InstanceScores:
+    pairs = zip(truth, prediction, strict=True)
+    return score_instances([count_instances(*pair) for pair in pairs])
 
 
 def instances(mask: np.ndarray) -> list[set[int]]:
@@ -126,16 +132,14 @@ def test_hand_counted():
     )
     assert scores.image == scores.pooled
     assert IOU_THRESHOLDS == (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-    assert scores.by_iou == ((1, 2, 2),) * 5 + ((0, 3, 3),) * 5
-    at = scores.by_iou[4]
-    assert (at.f1, at.precision, at.recall, at.jaccard) == (1 / 3, 1 / 3, 1 / 3, 1 / 5)
+    assert count_instances(truth, prediction).tp == (1,) * 5 + (0,) * 5
     assert scores.count_error == scores.count_bias == 0
 
 
 def test_a_match_just_above_one_half_counts_in_full():
     scores = instance_scores([row((1, 13))], [row((1, 7), (0, 6))])
     assert scores.pooled.sq == scores.pooled.pq == scores.pooled.aji == 7 / 13
-    assert [at.f1 for at in scores.by_iou] == [1] + 9 * [0]
+    assert (scores.pooled.ap50, scores.pooled.ap) == (1, 1 / 10)
 
 
 def test_precision_and_recall_are_not_swapped():
@@ -145,8 +149,6 @@ def test_precision_and_recall_are_not_swapped():
     assert instance_scores([whole], [split]).count_bias == 1
     assert instance_scores([split], [whole]).count_bias == -1
     assert instance_scores([split], [whole]).count_error == 1
-    at = instance_scores([whole], [split]).by_iou[0]
-    assert (at.precision, at.recall) == (1 / 2, 1)
 
 
 def test_pooled_weighs_instances_and_the_mean_images():
@@ -156,7 +158,6 @@ def test_pooled_weighs_instances_and_the_mean_images():
     assert scores.pooled.ap == pytest.approx(9 / 10)
     assert scores.pooled.aji == 9 / 18
     assert scores.image.f1 == scores.image.ap == scores.image.pq == scores.image.aji == 2 / 3
-    assert [at.recall for at in scores.by_iou] == [9 / 10] * 10
     assert scores.count_error == pytest.approx(1 / 3)
 
 
@@ -184,7 +185,6 @@ def test_aji_of_equal_ious_takes_the_lower_label():
 def test_the_rule_for_empty_images(truth, prediction, score):
     scores = instance_scores([truth], [prediction])
     assert scores.pooled == scores.image == (score,) * 10
-    assert {at.f1 for at in scores.by_iou} == {at.jaccard for at in scores.by_iou} == {score}
 
 
 def test_a_perfect_prediction_has_every_score():
@@ -210,17 +210,6 @@ def test_panoptic_quality_agrees_with_torchmetrics():
         ours = instance_scores([truth], [prediction]).pooled
         assert theirs[0].tolist() == pytest.approx([ours.pq, ours.sq, ours.rq], abs=1e-6)
         assert 0 < ours.pq < 1
-
-
-def test_images_are_drawn_one_at_a_time_and_named():
-    good = row((1, 2), (0, 2))
-    assert instance_scores(iter([good]), iter([good])).nuclei == 1
-    with pytest.raises(ValueError, match=r"^Image 1: prediction has dtype float64"):
-        instance_scores([good] * 2, [good, good * 1.0])
-    with pytest.raises(ValueError, match="Image 1 is missing from truth"):
-        instance_scores([good], [good] * 2)
-    with pytest.raises(ValueError, match="No images"):
-        instance_scores([], [])
 
 
 def made_up(seed: int = 2) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -260,8 +249,8 @@ def test_agrees_with_other_projects():
     for name, value in hover_net_means.items():
         assert getattr(scores.image, name) == pytest.approx(value, abs=1e-6), name
     cellpose_means = (0.39615384, 0.39615384, 0.27261904, 0.21041667, 0.07455065, 0, 0, 0, 0, 0)
-    each = [instance_scores([true], [found]).by_iou for true, found in zip(*made_up(), strict=True)]
-    means = np.mean([[at.jaccard for at in image] for image in each], axis=0)
+    counts = [count_instances(*pair) for pair in zip(*made_up(), strict=True)]
+    means = np.mean([[tp / (c.true + c.found - tp) for tp in c.tp] for c in counts], axis=0)
     assert means == pytest.approx(cellpose_means, abs=1e-6)
     assert scores.image.ap == pytest.approx(0.13498941, abs=1e-6)
 

@@ -7,14 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bmgd_data.metrics import (
-    Counts,
-    count_instances,
-    count_pixels,
-    instance_f1,
-    match,
-)
-from bmgd_data.metrics.instance import overlaps
+from bmgd_data.metrics import Counts, count_instances, count_pixels, instance_f1
+from bmgd_data.metrics.instance import match, overlaps
 from labelled import image_pairs
 
 
@@ -46,13 +40,13 @@ THRESHOLDS = st.sampled_from([0.5, 0.6, 2 / 3, 0.75, 0.9])
 
 @unhurried
 @given(image_pairs(), THRESHOLDS)
-def test_match_is_the_definition(pair, iou):
+def test_match_agrees_with_the_definition(pair, iou):
     assert match(*pair, iou) == brute_force(*pair, iou)
 
 
 @unhurried
 @given(st.lists(image_pairs(), min_size=1, max_size=4), THRESHOLDS)
-def test_f1_is_of_the_pooled_counts(pairs, iou):
+def test_f1_divides_the_pooled_counts(pairs, iou):
     tp, fp, fn = np.sum([brute_force(*pair, iou) for pair in pairs], axis=0)
     truth, prediction = zip(*pairs, strict=True)
     expected = 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 1.0
@@ -128,7 +122,7 @@ def test_every_pixel_an_instance_needs_no_dense_histogram():
     assert match(truth, truth[::-1]) == (2**16, 0, 0)
 
 
-def test_inputs_are_left_alone():
+def test_inputs_are_not_changed():
     truth, prediction = row((3, 2), (0, 2)), row((0, 1), (9, 3))
     before = truth.copy(), prediction.copy()
     for mask in (truth, prediction):
@@ -138,8 +132,8 @@ def test_inputs_are_left_alone():
     assert np.array_equal(prediction, before[1])
 
 
-def test_images_are_drawn_one_at_a_time():
-    """From the oldest sequence protocol too, which lazy array-likes speak."""
+def test_images_are_read_one_at_a_time():
+    """Also from objects that have `__getitem__` alone, as lazy arrays do."""
     drawn = []
 
     class Lazy:

@@ -6,10 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bmgd_data.metrics import Counts, count_pixels, pixel_scores
+from bmgd_data.metrics import Counts, PixelScores, count_pixels
+from bmgd_data.metrics.pixel import score_pixels
 
 unhurried = settings(deadline=None)  # a busy machine is no failure
 NONE, ONE, FULL = (np.array([[n > 0, n > 1]]) for n in (0, 1, 2))
+
+
+def pixel_scores(truth, prediction, *, threshold: float = 0.5, batch_size: int = 8) -> PixelScores:
+    pairs = zip(truth, prediction, strict=True)
+    return score_pixels([count_pixels(*pair, threshold) for pair in pairs], batch_size)
 
 
 @st.composite
@@ -99,13 +105,6 @@ def test_hand_counted():
     assert both == pytest.approx((np.mean([8 / 10, 1]), np.mean([4 / 6, 1])), abs=1e-5)
 
 
-def test_batches_are_of_eight_if_not_said():
-    truth, found = np.ones((9, 1, 4), bool), np.arange(36).reshape(9, 1, 4) % 5 > 0
-    default = pixel_scores(truth, found)
-    assert default == pixel_scores(truth, found, batch_size=8)
-    assert default.soft != pixel_scores(truth, found, batch_size=9).soft
-
-
 def test_soft_uses_the_probabilities_and_the_others_the_threshold():
     truth, chance = [FULL], [np.array([[0.75, 0.25]])]
     scores = pixel_scores(truth, chance)
@@ -166,19 +165,15 @@ def test_many_pixels_do_not_overflow():
     ],
 )
 def test_a_bad_prediction_is_named(bad, message):
-    with pytest.raises(ValueError, match=message) as caught:
-        pixel_scores([ONE] * 3, [ONE, ONE, bad])
-    assert str(caught.value).startswith("Image 2: ")
+    with pytest.raises(ValueError, match=f"^Image 2: .*{message}"):
+        count_pixels(ONE, bad, where="Image 2")
 
 
-def test_the_truth_is_no_probability():
-    with pytest.raises(ValueError, match="Image 0: truth has dtype float64"):
-        pixel_scores([ONE * 1.0], [ONE])
+def test_floats_are_no_true_mask():
+    with pytest.raises(ValueError, match="The image: truth has dtype float64"):
+        count_pixels(ONE * 1.0, ONE)
 
 
-def test_nothing_to_score():
-    for sides in ([], []), ([ONE], []), ([], [ONE]):
-        with pytest.raises(ValueError, match=r"No images|Image 0 is missing"):
-            pixel_scores(*sides)
+def test_batches_hold_an_image_or_more():
     with pytest.raises(ValueError, match="batch_size is 0"):
         pixel_scores([ONE], [ONE], batch_size=0)

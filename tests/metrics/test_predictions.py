@@ -47,31 +47,31 @@ def touch(base, *files):
 )
 def test_names_that_tools_give(file, name, tmp_path):
     touch(tmp_path, file)
-    found = predictions.find(tmp_path, NAMES)
-    assert found.paths == {name: tmp_path / file}
-    (missing,) = found.problems
+    paths, problems = predictions.find(tmp_path, NAMES)
+    assert paths == {name: tmp_path / file}
+    (missing,) = problems
     assert missing.startswith("2 of 3 predictions are missing")
 
 
 @pytest.mark.parametrize("file", ["025.tif", "950Pa_025_flows.tif", "950Pa_0250.tif", "x/a.tif"])
 def test_names_of_no_sample(file, tmp_path):
-    found = predictions.find(touch(tmp_path, file), NAMES)
-    assert not found.paths
-    assert f"1 files are of no sample that is scored: {file}." in found.problems[1]
+    paths, problems = predictions.find(touch(tmp_path, file), NAMES)
+    assert not paths
+    assert f"1 files are of no sample that is scored: {file}." in problems[1]
 
 
 def test_a_sample_named_like_an_output_keeps_its_file(tmp_path):
     names = ["950Pa/025", "950Pa/025_masks"]
     files = ("950Pa/025.tif", "950Pa/025_masks.tif")
-    found = predictions.find(touch(tmp_path, *files), names)
-    assert list(found.paths.values()) == [tmp_path / file for file in files]
-    assert not found.problems
+    paths, problems = predictions.find(touch(tmp_path, *files), names)
+    assert list(paths.values()) == [tmp_path / file for file in files]
+    assert not problems
 
 
 def test_several_files_of_a_sample(tmp_path):
     """Cellpose writes beside its images, unless --savedir says where else."""
     touch(tmp_path, "950Pa_025_img.tif", "950Pa_025_masks.tif", "950Pa_025_img_cp_masks.tif")
-    (problem,) = predictions.find(tmp_path, NAMES[:1]).problems
+    (problem,) = predictions.find(tmp_path, NAMES[:1])[1]
     for file in ("950Pa_025_img.tif", "950Pa_025_masks.tif", "950Pa_025_img_cp_masks.tif"):
         assert file in problem
     assert problem.startswith("1 samples have several files")
@@ -79,19 +79,19 @@ def test_several_files_of_a_sample(tmp_path):
 
 def test_a_file_of_several_samples(tmp_path):
     names = ["950Pa/a b", "950Pa/a_b"]
-    found = predictions.find(touch(tmp_path, "950Pa_a_b_cp_masks.tif"), names)
-    assert not found.paths
+    paths, problems = predictions.find(touch(tmp_path, "950Pa_a_b_cp_masks.tif"), names)
+    assert not paths
     assert (
         "1 files may be of several samples: 950Pa_a_b_cp_masks.tif (950Pa/a b or 950Pa/a_b)"
-        in (found.problems[1])
+        in (problems[1])
     )
 
 
 def test_other_stiffnesses_are_left_out(tmp_path):
     touch(tmp_path, "950Pa_025.tif", "250Pa_1.tif", "250 Pa/mask/1.tif", "t/250Pa/1.tif")
-    found = predictions.find(tmp_path, NAMES[:1], elsewhere={"250Pa"})
-    assert not found.problems
-    assert len(predictions.find(tmp_path, NAMES[:1], elsewhere={"1800Pa"}).problems) == 1
+    _, problems = predictions.find(tmp_path, NAMES[:1], elsewhere={"250Pa"})
+    assert not problems
+    assert len(predictions.find(tmp_path, NAMES[:1], elsewhere={"1800Pa"})[1]) == 1
 
 
 # ---------------------------------------------------------------- integers that are not labels

@@ -1,7 +1,7 @@
 """How well predictions agree with the masks: the paper's pixel scores, and scores of instances.
 
 Empty images follow one rule. Where there is nothing to find and nothing is found, a score is 1.0,
-perfect agreement; NaN would make every mean NaN. Any other quotient of zero by zero is 0.0, such as
+since NaN would make every mean NaN. Any other quotient of zero by zero is 0.0, such as
 the precision of a model that finds nothing where there are nuclei.
 """
 
@@ -15,8 +15,6 @@ from bmgd_data.metrics.instance import (
     InstanceScores,
     count_instances,
     instance_f1,
-    instance_scores,
-    match,
 )
 from bmgd_data.metrics.pixel import (
     Counts,
@@ -25,7 +23,6 @@ from bmgd_data.metrics.pixel import (
     PixelScores,
     SoftQuality,
     count_pixels,
-    pixel_scores,
 )
 from bmgd_data.metrics.table import ImageCounts, Row, Table, tabulate
 
@@ -46,8 +43,5 @@ __all__ = [
     "count_instances",
     "count_pixels",
     "instance_f1",
-    "instance_scores",
-    "match",
-    "pixel_scores",
     "tabulate",
 ]

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 _BINARY, _LABELS = "binary", "labels"
 
-_NO_MASK_METHOD: Final = "watershed"
-"""For binary predictions where the data provides instances: they separate touching nuclei."""
-
 
 class Evaluator:
     """Compares predictions with one split of the data: the same samples, names and order as Reader.
@@ -48,7 +45,7 @@ class Evaluator:
       besides 0 (0/1, 0/255), all of them are binary masks. Integers that cannot be labels
       (probabilities in 8 or 16 bits, masks with grey edges, classes) are refused.
 
-    Of each image only counts are kept, about a kilobyte.
+    Only counts are kept of each image, about a kilobyte.
 
     Args:
         split: "train", "val" (also "validation"), "test" or "all".
@@ -104,7 +101,7 @@ class Evaluator:
         if not len(self.reader):
             raise ValueError(f"The split {split!r} holds no images, so there is nothing to score.")
         own = self.reader.instance_method
-        self.method = own if own in DERIVED else _NO_MASK_METHOD
+        self.method = own if own in DERIVED else "watershed"  # provided ones separate nuclei
         self.threshold = threshold
         self.batch_size = batch_size
         self._row = {name: row for row, name in enumerate(self.reader.names)}
@@ -136,14 +133,14 @@ class Evaluator:
         The prediction for a sample is ``<folder>/<sample name>.tif`` (or .tiff, .png), such as
         ``1200Pa/<stem>.tif``; or a file named as `bmgd_data.export.export` names the sample's, with
         or without what Cellpose, StarDist or ilastik append, such as
-        ``1200Pa_<stem>_img_cp_masks.tif``. Probabilities can only be given as TIFF of floats. Files
-        of stiffnesses that this Evaluator does not score are left out.
+        ``1200Pa_<stem>_img_cp_masks.tif``. Probabilities must be TIFF of floats. Files of
+        stiffnesses that this Evaluator does not score are left out.
 
         Args:
             folder: The folder; folders in it do not matter.
 
         Raises:
-            ValueError: Predictions are missing, are of no sample, are there twice, may be of
+            ValueError: Predictions are missing, belong to no sample, exist twice, may belong to
                 several samples, cannot be read or do not fit their samples. One message lists them
                 all, and none is added.
         """
@@ -155,10 +152,9 @@ class Evaluator:
         counted, bad = {}, []
         with bar("scoring", len(paths)) as progress:
             for name, path in paths.items():
+                sample = self.reader[self._row[name]]
                 try:
-                    counted[name] = self._count(
-                        self.reader[self._row[name]], predictions.read(path)
-                    )
+                    counted[name] = self._count(sample, predictions.read(path))
                 except ValueError as error:
                     bad.append(str(error))
                 progress(1)
@@ -182,24 +178,21 @@ class Evaluator:
                 f"{predictions.listed(missing)}. Add one for each sample of the split."
             )
         counted = [self._counted[name] for name in self._row]
-        reading = _LABELS if any(image.surely_labels for image in counted) else _BINARY
+        reading = _LABELS if any(_BINARY not in image.instances for image in counted) else _BINARY
         parts = [f"{pa}Pa" for pa in self.reader.stiffness_pa]
-        return tabulate(
-            (
-                ImageCounts(part, image.pixels, image.read_as(reading), alike)
-                for part, image, alike in zip(parts, counted, self._alike, strict=True)
-            ),
-            batch_size=self.batch_size,
-            notes=self._notes(counted, reading),
-        )
+        images = [
+            ImageCounts(part, image.pixels, image.read_as(reading), alike)
+            for part, image, alike in zip(parts, counted, self._alike, strict=True)
+        ]
+        notes = self._notes(counted, reading)
+        return tabulate(images, batch_size=self.batch_size, notes=notes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Scores, and what they were computed from, as plain values for JSON.
+        """Scores and their provenance, as plain values for JSON.
 
         Besides the table: ``data`` (digest, scheme, instance method and more), split and
         stiffnesses, the number of images that look like one of train, the threshold, a sha256 of
-        the predictions as arrays, which does not depend on the files' format, and this package's
-        version.
+        the predictions as arrays (independent of the files' format), and this package's version.
 
         Raises:
             ValueError: Predictions are missing; the message lists them.
@@ -230,14 +223,16 @@ class Evaluator:
     def _count(self, sample: Sample, prediction: NDArray[Any]) -> _Counted:
         predicted, where = np.asarray(prediction), sample["name"]
         pixels = count_pixels(sample["mask"], predicted, self.threshold, where=where)
-        instances = {}
-        several = False
+        instances, several = {}, False
         if predicted.dtype.kind in "iu":
             instances[_LABELS] = count_instances(sample["instances"], predicted, where=where)
             several = instances[_LABELS].found > 1
             if several and (why := predictions.why_no_labels(predicted)):
                 raise ValueError(
-                    f"{where}: integers are read as instance labels, but {why}. {_SAVE}"
+                    f"{where}: integers are read as instance labels, but {why}. Save probabilities "
+                    "as TIFF of floats from 0 to 1; a mask with grey edges, or one of several "
+                    "classes, as 0 and 255 (mask > 127, classes == 1); labels as numbers 1..n, one "
+                    "a nucleus."
                 )
         if not several:
             mask = predicted > (self.threshold if predicted.dtype.kind == "f" else 0)
@@ -250,49 +245,41 @@ class Evaluator:
 
     def _notes(self, counted: list[_Counted], reading: str) -> list[str]:
         labelled = sum(reading in image.instances for image in counted if reading == _LABELS)
-        derived = len(counted) - labelled
+        derived, alike = len(counted) - labelled, sum(each or False for each in self._alike)
         ways = [f"{labelled} given as labels"] * (labelled > 0)
         ways += [f"{derived} binary, instances by {self.method}"] * (derived > 0)
         reader = self.reader
-        alike = sum(each or False for each in self._alike)
         data = f"Data: split {reader.split!r} ({reader.scheme}) of {reader.source.label}, version"
+        leak = (
+            f"{alike} of the {len(reader)} images look like one of train, so these scores say "
+            "little about new colonies; see `bmgd leaks`, and scheme='grouped'."
+        )
         return [
             f"{data} {reader.digest[:12]}; true instances: {reader.instance_method}.",
             f"Predictions: {'; '.join(ways)}. Foreground: labels, or above {self.threshold:g}.",
-            *[_LEAK.format(alike, len(reader))] * (alike > 0),
+            *[leak] * (alike > 0),
             *_READINGS,
         ]
 
 
-_SAVE: Final = (
-    "Save probabilities as TIFF of floats from 0 to 1; a mask with grey edges, or one of several "
-    "classes, as 0 and 255 (mask > 127, classes == 1); labels as numbers 1..n, one a nucleus."
-)
-_LEAK: Final = (
-    "{} of the {} images look like one of train, so these scores say little about new colonies; "
-    "see `bmgd leaks`, and scheme='grouped'."
-)
 _READINGS: Final = (
     "Pooled: counts summed over all images, then divided; the paper's table is such a score.",
     "Per image: mean of the images' own scores.",
-    "Soft: as the Keras package segmentation_models has it; no threshold, mean over batches.",
-    "Each column has batches of its own: a soft score of all may lie outside those of its parts.",
+    "Soft: as in the Keras package segmentation_models; no threshold, mean over batches.",
+    "Each column has its own batches: a soft score of all may lie outside those of its parts.",
     "Instances match above an IoU of 0.5; AP is TP / (TP + FP + FN).",
     "Where there is nothing to find and nothing is found, a score is 100.",
 )
 
 
 class _Counted(NamedTuple):
-    """Counts of one image: its prediction may be read as a binary mask, as labels, or as both."""
+    """Counts of one image."""
 
     pixels: PixelCounts
     instances: dict[str, InstanceCounts]
+    """By how the prediction can be read: as a binary mask, as labels, or as both."""
     digest: str
     """sha256 of the prediction."""
-
-    @property
-    def surely_labels(self) -> bool:
-        return _BINARY not in self.instances
 
     def read_as(self, reading: str) -> InstanceCounts:
         return self.instances.get(reading) or next(iter(self.instances.values()))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from bmgd_data.metrics.pixel import Counts, mean, paired, ratio, sides
+from bmgd_data.metrics.pixel import Counts, mean, ratio, sides
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,32 +18,6 @@ if TYPE_CHECKING:
 
 IOU_THRESHOLDS: Final = tuple(percent / 100 for percent in range(50, 100, 5))
 """0.5 to 0.95 in steps of 0.05, as in the Data Science Bowl 2018 and in COCO."""
-
-
-def instance_scores(truth: Iterable[Labels], prediction: Iterable[Labels]) -> InstanceScores:
-    """Every score of instances, over any number of images.
-
-    Args:
-        truth: True instance masks, one (H, W) integer array per image: 0 is background, each other
-            value is one instance. Labels need not be consecutive. An (N, H, W) array or any other
-            iterable; one image is read at a time.
-        prediction: Predicted instance masks, in the same order and of the same shapes. A label
-            need not equal that of the true instance.
-
-    Returns:
-        The scores, pooled over all instances and as means over the images.
-
-    Raises:
-        ValueError: There is no image at all; one side has fewer images; or an image, named by its
-            index, is not two-dimensional, not of integers, has a negative label, or differs in
-            shape.
-    """
-    return score_instances(
-        [
-            count_instances(true, predicted, where=where)
-            for where, true, predicted in paired(truth, prediction)
-        ]
-    )
 
 
 def instance_f1(
@@ -58,38 +33,41 @@ def instance_f1(
     empty on both sides does not count.
 
     Args:
-        truth: True instance masks, as for :func:`instance_scores`.
-        prediction: Predicted instance masks, likewise.
+        truth: True instance masks, one (H, W) integer array per image: 0 is background, each other
+            value is one instance. Labels need not be consecutive. An (N, H, W) array or any other
+            iterable; one image is read at a time.
+        prediction: Predicted instance masks, in the same order and of the same shapes. A label
+            need not equal that of the true instance.
         iou: The intersection over union that a match must exceed, in [0.5, 1).
 
     Returns:
         The score, from 0 to 1; 1.0 where no image holds an instance on either side.
 
     Raises:
-        ValueError: ``iou`` is out of range, or as for :func:`instance_scores`.
+        ValueError: ``iou`` is out of range; there is no image at all; one side has fewer images; or
+            an image, named by its index, is not two-dimensional, not of integers, has a negative
+            label, or differs in shape.
     """
-    return Counts.pooled(
-        match(true, predicted, iou, where=where)
-        for where, true, predicted in paired(truth, prediction)
-    ).f1
+    if not 0.5 <= iou < 1:  # noqa: PLR2004 - one half is what makes the matching unique
+        raise ValueError(f"iou is {iou}; it must be at least 0.5 and below 1.")
+    counts = []
+    for index, (true, predicted) in enumerate(zip_longest(truth, prediction)):
+        where = f"Image {index}"
+        if true is None or predicted is None:
+            raise ValueError(
+                f"{where} is missing from {'truth' if true is None else 'prediction'}. "
+                "Give both the same number of images."
+            )
+        counts.append(match(true, predicted, iou, where=where))
+    if not counts:  # an iterator that is used up must not score 1.0
+        raise ValueError("No images to score: truth and prediction are empty, or used up before.")
+    return Counts.pooled(counts).f1
 
 
 def match(
     truth: Labels, prediction: Labels, iou: float = 0.5, *, where: str = "The image"
 ) -> Counts:
-    """Match the instances of one image one-to-one at intersection over union > ``iou``.
-
-    Args:
-        truth: True instance mask, (H, W), integer, 0 is background.
-        prediction: Predicted instance mask, likewise.
-        iou: The intersection over union that a match must exceed, in [0.5, 1).
-        where: What error messages call the image.
-
-    Raises:
-        ValueError: As for :func:`instance_f1`.
-    """
-    if not 0.5 <= iou < 1:  # noqa: PLR2004 - one half is what makes the matching unique
-        raise ValueError(f"iou is {iou}; it must be at least 0.5 and below 1.")
+    """Match the instances of one image one-to-one at intersection over union > ``iou``."""
     pairs = overlaps(truth, prediction, where=where)
     tp = int(np.count_nonzero(pairs.iou > iou))
     return Counts(tp, fp=pairs.prediction_area.size - tp, fn=pairs.truth_area.size - tp)
@@ -104,11 +82,6 @@ class InstanceCounts(NamedTuple):
     matched_iou: float  #: sum of the IoU of the pairs above 0.5
     aji_intersection: int  #: pixels; see `InstanceQuality.aji`
     aji_union: int  #: pixels
-
-    def at(self, number: int) -> Counts:
-        """The counts at ``IOU_THRESHOLDS[number]``."""
-        tp = self.tp[number]
-        return Counts(tp, self.found - tp, self.true - tp)
 
     @classmethod
     def pooled(cls, counts: Iterable[InstanceCounts]) -> InstanceCounts:
@@ -133,27 +106,21 @@ def count_instances(
     """
     pairs = overlaps(truth, prediction, where=where)
     iou = pairs.iou
+    # For the AJI, the pair of highest IoU of each true instance; the sort is stable, so the lower
+    # label is taken of two equal ones.
+    order = np.lexsort((-iou, pairs.truth_index))
+    chosen, first = np.unique(pairs.truth_index[order], return_index=True)
+    best = order[first]
+    missed = np.delete(pairs.truth_area, chosen)
+    unused = np.delete(pairs.prediction_area, pairs.prediction_index[best])
     return InstanceCounts(
         true=pairs.truth_area.size,
         found=pairs.prediction_area.size,
         tp=tuple(int(np.count_nonzero(iou > threshold)) for threshold in IOU_THRESHOLDS),
         matched_iou=float(iou[iou > IOU_THRESHOLDS[0]].sum()),
-        **_aggregated(pairs),
+        aji_intersection=int(pairs.intersection[best].sum()),
+        aji_union=int(pairs.union[best].sum() + missed.sum() + unused.sum()),
     )
-
-
-def _aggregated(pairs: Overlaps) -> dict[str, int]:
-    """Intersection and union that the AJI sums up, by Kumar's algorithm 1."""
-    # Per true instance the pair of highest IoU; the sort is stable, so the lower label wins a tie.
-    order = np.lexsort((-pairs.iou, pairs.truth_index))
-    chosen, first = np.unique(pairs.truth_index[order], return_index=True)
-    best = order[first]
-    missed = np.delete(pairs.truth_area, chosen)
-    unused = np.delete(pairs.prediction_area, pairs.prediction_index[best])
-    return {
-        "aji_intersection": int(pairs.intersection[best].sum()),
-        "aji_union": int(pairs.union[best].sum() + missed.sum() + unused.sum()),
-    }
 
 
 class InstanceQuality(NamedTuple):
@@ -193,16 +160,16 @@ class InstanceQuality(NamedTuple):
     @classmethod
     def of(cls, counts: InstanceCounts) -> InstanceQuality:
         """Turn counts into scores."""
-        half, empty = counts.at(0), counts.true + counts.found == 0
-        jaccards = [counts.at(number).jaccard for number in range(len(IOU_THRESHOLDS))]
+        by_iou = [Counts(tp, counts.found - tp, counts.true - tp) for tp in counts.tp]
+        half, empty = by_iou[0], counts.true + counts.found == 0
         sq = ratio(counts.matched_iou, half.tp, empty=empty)
         return cls(
             f1=half.f1,
             precision=half.precision,
             recall=half.recall,
             ap50=half.jaccard,
-            ap75=jaccards[IOU_THRESHOLDS.index(0.75)],
-            ap=float(np.mean(jaccards)),
+            ap75=by_iou[IOU_THRESHOLDS.index(0.75)].jaccard,
+            ap=float(np.mean([each.jaccard for each in by_iou])),
             sq=sq,
             rq=half.f1,
             pq=sq * half.f1,
@@ -211,7 +178,7 @@ class InstanceQuality(NamedTuple):
 
 
 class InstanceScores(NamedTuple):
-    """What :func:`instance_scores` gives."""
+    """Scores of instances, and their numbers."""
 
     nuclei: int
     """True instances."""
@@ -221,8 +188,6 @@ class InstanceScores(NamedTuple):
     """Counts summed over the images before they are divided."""
     image: InstanceQuality
     """Means of the images' own scores. An image that is empty on both sides counts as 1.0."""
-    by_iou: tuple[Counts, ...]
-    """Pooled, at each of `IOU_THRESHOLDS`."""
     count_error: float
     """Mean over the images of abs(predicted - true instances)."""
     count_bias: float
@@ -238,7 +203,6 @@ def score_instances(counts: Sequence[InstanceCounts]) -> InstanceScores:
         found=total.found,
         pooled=InstanceQuality.of(total),
         image=InstanceQuality(*mean(map(InstanceQuality.of, counts))),
-        by_iou=tuple(map(total.at, range(len(IOU_THRESHOLDS)))),
         count_error=float(np.mean(np.abs(surplus))),
         count_bias=float(np.mean(surplus)),
     )
@@ -277,8 +241,17 @@ class Overlaps(NamedTuple):
 def overlaps(truth: Labels, prediction: Labels, *, where: str = "The image") -> Overlaps:
     """Find the pairs of instances in one image that share pixels; see `count_instances`."""
     truth, prediction = sides(truth, prediction, where)
-    _check_labels(truth, f"{where}: truth")
-    _check_labels(prediction, f"{where}: prediction")
+    for side, labels in (("truth", truth), ("prediction", prediction)):
+        if labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"{where}: {side} has dtype {labels.dtype}, not integer labels. Label a binary "
+                "mask first, for example by its connected components."
+            )
+        if labels.min(initial=0) < 0:
+            raise ValueError(
+                f"{where}: {side} has the negative label {labels.min()}. Set pixels without an "
+                "instance to 0."
+            )
     truth_labels, truth_area = np.unique(truth[truth > 0], return_counts=True)
     prediction_labels, prediction_area = np.unique(prediction[prediction > 0], return_counts=True)
     both = (truth > 0) & (prediction > 0)
@@ -291,15 +264,3 @@ def overlaps(truth: Labels, prediction: Labels, *, where: str = "The image") -> 
     )
     truth_index, prediction_index = np.divmod(pairs, prediction_labels.size)
     return Overlaps(truth_area, prediction_area, truth_index, prediction_index, intersection)
-
-
-def _check_labels(labels: Labels, what: str) -> None:
-    if labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"{what} has dtype {labels.dtype}, not integer labels. Label a binary mask first, "
-            "for example by its connected components."
-        )
-    if labels.min(initial=0) < 0:
-        raise ValueError(
-            f"{what} has the negative label {labels.min()}. Set pixels without an instance to 0."
-        )

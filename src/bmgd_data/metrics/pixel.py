@@ -1,61 +1,21 @@
-"""Counts of right and wrong, and how well predicted foreground agrees with the true one."""
+"""How well predicted foreground agrees with the true one."""
 
 from __future__ import annotations
 
-from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
-Quality = TypeVar("Quality", bound=tuple[float, ...])
-
 THRESHOLD: Final = 0.5
 BATCH_SIZE: Final = 8
-"""Our choice: the paper does not state its own."""
-
-_SMOOTH: Final = 1e-5
-
-
-def pixel_scores(
-    truth: Iterable[Array],
-    prediction: Iterable[Array],
-    *,
-    threshold: float = THRESHOLD,
-    batch_size: int = BATCH_SIZE,
-) -> PixelScores:
-    """F1 and IoU of the foreground, over any number of images, in three readings.
-
-    Args:
-        truth: True masks, one (H, W) array per image, bool, or integers of which all but 0 are
-            foreground. An (N, H, W) array or any other iterable; one image is read at a time.
-        prediction: Predicted masks, in the same order and of the same shapes: bool, integers of
-            which all but 0 are foreground, or floats, which are probabilities from 0 to 1.
-        threshold: Probabilities greater than this are foreground.
-        batch_size: Images per batch of the soft scores, in the order given; the last batch may
-            hold fewer.
-
-    Returns:
-        The scores, pooled, as means over the images, and soft.
-
-    Raises:
-        ValueError: ``batch_size`` is below 1; there is no image at all; one side has fewer images;
-            or an image, named by its index, is not two-dimensional, is of another type, differs in
-            shape, or holds values outside 0 to 1.
-    """
-    return score_pixels(
-        [
-            count_pixels(true, predicted, threshold, where=where)
-            for where, true, predicted in paired(truth, prediction)
-        ],
-        batch_size,
-    )
+"""Chosen here: the paper does not state its own."""
 
 
 class PixelCounts(NamedTuple):
@@ -83,7 +43,10 @@ def count_pixels(
             other, or holds values outside 0 to 1.
     """
     masked, chance = sides(truth, prediction, where)
-    true = _foreground(masked, f"{where}: truth")
+    for side, mask, kinds in (("truth", masked, "bui"), ("prediction", chance, "buif")):
+        if mask.dtype.kind not in kinds:
+            raise ValueError(f"{where}: {side} has dtype {mask.dtype}, not bool or integer.")
+    true = masked != 0
     if chance.dtype.kind == "f":
         within = (chance >= 0) & (chance <= 1)  # False for NaN
         if not within.all():
@@ -93,7 +56,7 @@ def count_pixels(
             )
         found = chance > threshold
     else:
-        chance = found = _foreground(chance, f"{where}: prediction")
+        chance = found = chance != 0
     tp, positive, relevant = (int(np.count_nonzero(each)) for each in (true & found, found, true))
     return PixelCounts(
         Counts(tp, positive - tp, relevant - tp),
@@ -101,13 +64,6 @@ def count_pixels(
         predicted=float(chance.sum(dtype=np.float64)),
         true=float(relevant),
     )
-
-
-def _foreground(mask: Array, what: str) -> NDArray[np.bool_]:
-    if mask.dtype.kind not in "bui":
-        raise ValueError(f"{what} has dtype {mask.dtype}, not bool or integer.")
-    nonzero: NDArray[np.bool_] = mask != 0
-    return nonzero
 
 
 class PixelQuality(NamedTuple):
@@ -132,7 +88,7 @@ class SoftQuality(NamedTuple):
 
 
 class PixelScores(NamedTuple):
-    """What :func:`pixel_scores` gives: the same name, three readings.
+    """Scores of the foreground in three readings.
 
     In each row of the paper's table IoU = F1 / (2 - F1) to rounding. That holds where counts are
     pooled before they are divided, and not for means over images. It nearly holds for soft scores,
@@ -159,20 +115,16 @@ def score_pixels(counts: Sequence[PixelCounts], batch_size: int) -> PixelScores:
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; it must be at least 1.")
-    batches = [counts[start : start + batch_size] for start in range(0, len(counts), batch_size)]
+    soft = []
+    for start in range(0, len(counts), batch_size):
+        _, shared, predicted, true = zip(*counts[start : start + batch_size], strict=True)
+        both, either, smooth = sum(shared), sum(predicted) + sum(true), 1e-5
+        f1 = (2 * both + smooth) / (either + smooth)
+        soft.append((f1, (both + smooth) / (either - both + smooth)))
     return PixelScores(
         pooled=PixelQuality.of(Counts.pooled(image.hard for image in counts)),
         image=PixelQuality(*mean(PixelQuality.of(image.hard) for image in counts)),
-        soft=SoftQuality(*mean(map(_soft, batches))),
-    )
-
-
-def _soft(batch: Sequence[PixelCounts]) -> SoftQuality:
-    _, shared, predicted, true = zip(*batch, strict=True)
-    both, either = sum(shared), sum(predicted) + sum(true)
-    return SoftQuality(
-        f1=(2 * both + _SMOOTH) / (either + _SMOOTH),
-        iou=(both + _SMOOTH) / (either - both + _SMOOTH),
+        soft=SoftQuality(*mean(soft)),
     )
 
 
@@ -211,50 +163,24 @@ class Counts(NamedTuple):
     @classmethod
     def pooled(cls, counts: Iterable[Counts]) -> Counts:
         """Sum the counts of several images."""
-        return cls(*(sum(column) for column in zip(*counts, strict=True)))
+        return cls(*map(sum, zip(*counts, strict=True)))
 
 
 def ratio(part: float, whole: float, *, empty: bool) -> float:
-    """The one rule for what is empty; see the package's docstring."""
+    """Divide; the package's docstring has the rule for 0 / 0."""
     if empty:
         return 1.0
     return part / whole if whole else 0.0
 
 
-def mean(qualities: Iterable[Quality]) -> list[float]:
+def mean(qualities: Iterable[tuple[float, ...]]) -> list[float]:
     """Average tuples of scores field by field, with equal weights."""
     averages: list[float] = np.mean(list(qualities), axis=0).tolist()
     return averages
 
 
-def paired(
-    truth: Iterable[NDArray[Any]], prediction: Iterable[NDArray[Any]]
-) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
-    """Pair the images of both sides, one at a time, with the name that error messages use.
-
-    Raises:
-        ValueError: One side has fewer images, or both have none: an iterator that is used up must
-            not score 1.0.
-    """
-    where = ""
-    for index, (true, predicted) in enumerate(zip_longest(truth, prediction)):
-        where = f"Image {index}"
-        if true is None or predicted is None:
-            raise ValueError(
-                f"{where} is missing from {'truth' if true is None else 'prediction'}. "
-                "Give both the same number of images."
-            )
-        yield where, true, predicted
-    if not where:
-        raise ValueError("No images to score: truth and prediction are empty, or used up before.")
-
-
 def sides(truth: Array, prediction: Array, where: str) -> tuple[Array, Array]:
-    """One image of both sides, as arrays.
-
-    Raises:
-        ValueError: One is not (H, W), or their shapes differ.
-    """
+    """The true and the predicted mask of one image as arrays; raise if they are not both (H, W)."""
     arrays = np.asarray(truth), np.asarray(prediction)
     for side, array in zip(("truth", "prediction"), arrays, strict=True):
         if array.ndim != 2:  # noqa: PLR2004 - H and W

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 SUFFIXES: Final = (".tif", ".tiff", ".png")
 SHOWN: Final = 10
 """How many of each kind an error names."""
-
 APPENDED: Final = (
     *("_img", "_masks", "_cp_masks"),  # `bmgd export cellpose`, and Cellpose
     *(".stardist", ".stardist-labels"),  # stardist-predict2d
@@ -29,22 +28,14 @@ APPENDED: Final = (
     *("_mask", "_labels"),
 )
 """What tools append to an image's name, one after the other."""
-
 _ROLES: Final = {"image", "images", "mask", "masks", "instances", "labels"}
 _SMALL: Final = 4
 """Pixels: labels up to this size that touch others are steps of a gradient, not nuclei."""
 
 
-class Found(NamedTuple):
-    """The predictions in a folder."""
-
-    paths: dict[str, Path]
-    """By sample name, in the order of the names."""
-    problems: list[str]
-    """What is missing, superfluous or ambiguous, one sentence each."""
-
-
-def find(folder: Path, names: Collection[str], elsewhere: Collection[str] = ()) -> Found:
+def find(
+    folder: Path, names: Collection[str], elsewhere: Collection[str] = ()
+) -> tuple[dict[str, Path], list[str]]:
     """Match files with samples by name.
 
     A file is named as its sample (``950Pa/025.tif``), as ``bmgd export`` names the sample's files
@@ -58,18 +49,26 @@ def find(folder: Path, names: Collection[str], elsewhere: Collection[str] = ()) 
         names: Of the samples.
         elsewhere: Stiffnesses whose files are left out.
 
+    Returns:
+        The files by sample name, in the order of the names; and what is missing, superfluous or
+        ambiguous, one sentence each.
+
     Raises:
         ValueError: It is not a folder.
     """
     if not folder.is_dir():
         raise ValueError(
-            f"{folder} is not a folder. Give the one that holds <sample name>{SUFFIXES[0]} or "
-            f"{SUFFIXES[-1]} for each image, such as {_example(names)}."
+            f"{folder} is not a folder. Give the one that holds <sample name>.tif or .png for each "
+            f"image, such as {_example(names)}."
         )
     known = _spellings(names)
     files: dict[str, list[str]] = defaultdict(list)
     extra, ambiguous = [], []
-    for below in _images(folder):
+    for path in sorted(folder.rglob("*")):
+        below = PurePosixPath(path.relative_to(folder))
+        hidden = any(part.startswith((".", "__MACOSX")) for part in below.parts)
+        if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
         fitting = _samples_of(below, known)
         if len(fitting) == 1:
             files[fitting[0]].append(str(below))
@@ -79,39 +78,29 @@ def find(folder: Path, names: Collection[str], elsewhere: Collection[str] = ()) 
             extra.append(str(below))
     missing = [name for name in names if name not in files]
     twice = [f"{name} ({', '.join(paths)})" for name, paths in files.items() if len(paths) > 1]
-    kinds = [
+    kinds = (
         (
             missing,
             f"of {len(names)} predictions are missing",
             (
                 f"Each is looked for as {folder / _example(missing)} (or {', '.join(SUFFIXES[1:])})"
-                ", or under the file name that `bmgd export` gives, "
-                f"{''.join(map(safe_file_name, missing[:1]))}{SUFFIXES[0]}."
+                f", or as `bmgd export` names it, {''.join(map(safe_file_name, missing[:1]))}.tif."
             ),
         ),
         (
             extra,
             "files are of no sample that is scored",
-            "Score the split and stiffness that they are of, or take them out.",
+            "Score the split and stiffness that they are of, or move them out of the folder.",
         ),
-        (twice, "samples have several files", "Leave one of each."),
+        (twice, "samples have several files", "Keep one of each."),
         (
             ambiguous,
             "files may be of several samples",
-            f"Name them <sample name>{SUFFIXES[0]}, such as {_example(names)}.",
+            f"Name them <sample name>.tif, such as {_example(names)}.",
         ),
-    ]
+    )
     problems = [f"{len(of)} {what}: {listed(of)}. {advice}" for of, what, advice in kinds if of]
-    return Found({name: folder / files[name][0] for name in names if name in files}, problems)
-
-
-def _images(folder: Path) -> Iterator[PurePosixPath]:
-    """The image files below a folder, relative to it."""
-    for path in sorted(folder.rglob("*")):
-        below = PurePosixPath(path.relative_to(folder))
-        hidden = any(part.startswith((".", "__MACOSX")) for part in below.parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
-            yield below
+    return {name: folder / files[name][0] for name in names if name in files}, problems
 
 
 def _spellings(names: Collection[str]) -> Mapping[str, list[str]]:
@@ -129,7 +118,7 @@ def _spellings(names: Collection[str]) -> Mapping[str, list[str]]:
 
 
 def _samples_of(below: PurePosixPath, known: Mapping[str, list[str]]) -> list[str]:
-    """The samples that a file may be of; fewer appended words come first, then longer paths."""
+    """The samples that a file may be of: with the fewest appended words, then the longest path."""
     stems = [unicodedata.normalize("NFC", str(below)[: -len(below.suffix)])]
     while stems:
         for path in (path for stem in stems for path in _tails(stem)):
@@ -142,7 +131,7 @@ def _samples_of(below: PurePosixPath, known: Mapping[str, list[str]]) -> list[st
 
 
 def _tails(path: str) -> Iterator[str]:
-    """A path and what follows each of its folders, with and without folders that name a role."""
+    """A path without its first folders; each time also without folders that name a role."""
     parts = path.split("/")
     for start in range(len(parts)):
         rest = parts[start:]
@@ -176,9 +165,9 @@ def read(path: Path) -> NDArray[Any]:
 def why_no_labels(labels: NDArray[np.integer[Any]]) -> str | None:
     """Say why an image of integers cannot hold instance labels; None if it can.
 
-    A nucleus is one region, so label images have about as many regions as values. Images of classes
-    or probabilities have many more regions than values. In gradients, such as probabilities in 16
-    bits or the grey edges of a resampled mask, most values cover a few pixels beside other values.
+    A nucleus is one region, so a label image has about as many regions as values. Images of classes
+    or probabilities have many more regions than values. In gradients (probabilities in 16 bits,
+    grey edges of a resampled mask) most values cover a few pixels beside other values.
 
     Args:
         labels: (H, W); an image with one value besides 0 is a mask and passes.
@@ -193,22 +182,15 @@ def why_no_labels(labels: NDArray[np.integer[Any]]) -> str | None:
     regions = int(label(numbered, background=0, connectivity=2).max())
     if regions > 2 * count:
         return f"its {count} values besides 0 lie in {regions} separate regions"
-    steps = (np.bincount(numbered.ravel(), minlength=count + 1) <= _SMALL) & _touching(numbered)
-    if steps[1:].sum() > max(count / 2, 2):
-        return f"{steps[1:].sum()} of its {count} values are edges of at most {_SMALL} pixels"
-    return None
-
-
-def _touching(numbered: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-    """For each label 0..n, whether a side of it touches another label; False for background."""
-    touching = np.zeros(int(numbered.max()) + 1, np.bool_)
-    for one, other in (
-        (numbered[1:], numbered[:-1]),
-        (numbered[:, 1:], numbered[:, :-1]),
-    ):
+    small = np.bincount(numbered.ravel()) <= _SMALL
+    touching = np.zeros(count + 1, np.bool_)
+    for one, other in ((numbered[1:], numbered[:-1]), (numbered[:, 1:], numbered[:, :-1])):
         meet = (one != other) & (one > 0) & (other > 0)
         touching[one[meet]] = touching[other[meet]] = True
-    return touching
+    steps = int((small & touching).sum())
+    if steps > max(count / 2, 2):
+        return f"{steps} of its {count} values are edges of at most {_SMALL} pixels"
+    return None
 
 
 def listed(names: Collection[str]) -> str:
@@ -218,4 +200,4 @@ def listed(names: Collection[str]) -> str:
 
 
 def _example(names: Collection[str]) -> str:
-    return f"{next(iter(names), '1200Pa/<name>')}{SUFFIXES[0]}"
+    return f"{next(iter(names), '1200Pa/<name>')}.tif"

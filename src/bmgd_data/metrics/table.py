@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 ALL: Final = "all"
-"""The name of the row over all parts."""
 
 
 class ImageCounts(NamedTuple):
@@ -33,7 +32,7 @@ def tabulate(
     Args:
         images: Their order decides which images share a batch of the soft scores.
         batch_size: Images per batch of the soft scores.
-        notes: What readers of the scores should know, one sentence each.
+        notes: What users of the scores should know, one sentence each.
 
     Raises:
         ValueError: There is no image, ``batch_size`` is below 1, or a part is called "all".
@@ -77,10 +76,10 @@ class Table(NamedTuple):
         Raises:
             ValueError: There is no such part.
         """
-        for row in self.rows:
-            if row.part == name:
-                return row
-        raise ValueError(f"No part {name!r}. Valid: {', '.join(repr(r.part) for r in self.rows)}.")
+        rows = {row.part: row for row in self.rows}
+        if name not in rows:
+            raise ValueError(f"No part {name!r}. Valid: {', '.join(map(repr, rows))}.")
+        return rows[name]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and dicts for JSON: `scores` by part, `batch_size` and `notes`."""
