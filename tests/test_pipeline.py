@@ -714,7 +714,7 @@ def test_labels_are_computed_once(local, monkeypatch):
     found = derived.labelled(opened, "watershed", home.root())
     assert opened.methods() == ["components", "watershed"]
     assert opened.verify() == []
-    monkeypatch.setattr(derived, "derive", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setitem(DERIVED, "watershed", lambda _: pytest.fail("computed again"))
     again = derived.labelled(opened, "watershed", home.root())
     assert (again.labels == found.labels).all()
     assert again.counts == found.counts

@@ -72,7 +72,7 @@ def test_many_names(names, empty):
         ("950 Pa/image/\ud800.tif", "cannot be read (UnicodeDecodeError"),
         ("", "'' has no name"),
         ("./", "'./' has no name"),
-        ("950 Pa/image/" + "a" * 1012, "aa' has a name of more than 1024 letters"),
+        ("950 Pa/image/" + "a" * 1012, "aa' has a name of more than 1024 characters"),
     ],
 )
 def test_refused_names(name, says):

@@ -141,10 +141,18 @@ def dictionary(size: int) -> bytes:
 BOMBS = {
     "packed twice": (lambda: several_times(listing=False), "packed several times over", 20),
     "listing packed twice": (lambda: several_times(listing=True), "packed several times over", 20),
-    "8 million members": (many_members, "8388608 members, where at most 100000", 60),
-    "packed streams": (many_streams, "100001 packed streams, where at most 100000", 150),
-    "a large listing": (lambda: declared(17 * MB), "listing takes 17 MB, where at most 16 MB", 20),
-    "the listing's dictionary": (lambda: dictionary(2**31), "a dictionary of 2048 MB", 20),
+    "8 million members": (many_members, "8,388,608 members, where at most 100,000", 60),
+    "packed streams": (many_streams, "100,001 packed streams, where at most 100,000", 150),
+    "a large listing": (
+        lambda: declared(17 * MB),
+        "17,825,792 bytes of listing, where at most 16,777,216",
+        20,
+    ),
+    "the listing's dictionary": (
+        lambda: dictionary(2**31),
+        "2,147,483,648 bytes of dictionary, where",
+        20,
+    ),
     "one member": (
         lambda: of_one(hostile.coder(COPY), [257 * MB]),
         ", where 0 to 268435456 are read",
@@ -152,7 +160,7 @@ BOMBS = {
     ),
     "all members": (
         lambda: of_one(hostile.coder(COPY), [256 * MB] * 65),
-        "declares 16.2 GB of files, where at most 16 GB are read",
+        "17,448,304,640 bytes of files, where at most 17,179,869,184 are read",
         20,
     ),
     "owners": (many_owners, "an empty file", 60),

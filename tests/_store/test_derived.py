@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from typing import TYPE_CHECKING
@@ -34,14 +35,17 @@ def opened(tiny_root, tmp_path):
     return Store(folder)
 
 
-def test_instances_are_kept_beside_the_others(opened):
+def test_instances_are_kept_beside_the_others(opened, tmp_path, monkeypatch):
     steps: list[int] = []
-    before, found = opened.index, derived.derive(opened, "watershed", steps.append)
+
+    @contextlib.contextmanager
+    def bar(title: str, total: int):
+        assert (title, total) == ("instances='watershed' of 950Pa", 12)
+        yield steps.append
+
+    monkeypatch.setattr(derived, "bar", bar)
+    before, found = opened.index, derived.labelled(opened, "watershed", tmp_path)
     assert steps == [1] * 12
-    np.testing.assert_array_equal(derived.derive(opened, "watershed").labels, found.labels)
-    assert not found.labels.flags.writeable, "on a read-only root they are what users get"
-    assert not opened.has("watershed")
-    derived.keep_instances(opened, "watershed", found)
     again = Store(opened.path)
     assert again.methods() == ["components", "watershed"]
     np.testing.assert_array_equal(again.instances("watershed").labels, found.labels)
@@ -50,6 +54,8 @@ def test_instances_are_kept_beside_the_others(opened):
     np.testing.assert_array_equal(found.labels, expected)
     assert again.verify() == []
     assert again.index == before, "the digest of the data stays"
+    derived.labelled(opened, "watershed", tmp_path)
+    assert len(steps) == 12, "computed once"
 
 
 def test_groups_are_computed_once_and_kept(opened, tmp_path, monkeypatch):
@@ -84,6 +90,10 @@ def test_on_a_read_only_root_they_are_computed_in_memory_with_one_warning(
         assert derived.grouped(opened, tmp_path).numbers.tolist() == TRUTH
     assert len(caught) == 1
     assert not list(opened.path.glob("*groups*"))
+    with pytest.warns(BMGDWarning, match="instances='watershed' are computed in memory"):
+        found = derived.labelled(opened, "watershed", tmp_path)
+    assert not opened.has("watershed")
+    assert not found.labels.flags.writeable
 
 
 def test_groups_that_have_changed_are_told(opened, tmp_path):

@@ -18,16 +18,36 @@ SEVEN_ZIP: Final = b"7z\xbc\xaf\x27\x1c"
 ZIP: Final = b"PK\x03\x04"
 START_HEADER: Final = struct.Struct("<6sBBIQQI")
 
+_UNPACK: Final = "Unpack it and give the unpacked folder as source=."
+_OTHERS: Final = (
+    (
+        (b"version https://git-lfs",),
+        (
+            "a git-LFS pointer, a note in place of the file. Get the file itself by `git lfs pull` "
+            "or from the web page, and give its folder as source=."
+        ),
+    ),
+    (
+        (b"<!doctype", b"<html", b"<?xml"),
+        (
+            "a web page, which servers send in place of a file when they are busy, or ask for a "
+            "login. Try again later, or download by hand and give the folder as source=."
+        ),
+    ),
+    ((b"PK",), f"a zip archive. {_UNPACK}"),
+    ((b"Rar!",), f"a RAR archive. {_UNPACK}"),
+    ((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"), f"a tar.gz or alike. {_UNPACK}"),
+    ((b"ustar",), f"a tar archive. {_UNPACK}"),
+)
+"""First bytes of what comes in place of an archive, and what to say of it."""
+_TAR_MAGIC_AT: Final = 257
+
 
 def check_whole(path: Path, name: str = "") -> None:
     """Tell a whole .7z file from anything else by its first bytes and its length.
 
-    The start header tells where the archive ends (7zFormat.txt of the 7-Zip distribution), so that
-    a cut file is known at once. The contents are not decoded.
-
-    Args:
-        path: The file.
-        name: What to call it in errors, if not by its path.
+    The start header says where the archive ends (7zFormat.txt of the 7-Zip distribution), so a cut
+    file is detected without decoding the contents. `name` replaces the path in errors.
 
     Raises:
         CorruptArchiveError: The file cannot be read.
@@ -51,7 +71,7 @@ def check_whole(path: Path, name: str = "") -> None:
 
 
 def magic(path: Path) -> bytes:
-    """The first bytes of a file, enough to tell what it is.
+    """Read enough of a file to tell what it is.
 
     Raises:
         CorruptArchiveError: It cannot be read.
@@ -61,43 +81,11 @@ def magic(path: Path) -> bytes:
 
 
 def what_it_is(head: bytes) -> str:
-    """Say what a file is that is no archive, and what to do.
-
-    Args:
-        head: Its first bytes, as `magic` gives them.
-    """
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    """Say what a file with these first bytes is, if it is no archive, and what to do."""
     if not head:
         return f"it is empty. {FETCH_AGAIN}"
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for beginnings, what in _OTHERS:
-        if head.startswith(beginnings) or text.startswith(beginnings):
-            return what
-    if head[257:262] == b"ustar":
-        return _unpack("a tar archive")
+        if any(each.startswith(beginnings) for each in (head, text, head[_TAR_MAGIC_AT:])):
+            return f"it is {what}"
     return f"it begins with {head[:8]!r}. {FETCH_AGAIN}"
-
-
-def _unpack(what: str) -> str:
-    return f"it is {what}. Unpack it and give the unpacked folder as source=."
-
-
-_OTHERS: Final[tuple[tuple[tuple[bytes, ...], str], ...]] = (
-    (
-        (b"version https://git-lfs",),
-        (
-            "it is a git-LFS pointer, a note in place of the file. Take the file itself, through "
-            "`git lfs pull` or a download from the web page, and give its folder as source=."
-        ),
-    ),
-    (
-        (b"<!doctype", b"<html", b"<?xml"),
-        (
-            "it is a web page, which servers send in place of a file when they are busy, or ask "
-            "for a login. Try again later, or download by hand and give the folder as source=."
-        ),
-    ),
-    ((b"PK",), _unpack("a zip archive")),
-    ((b"Rar!",), _unpack("a RAR archive")),
-    ((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"), _unpack("a tar.gz or alike")),
-)
-"""First bytes of what comes in place of an archive, and what to say of it."""

@@ -1,4 +1,4 @@
-"""An unpacked folder, handed over as an archive is; what files look like, without reading them."""
+"""An unpacked folder, read as an archive is; digests, and what files look like unread."""
 
 from __future__ import annotations
 
@@ -21,12 +21,7 @@ _JUNK: Final = {"thumbs.db", "desktop.ini", ".ds_store", "__macosx", "@eadir", "
 
 
 class Folder(Files):
-    """The files of an unpacked condition.
-
-    Args:
-        path: The condition's folder.
-        files: What `files_of` found in it.
-    """
+    """The folder of an unpacked condition; `files` is what `files_of` found in it."""
 
     def __init__(self, path: Path, files: dict[str, Path]) -> None:
         self.path = path
@@ -34,7 +29,7 @@ class Folder(Files):
         self.members = [Member(name, file.stat().st_size) for name, file in files.items()]
 
     def stream(self, sink: Sink) -> None:
-        """Hand every file's relative path and bytes to `sink`."""
+        """Pass every file's relative path and bytes to `sink`."""
         for name, file in self._files.items():
             with readable(file):
                 data = file.read_bytes()
@@ -42,10 +37,10 @@ class Folder(Files):
 
 
 def files_of(origin: Path) -> dict[str, Path]:
-    """An archive, or all files of an unpacked folder, by path relative to the folder above it.
+    """List an archive, or all files of an unpacked folder, by path relative to the parent folder.
 
-    Ascending by path. Links are followed. Files that operating systems leave in folders are left
-    out, so that looking at a folder does not change it; every other file counts.
+    Ascending by path. Links are followed. Files that operating systems leave behind are left out,
+    so that looking at a folder does not change its digest.
 
     Raises:
         CorruptArchiveError: A folder or link in it cannot be read, or a file name is not Unicode.
@@ -59,51 +54,39 @@ def files_of(origin: Path) -> dict[str, Path]:
         except UnicodeEncodeError as error:
             raise CorruptArchiveError(
                 f"The name of {name!r} in {origin.parent} is not Unicode. Rename that file, and "
-                "its mask or image alike."
+                "give its mask or image the same name."
             ) from error
     return files
 
 
 def is_junk(path: PurePosixPath) -> bool:
-    """Whether a file or folder is what operating systems and git leave behind, or lies in it."""
+    """Whether a path is, or lies in, something that operating systems or git leave behind."""
     return any(part.lower() in _JUNK or part.startswith("._") for part in path.parts)
 
 
 def fingerprint(files: dict[str, Path]) -> str:
-    """Changes when a file's path, size or time of change does. No file is read."""
+    """Summarise paths, sizes and times of change. No file is read."""
     found = [(name, file.stat()) for name, file in files.items()]
     return disk.sha256_of([[name, now.st_size, now.st_mtime_ns] for name, now in found])
 
 
 def digest(files: dict[str, Path]) -> str:
-    """The sha256 over the sorted (path, sha256 of the file): names a folder's content.
-
-    Raises:
-        CorruptArchiveError: A file cannot be read.
-    """
+    """Name a folder's content: the sha256 over the sorted (path, sha256 of the file)."""
     return disk.sha256_of([[name, sha256(file)] for name, file in files.items()])
 
 
 def sha256(file: Path) -> str:
-    """The sha256 of a file.
-
-    Raises:
-        CorruptArchiveError: It cannot be read.
-    """
+    """Hash a file; raises CorruptArchiveError if it cannot be read."""
     with readable(file):
         return disk.sha256(file)
 
 
 @contextlib.contextmanager
 def readable(file: Path) -> Iterator[None]:
-    """Say which file cannot be read, and why.
-
-    Raises:
-        CorruptArchiveError: An OSError was raised.
-    """
+    """Turn an OSError into a CorruptArchiveError that names the file and the reason."""
     try:
         yield
-    except BMGDError:  # some of ours are OSErrors
+    except BMGDError:  # some of them are OSErrors
         raise
     except OSError as error:
         where = error.filename or file
@@ -113,12 +96,12 @@ def readable(file: Path) -> Iterator[None]:
 
 
 def _inside(origin: Path) -> Iterator[Path]:
-    """All files below a folder, except junk. `Path.rglob` would skip folders it may not read."""
+    """All files below a folder, except junk. `Path.rglob` skips folders without permission."""
 
     def stop(error: OSError) -> None:
         raise error
 
-    # The real folders that lead to each one: a link to any of them would go round in circles.
+    # For each folder, the real folders that lead to it: following a link to one would not end.
     above = {str(origin): {os.path.realpath(origin)}}
     for folder, folders, names in os.walk(origin, onerror=stop, followlinks=True):
         here, passed = Path(folder), above.pop(folder)

@@ -1,4 +1,4 @@
-"""What every container gives: a listing that was checked, and a stream of (path, bytes)."""
+"""What every container provides: a checked listing, and a stream of (path, bytes)."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ MAX_MEMBER_BYTES: Final = 256 * 2**20
 MAX_BYTES: Final = 16 * 2**30
 """Of all members together; BMGD's are about 0.2 GB."""
 MAX_LISTING_BYTES: Final = 16 * 2**20
-"""Names, sizes and times of 100,000 members with 60 letters each; py7zr takes up to about 100
-times as much memory to hold them."""
+"""Names, sizes and times of 100,000 members with names of 60 characters; py7zr needs up to about
+100 times as much memory to hold them."""
 
-LONGEST: Final = 200  # characters of a name or message that may be hostile
+LONGEST: Final = 200  # characters shown of a name or message that may be hostile
 
 _HOSTILE: Final = (
     (re.compile(r"^[/\\]|^[a-zA-Z]:"), "has an absolute path"),
     (re.compile(r"(^|[/\\])\.\.([/\\]|$)"), "leads upwards"),
     (STEERING, "has control characters in its name"),
     (re.compile(r"^[./\\]*$"), "has no name"),
-    (re.compile(r".{1025}"), "has a name of more than 1024 letters"),
+    (re.compile(r".{1025}"), "has a name of more than 1024 characters"),
 )
 
 
@@ -45,7 +45,7 @@ class Member(NamedTuple):
 
 
 class Files(abc.ABC):
-    """An archive or a folder that was opened."""
+    """An open archive or folder."""
 
     path: Path
     members: list[Member]
@@ -58,7 +58,7 @@ class Files(abc.ABC):
 
     @abc.abstractmethod
     def stream(self, sink: Sink) -> None:
-        """Hand every member's path and bytes to `sink`; what it raises is passed on.
+        """Pass every member's path and bytes to `sink`; errors that it raises come through.
 
         Raises:
             CorruptArchiveError: A member cannot be read.
@@ -76,20 +76,16 @@ class Entry(NamedTuple):
 
 
 def normalised(name: str) -> str:
-    """A member's name as a path that is separated by ``/``."""
+    """A member's name as a path separated by ``/``."""
     return PurePosixPath(name.replace("\\", "/")).as_posix()
 
 
 def harmless(entries: Iterable[Entry], path: Path) -> list[Member]:
-    """The files of an archive's listing.
-
-    Args:
-        entries: The listing.
-        path: What to call the archive in errors.
+    """The files of an archive's listing; `path` is the archive.
 
     Raises:
-        CorruptArchiveError: A member that no data set has: an absolute or upward path, a link, a
-            name that appears twice, or more bytes than are read.
+        CorruptArchiveError: A member that no data set needs (an absolute or upward path, a link,
+            a duplicate name), or more members or bytes than are read.
     """
     members: dict[str, Member] = {}
     for entry in entries:
@@ -98,9 +94,7 @@ def harmless(entries: Iterable[Entry], path: Path) -> list[Member]:
         if entry.is_link:
             reason = "is a link or a socket"
         elif not 0 <= entry.size <= MAX_MEMBER_BYTES:
-            reason = (
-                f"declares a size of {entry.size} bytes, where 0 to {MAX_MEMBER_BYTES} are read"
-            )
+            reason = f"declares {entry.size} bytes, where 0 to {MAX_MEMBER_BYTES} are read"
         elif name in members and not entry.is_folder:
             reason = "appears twice"
         if reason:
@@ -110,37 +104,23 @@ def harmless(entries: Iterable[Entry], path: Path) -> list[Member]:
             )
         if not entry.is_folder:
             members[name] = Member(name, entry.size)
-    refuse_many(len(members), "members", path)
-    if (whole := sum(member.size for member in members.values())) > MAX_BYTES:
-        raise CorruptArchiveError(
-            f"{path} is refused: it declares {whole / 2**30:.1f} GB of files, where at most "
-            f"{MAX_BYTES >> 30} GB are read. Check where the archive comes from; if you trust it, "
-            "unpack it and give the folder as source=."
-        )
+    refuse_above(MAX_MEMBERS, len(members), "members", path)
+    whole = sum(member.size for member in members.values())
+    refuse_above(MAX_BYTES, whole, "bytes of files", path)
     return list(members.values())
 
 
-def refuse_many(number: int, what: str, path: Path) -> None:
-    """Refuse an archive that declares more members, or packed streams, than `MAX_MEMBERS`."""
-    if number > MAX_MEMBERS:
+def refuse_above(most: int, number: int, what: str, path: Path) -> None:
+    """Refuse an archive that declares more of something than is read."""
+    if number > most:
         raise CorruptArchiveError(
-            f"{path} is refused: {number} {what}, where at most {MAX_MEMBERS} are read. Unpack it "
-            "and give the folder as source= if you trust it."
-        )
-
-
-def refuse_long_listing(size: int, path: Path) -> None:
-    """Refuse an archive whose listing declares more bytes than `MAX_LISTING_BYTES`."""
-    if size > MAX_LISTING_BYTES:
-        raise CorruptArchiveError(
-            f"{path} is refused: its listing takes {size >> 20} MB, where at most "
-            f"{MAX_LISTING_BYTES >> 20} MB are read. Unpack it and give the folder as source= if "
-            "you trust it."
+            f"{path} is refused: it declares {number:,} {what}, where at most {most:,} are read. "
+            "If you trust it, unpack it and give the folder as source=."
         )
 
 
 def encrypted(path: Path) -> CorruptArchiveError:
-    """What to say of an archive that asks for a password."""
+    """The error for an archive that asks for a password."""
     return CorruptArchiveError(
         f"{path} is encrypted. Ask for an open one, or unpack it and give the unpacked folder as "
         "source=."

@@ -1,4 +1,4 @@
-"""Members out of a .7z, as a stream; with sevenzip_header.py, the only module that knows py7zr.
+"""Members of a .7z, as a stream. Only this module and sevenzip_header.py know py7zr.
 
 Nothing is written to disk here. Memory is the archive's declared dictionary, py7zr's buffers (about
 16 MB) and one member.
@@ -11,6 +11,10 @@ import io
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final
 
+import py7zr
+from py7zr.exceptions import PasswordRequired, UnsupportedCompressionMethodError
+from py7zr.io import Py7zIO, WriterFactory
+
 from bmgd_data._container import members, sevenzip_header
 from bmgd_data._container.first_bytes import FETCH_AGAIN, check_whole
 from bmgd_data._container.members import Entry, Files
@@ -19,20 +23,15 @@ from bmgd_data.errors import CorruptArchiveError, DamagedArchiveError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from py7zr import SevenZipFile
-
     from bmgd_data._container.members import Sink
 
 _SIP_BYTES: Final = 2**14
-"""Packed bytes a read, for LZMA, whose decoder gives out only what is asked for. A sixteenth of it
-for others, at the cost of 15 to 25 % more time."""
+"""Packed bytes per read for LZMA, whose decoder returns only what is asked for. Other decoders get
+a sixteenth of it, which takes 15 to 25 % more time."""
 
 
 class SevenZip(Files):
-    """An open .7z file whose listing was checked and found harmless. Its header is parsed once.
-
-    Args:
-        path: The file.
+    """An open .7z file whose listing is checked. Its header is parsed once.
 
     Raises:
         CorruptArchiveError: Encrypted, packed in a way that is not read, or hostile: absolute or
@@ -49,7 +48,7 @@ class SevenZip(Files):
             with self._explained():
                 self._seven = self._open()
                 streams = self._seven.header.main_streams
-                self.dictionary_bytes = sevenzip_header.memory_of(streams, path)
+                self.dictionary_bytes = sevenzip_header.largest_dictionary(streams)
                 self.members = members.harmless(map(_entry, self._seven.files), path)
         except BaseException:
             self._file.close()
@@ -62,18 +61,13 @@ class SevenZip(Files):
 
     def stream(self, sink: Sink) -> None:
         """Decode every member, in the archive's order, and check it against its CRC."""
-        # py7zr refuses members that a symlink below this path would lead out of it, so it is one
-        # where nothing can lie: a regular file. Not the archive: py7zr would make a folder of its
-        # name if it were removed meanwhile.
-        base = Path(__file__).resolve()
-        folders = {members.normalised(each.filename): each.folder for each in self._seven.files}
-        handover = _handover(sink, base, folders)
+        handover = _Handover(sink, self._seven.files)
         lzma = sevenzip_header.is_lzma(self._seven.header.main_streams)
         self._file.sip = _SIP_BYTES if lzma else _SIP_BYTES // 16
         try:
             with self._explained():
                 self._seven.reset()
-                self._seven.extractall(path=base, factory=handover)
+                self._seven.extractall(path=_NOWHERE, factory=handover)
             handover.release()
         except CorruptArchiveError as error:
             if handover.failure is not None:
@@ -86,17 +80,13 @@ class SevenZip(Files):
                 f"{len(self.members)} ({type(error.__cause__).__name__}). {FETCH_AGAIN}"
             ) from error.__cause__
 
-    def _open(self) -> SevenZipFile:
-        import py7zr
-
+    def _open(self) -> py7zr.SevenZipFile:
         sevenzip_header.check(self._file, self.path)
         return py7zr.SevenZipFile(self._file, "r")
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         """Turn what py7zr raises into errors that say what to do."""
-        from py7zr.exceptions import PasswordRequired, UnsupportedCompressionMethodError
-
         try:
             yield
         except (CorruptArchiveError, MemoryError):
@@ -108,8 +98,8 @@ class SevenZip(Files):
                 f"{self.path} is packed in a way that py7zr does not read. Unpack it with 7-Zip "
                 "and give the unpacked folder as source=."
             ) from error
-        # Besides its own errors, py7zr lets pass whatever its parser stumbles on in a damaged
-        # header (IndexError, struct.error, UnicodeDecodeError, LZMAError, ...).
+        # Besides its own errors, py7zr passes on whatever its parser raises on a damaged header
+        # (IndexError, struct.error, UnicodeDecodeError, LZMAError, ...).
         except Exception as error:
             why = f"{type(error).__name__}: {error}"[: members.LONGEST]
             raise DamagedArchiveError(
@@ -118,10 +108,10 @@ class SevenZip(Files):
 
 
 class _Sipped(io.BufferedReader):
-    """A file that gives at most `sip` bytes a read, once that is set.
+    """A file that returns at most `sip` bytes per read, once that is set.
 
     py7zr reads a megabyte of packed data for each member, and what it does not use piles up in the
-    decoder's memory: 59 MB were seen of an archive of 60 MB. Some of its decoders (Zstandard,
+    decoder's memory: 59 MB were measured for an archive of 60 MB. Some of its decoders (Zstandard,
     Deflate) unpack all they are given at once, up to 32,000 times as much.
     """
 
@@ -138,65 +128,65 @@ def _entry(file: Any) -> Entry:
     return Entry(file.filename, file.uncompressed, file.is_directory, is_link)
 
 
-def _handover(  # noqa: C901 - a class of small methods, which needs py7zr to exist
-    sink: Sink, base: Path, folders: dict[str, Any]
-) -> Any:
-    """Where py7zr writes one member after the other; hands each whole one to `sink`.
+_NOWHERE: Final = Path(__file__).resolve()
+"""Where py7zr believes it unpacks. It refuses members that a symlink below this path leads out of
+it, so nothing may lie below: it is a regular file. It is not the archive, since py7zr makes a
+folder of that name if the archive is removed meanwhile."""
 
-    py7zr closes it only after the member's CRC was right.
+
+class _Handover(WriterFactory, Py7zIO):
+    """Where py7zr writes one member after the other; passes each whole one to `sink`.
+
+    py7zr closes it only if the member's CRC is right. It knows how far the stream is good.
     """
-    from py7zr.io import Py7zIO, WriterFactory
 
-    class Handover(WriterFactory, Py7zIO):
-        """Remembers how far the stream was good, and lets go of decoders that are done."""
+    def __init__(self, sink: Sink, files: Any) -> None:
+        self.at = ""
+        self.good = 0
+        self.failure: Exception | None = None
+        self._sink = sink
+        self._folders = {members.normalised(each.filename): each.folder for each in files}
+        self._folder: Any = None
+        self._chunks: list[bytes] = []
 
-        def __init__(self) -> None:
-            self.at = ""
-            self.good = 0
-            self.failure: Exception | None = None
-            self._chunks: list[bytes] = []
-            self._folder: Any = None
+    def create(self, filename: str) -> _Handover:
+        self.at = members.normalised(PurePath(filename).relative_to(_NOWHERE).as_posix())
+        self._chunks.clear()
+        # py7zr keeps the decoder of every folder (7z's name for what is packed in one stream),
+        # with its dictionary, until the archive is closed. Empty members have no folder.
+        folder = self._folders.get(self.at) or self._folder
+        if folder is not self._folder:
+            self.release()
+        self._folder = folder
+        return self
 
-        def create(self, filename: str) -> Handover:
-            self.at = members.normalised(PurePath(filename).relative_to(base).as_posix())
-            self._chunks.clear()
-            # py7zr keeps the decoder of every folder (7z's name for what is packed in one stream),
-            # with its dictionary, until the archive is closed. Empty members have no folder.
-            folder = folders.get(self.at) or self._folder
-            if folder is not self._folder:
-                self.release()
-            self._folder = folder
-            return self
+    def release(self) -> None:
+        """Drop the decoder and its dictionary, which py7zr holds in a reference cycle."""
+        if self._folder is not None:
+            self._folder.decompressor = None
 
-        def release(self) -> None:
-            """Let go of the decoder and its dictionary, which py7zr holds in a cycle."""
-            if self._folder is not None:
-                self._folder.decompressor = None
+    def write(self, s: bytes | bytearray) -> int:
+        self._chunks.append(bytes(s))
+        return len(s)
 
-        def write(self, s: bytes | bytearray) -> int:
-            self._chunks.append(bytes(s))
-            return len(s)
+    def close(self) -> None:
+        data = b"".join(self._chunks)
+        self._chunks.clear()
+        try:
+            self._sink(self.at, data)
+        except Exception as failure:
+            self.failure = failure
+            raise
+        self.good += 1
 
-        def close(self) -> None:
-            data = b"".join(self._chunks)
-            self._chunks.clear()
-            try:
-                sink(self.at, data)
-            except Exception as failure:
-                self.failure = failure
-                raise
-            self.good += 1
+    def size(self) -> int:
+        return sum(map(len, self._chunks))
 
-        def size(self) -> int:
-            return sum(map(len, self._chunks))
+    def read(self, size: int | None = None) -> bytes:  # noqa: ARG002 - py7zr requires it
+        return b""
 
-        def read(self, size: int | None = None) -> bytes:  # noqa: ARG002
-            return b""
+    def seek(self, offset: int, whence: int = 0) -> int:  # noqa: ARG002 - py7zr requires it
+        return 0
 
-        def seek(self, offset: int, whence: int = 0) -> int:  # noqa: ARG002
-            return 0
-
-        def flush(self) -> None:
-            """Nothing is held back."""
-
-    return Handover()
+    def flush(self) -> None:
+        """Nothing is held back."""

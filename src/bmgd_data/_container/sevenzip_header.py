@@ -1,4 +1,4 @@
-"""Refuses a .7z whose header declares more memory than is given, before py7zr takes it.
+"""Refuses a .7z whose header declares more memory than is given, before py7zr allocates it.
 
 A header is itself packed, so a few hundred bytes may declare millions of members, or hold a bomb.
 """
@@ -6,11 +6,13 @@ A header is itself packed, so a few hundred bytes may declare millions of member
 from __future__ import annotations
 
 import io
-import itertools
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from py7zr.archiveinfo import Header, HeaderStreamsInfo, StreamsInfo, read_uint64
+from py7zr.properties import PROPERTY
+
 from bmgd_data._container.first_bytes import START_HEADER
-from bmgd_data._container.members import encrypted, refuse_long_listing, refuse_many
+from bmgd_data._container.members import MAX_LISTING_BYTES, MAX_MEMBERS, encrypted, refuse_above
 from bmgd_data.errors import CorruptArchiveError
 
 if TYPE_CHECKING:
@@ -27,97 +29,84 @@ _NOT_READ: Final = {
     b"\x03\x03\x01\x1b": "BCJ2, a filter that 7-Zip chooses for programs (.exe) among the files; "
     "it is harmless, but not read here",
 }
-_OTHER_PACKERS: Final = (b"\x04\x01", b"\x04\x02", b"\x04\xf7")
-"""Beginnings of the method ids of Deflate, BZip2, Zstandard, Brotli and their kin."""
+_PACKERS: Final = (_LZMA2, _LZMA, b"\x04\x01", b"\x04\x02", b"\x04\xf7")
+"""Beginnings of the method ids of LZMA, Deflate, BZip2, Zstandard, Brotli and their kin: what makes
+fewer bytes, as filters (BCJ, delta) and copying do not."""
 
 
 def check(file: BinaryIO, path: Path) -> None:
-    """Refuse an archive whose header alone would take gigabytes; leaves the file at its start.
+    """Refuse an archive whose header alone takes gigabytes; leaves the file at its start.
 
-    Args:
-        file: The archive, whose start header is known to be whole.
-        path: What to call it in errors.
+    The start header must be known to be whole; `path` names the archive in errors.
 
     Raises:
         CorruptArchiveError: Encrypted, or with absurd numbers, sizes or dictionaries.
         Exception: Whatever py7zr raises on a damaged header.
     """
-    from py7zr.archiveinfo import Header, HeaderStreamsInfo, StreamsInfo, read_uint64
-    from py7zr.properties import PROPERTY
 
     class Glance(Header):
-        """Decodes the header as py7zr does, but stops short of making a record for each member."""
+        """Decodes the header as py7zr does, but does not make a record for each member."""
 
         def _extract_header_info(self, fp: BinaryIO) -> None:
             kind = fp.read(1)
             if kind == PROPERTY.MAIN_STREAMS_INFO:
                 streams = StreamsInfo.retrieve(fp)
-                memory_of(streams, path)
-                refuse_many(streams.unpackinfo.numfolders, "packed streams", path)
+                _refuse_coders(streams, path)
+                count = streams.unpackinfo.numfolders
+                refuse_above(MAX_MEMBERS, count, "packed streams", path)
                 kind = fp.read(1)
             number = read_uint64(fp) if kind == PROPERTY.FILES_INFO else 0
-            refuse_many(number, "members", path)
+            refuse_above(MAX_MEMBERS, number, "members", path)
 
     start = START_HEADER.unpack(file.read(START_HEADER.size))
     offset, length = start[4:6]
-    refuse_long_listing(length, path)
+    refuse_above(MAX_LISTING_BYTES, length, "bytes of listing", path)
     file.seek(START_HEADER.size + offset)
     raw = file.read(length)
     if raw.startswith(_ENCODED):
         streams = HeaderStreamsInfo.retrieve(io.BytesIO(raw[1:]))
-        memory_of(streams, path)
+        _refuse_coders(streams, path)
         unpacked = sum(max(folder.unpacksizes) for folder in streams.unpackinfo.folders)
-        refuse_long_listing(unpacked, path)
+        refuse_above(MAX_LISTING_BYTES, unpacked, "bytes of listing", path)
     Glance.retrieve(file, io.BytesIO(raw), START_HEADER.size)
     file.seek(0)
 
 
-def memory_of(streams: Any, path: Path) -> int:
-    """The memory in bytes that decoding will take, as the archive declares it.
-
-    Args:
-        streams: What py7zr read of it, or None for an archive without any packed data.
-        path: What to call it in errors.
-
-    Raises:
-        CorruptArchiveError: Encrypted, packed several times over, or with an absurd dictionary.
-    """
-    folders = [folder.coders for folder in streams.unpackinfo.folders] if streams else []
-    coders = list(itertools.chain(*folders))
-    methods = {coder["method"] for coder in coders}
-    if _AES in methods:
-        raise encrypted(path)
-    for method in methods & _NOT_READ.keys():
-        raise CorruptArchiveError(
-            f"{path} is packed with {_NOT_READ[method]}. Unpack it with 7-Zip and give the "
-            "unpacked folder as source=."
-        )
-    # Each compressor may multiply what comes out by a thousand: chained ones serve only
-    # decompression bombs.
-    if any(sum(map(_packs, folder)) > 1 for folder in folders):
-        raise CorruptArchiveError(
-            f"{path} is refused: it is packed several times over. No data set needs that; check "
-            "where the archive comes from."
-        )
-    declared = max(map(_dictionary, coders), default=0)
-    if declared > MAX_DICTIONARY_BYTES:
-        raise CorruptArchiveError(
-            f"{path} is refused: it needs a dictionary of {declared >> 20} MB, where at most "
-            f"{MAX_DICTIONARY_BYTES >> 20} MB are given. Pack it again with a smaller dictionary."
-        )
-    return declared
-
-
 def is_lzma(streams: Any) -> bool:
     """Whether everything is packed with LZMA or LZMA2 and nothing else, filters included."""
+    return all(coder["method"] in (_LZMA, _LZMA2) for coder in _coders(streams))
+
+
+def largest_dictionary(streams: Any) -> int:
+    """The largest dictionary, in bytes, that the archive declares."""
+    return max(map(_dictionary, _coders(streams)), default=0)
+
+
+def _coders(streams: Any) -> list[dict[str, Any]]:
+    """All coders; py7zr has no streams for an archive without any packed data."""
     folders = streams.unpackinfo.folders if streams else []
-    return all(coder["method"] in (_LZMA, _LZMA2) for folder in folders for coder in folder.coders)
+    return [coder for folder in folders for coder in folder.coders]
 
 
-def _packs(coder: dict[str, Any]) -> bool:
-    """Whether a coder makes more bytes of fewer, as filters (BCJ, delta) and copying do not."""
-    method = coder["method"]
-    return method in (_LZMA2, _LZMA) or method.startswith(_OTHER_PACKERS)
+def _refuse_coders(streams: Any, path: Path) -> None:
+    for folder in streams.unpackinfo.folders:
+        methods = [coder["method"] for coder in folder.coders]
+        if _AES in methods:
+            raise encrypted(path)
+        for method in _NOT_READ.keys() & methods:
+            raise CorruptArchiveError(
+                f"{path} is packed with {_NOT_READ[method]}. Unpack it with 7-Zip and give the "
+                "unpacked folder as source=."
+            )
+        # Each compressor may multiply what comes out by a thousand: chained ones serve only
+        # decompression bombs.
+        if sum(method.startswith(_PACKERS) for method in methods) > 1:
+            raise CorruptArchiveError(
+                f"{path} is refused: it is packed several times over. No data set needs that; "
+                "check where the archive comes from."
+            )
+    declared = largest_dictionary(streams)
+    refuse_above(MAX_DICTIONARY_BYTES, declared, "bytes of dictionary", path)
 
 
 def _dictionary(coder: dict[str, Any]) -> int:
@@ -127,5 +116,5 @@ def _dictionary(coder: dict[str, Any]) -> int:
         bits = properties[0]
         return 0xFFFFFFFF if bits >= 40 else (2 | bits & 1) << (bits // 2 + 11)  # noqa: PLR2004
     if method == _LZMA and len(properties) >= 5:  # noqa: PLR2004
-        return int.from_bytes(properties[1:5], "little")  # one byte of other things, then the size
+        return int.from_bytes(properties[1:5], "little")  # the first byte holds other parameters
     return 0

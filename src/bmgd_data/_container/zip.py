@@ -1,4 +1,4 @@
-"""Members of a .zip, as a stream; under the limits of a .7z. The only module that knows zipfile."""
+"""Members of a .zip, as a stream, under the limits of a .7z. Only this module knows zipfile."""
 
 from __future__ import annotations
 
@@ -26,23 +26,20 @@ _END_RECORDS: Final = (
     (_END, b"PK\x05\x06", slice(4, 6)),
     (struct.Struct("<4sQ2H2L4Q"), b"PK\x06\x06", slice(7, 9)),
 )
-"""Form and signature of the end record, plain and of zip64, and where it has number of members and
-length of the listing (APPNOTE.TXT, 4.3)."""
+"""Layout and signature of the end record, plain and zip64, and the slice of its fields that are the
+number of members and the length of the listing (APPNOTE.TXT, 4.3)."""
 _SEE_64: Final = 0xFFFFFFFF
 """The length in a plain record of a zip64 archive."""
 _LONGEST_COMMENT: Final = 2**16
 _CHUNK_BYTES: Final = 2**20
 _METHODS: Final = (ZIP_STORED, ZIP_DEFLATED)
-"""Those that zipfile unpacks in steps of bounded size."""
+"""Those that zipfile unpacks in bounded steps."""
 
 
 class Zip(Files):
-    """A .zip file whose listing was checked and found harmless.
+    """A .zip file whose listing is checked.
 
-    Args:
-        path: The file.
-        below: Only members below this folder, with the path from that folder's own name on; "" for
-            all.
+    With `below`, only the members below this folder; their paths begin with that folder's name.
 
     Raises:
         CorruptArchiveError: Encrypted, or hostile: see ``members.harmless``.
@@ -74,11 +71,7 @@ class Zip(Files):
 
 
 def unpack(path: Path, member: str, write: Callable[[bytes], object]) -> None:
-    """Hand the bytes of one member over in pieces.
-
-    Raises:
-        CorruptArchiveError: It cannot be read; see `Zip.stream`.
-    """
+    """Write one member, chunk by chunk; raises as `Zip.stream`."""
     with _opened(path) as archive:
         info = next(i for i in archive.infolist() if members.normalised(i.filename) == member)
         with _told(path, member):
@@ -87,7 +80,7 @@ def unpack(path: Path, member: str, write: Callable[[bytes], object]) -> None:
 
 
 def _chunks(archive: ZipFile, info: ZipInfo) -> Iterator[bytes]:
-    """A member's bytes. Read whole, zipfile would unpack more than the member declares."""
+    """A member's bytes. Read whole, zipfile unpacks more than the member declares."""
     if info.compress_type not in _METHODS:
         raise NotImplementedError(f"compression method {info.compress_type}")
     with archive.open(info) as source:
@@ -106,7 +99,7 @@ def _opened(path: Path) -> Iterator[ZipFile]:
     with contextlib.ExitStack() as stack:
         with _told(path, ""):
             file = stack.enter_context(path.open("rb"))
-            _refuse_long_listing(file, path)
+            _refuse_large_listing(file, path)
             archive = stack.enter_context(ZipFile(file))
         if any(info.flag_bits & _ENCRYPTED for info in archive.infolist()):
             raise members.encrypted(path)
@@ -130,8 +123,8 @@ def _told(path: Path, member: str) -> Iterator[None]:
         ) from error
 
 
-def _refuse_long_listing(file: BinaryIO, path: Path) -> None:
-    """Look at the end record before zipfile reads the listing into memory."""
+def _refuse_large_listing(file: BinaryIO, path: Path) -> None:
+    """Check the end record before zipfile reads the listing into memory."""
     file.seek(max(0, file.seek(0, 2) - _LONGEST_COMMENT - _END.size))
     tail = file.read()
     file.seek(0)
@@ -139,6 +132,6 @@ def _refuse_long_listing(file: BinaryIO, path: Path) -> None:
         at = tail.rfind(beginning)
         if at >= 0 and len(tail) >= at + record.size:
             number, length = record.unpack_from(tail, at)[numbers]
-            members.refuse_many(number, "members", path)
+            members.refuse_above(members.MAX_MEMBERS, number, "members", path)
             if length != _SEE_64:
-                members.refuse_long_listing(length, path)
+                members.refuse_above(members.MAX_LISTING_BYTES, length, "bytes of listing", path)

@@ -1,1 +1,1 @@
-"""The arrays on disk: their format, opening and verifying them, instance masks computed later."""
+"""The arrays on disk: their format, opening and verifying; instance masks computed later."""

@@ -1,9 +1,9 @@
-"""Doubts about opened stores: found, told once in a process, and accepted.
+"""Doubts about opened stores: found, told once per process, and accepted.
 
-A doubt is one line that begins with a short code and a colon. Those of a single store were found
-when it was built and are in its index; those between two stores are found here, from the indexes.
-What was accepted lies beside the index, in ``accepted.json``, with the key of the store. The
-maintainers' own acceptance is shipped in ``facts.ACCEPTED``.
+A doubt is one line that begins with a short code and a colon. Those about a single store are in its
+index since it was built; those between two stores are found here, from their indexes. What users
+accept is kept beside the index in ``accepted.json``, with the key of the store. What the
+maintainers accept is shipped in ``facts.ACCEPTED``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import multiprocessing
 import os
 import warnings
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bmgd_data import facts, splits
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 FILE: Final = "accepted.json"
 _SHOWN: Final = 5
+_SHOWN_ALIKE: Final = 3
 _told: set[tuple[Path, str]] = set()
 
 
@@ -38,11 +40,11 @@ class Doubt(NamedTuple):
     stores: tuple[Store, ...]
     """The one store, or the two, that it is about."""
     refused: bool = False
-    """Whether samples are served only once it is accepted."""
+    """Whether samples are served only after it is accepted."""
 
     @property
     def code(self) -> str:
-        """What begins the line."""
+        """The word before the colon."""
         return self.line.split(":", 1)[0]
 
     @property
@@ -51,13 +53,13 @@ class Doubt(NamedTuple):
         return f"{' and '.join(store.condition.name for store in self.stores)}: {self.line}"
 
     def tag(self, store: Store) -> str:
-        """What is written down beside one of the stores where it is accepted."""
+        """What stands in the file of one of its stores once it is accepted."""
         others = [other.index.key for other in self.stores if other is not store]
         return f"{self.code} with {others[0]}" if others else self.line
 
     @property
     def accepted(self) -> bool:
-        """Whether it was accepted, in each of its stores."""
+        """Whether it is accepted in each of its stores."""
         return all(
             self.code in facts.ACCEPTED.get(store.index.key, ())
             or self.tag(store) in _accepted(store)
@@ -66,7 +68,7 @@ class Doubt(NamedTuple):
 
 
 def doubts(stores: Sequence[Store]) -> list[Doubt]:
-    """All doubts that are not accepted, of each store and between each two."""
+    """All doubts that are not accepted, about each store and between each two."""
     found = [
         Doubt(line, (store,), refused)
         for store in stores
@@ -79,14 +81,10 @@ def doubts(stores: Sequence[Store]) -> list[Doubt]:
 
 
 def require(store: Store, command: str) -> None:
-    """Stop before samples are served that seem wrong, unless they were accepted.
-
-    Args:
-        store: An open store.
-        command: The command that accepts it.
+    """Stop before samples are served that seem wrong, unless they are accepted by `command`.
 
     Raises:
-        CorruptArchiveError: Something refuses it; the message holds the command.
+        CorruptArchiveError: The store has refusals; the message holds the command.
     """
     if refused := [doubt for doubt in doubts([store]) if doubt.refused]:
         lines = "\n  ".join(doubt.text for doubt in refused)
@@ -98,12 +96,7 @@ def require(store: Store, command: str) -> None:
 
 
 def tell(stores: Sequence[Store], command: str = "bmgd verify") -> None:
-    """Warn of doubts: each once in a process, and not in those that another one has started.
-
-    Args:
-        stores: Those that are opened together.
-        command: The command that shows them all.
-    """
+    """Warn of doubts, once per process; `command` shows them all."""
     if _is_helper():
         return
     fresh = [doubt for doubt in doubts(stores) if (doubt.stores[0].path, doubt.line) not in _told]
@@ -122,10 +115,7 @@ def tell(stores: Sequence[Store], command: str = "bmgd verify") -> None:
 
 
 def accept(stores: Sequence[Store]) -> list[Doubt]:
-    """Write down beside the stores that their doubts were looked at.
-
-    Returns:
-        The doubts that were accepted by this.
+    """Record beside the stores that a user has looked at their doubts; returns these doubts.
 
     Raises:
         StorageError: No permission to write there.
@@ -147,12 +137,12 @@ def _accepted(store: Store) -> set[str]:
     try:
         content = json.loads((store.path / FILE).read_text(encoding="utf-8"))
         return set(content["accepted"]) if content["key"] == store.index.key else set()
-    except (OSError, ValueError, LookupError, TypeError):  # none, or no longer readable
+    except (OSError, ValueError, LookupError, TypeError):  # no file, or an unreadable one
         return set()
 
 
 def _is_helper() -> bool:
-    """Whether another process of the same job speaks: a loader's worker, or another rank."""
+    """Whether another process of the same job warns: this is a loader's worker, or another rank."""
     rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK")
     return multiprocessing.parent_process() is not None if rank is None else rank != "0"
 
@@ -165,20 +155,36 @@ def _between(one: Store, other: Store) -> Iterator[str]:
             f"scales: images are on a scale of 0..{scales[0]} in one and of 0..{scales[1]} in the "
             "other, so that grey values may tell the stiffness. Look at some images of both."
         )
-    places = {digest: row for row, digest in enumerate(one.index.image_digests) if digest}
-    twins = [
-        (places[digest], row)
-        for row, digest in enumerate(other.index.image_digests)
-        if digest in places
+    yield from duplicates(
+        *((s.condition, s.index.names, s.index.image_digests) for s in (one, other))
+    )
+
+
+def duplicates(*sides: tuple[facts.Condition, Sequence[str], Sequence[str]]) -> list[str]:
+    """A line on images that one condition holds twice, or each of two, and on their splits.
+
+    A side is a condition, the names of its images, and their digests, empty for uniform images.
+    """
+    alike: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for side, (_, _, digests) in enumerate(sides):
+        for row, digest in enumerate(digests):
+            if digest:
+                alike[digest].append((side, row))
+    repeated = [
+        images
+        for images in alike.values()
+        if len(images) > 1 and len({side for side, _ in images}) == len(sides)
     ]
-    if twins:
-        assigned = [
-            splits.assign(store.index.names, store.condition, "random") for store in (one, other)
-        ]
-        apart = [(a, b) for a, b in twins if assigned[0][a] != assigned[1][b]]
-        a, b = (apart or twins)[0]
-        yield (
-            f"duplicates: {len(twins)} images are there in both, {len(apart)} of them in different "
-            f"splits of the scheme 'random'. Look at {one.index.names[a]} ({assigned[0][a]}) and "
-            f"{other.index.names[b]} ({assigned[1][b]})."
-        )
+    if not repeated:
+        return []
+    assigned = [splits.assign(names, condition, "random") for condition, names, _ in sides]
+    straddling = [
+        images for images in repeated if len({assigned[side][row] for side, row in images}) > 1
+    ]
+    first = (straddling or repeated)[0][:_SHOWN_ALIKE]
+    named = " and ".join(f"{sides[side][1][row]} ({assigned[side][row]})" for side, row in first)
+    line = (
+        f"duplicates: {len(repeated)} images are there more than once, {len(straddling)} of them "
+        f"in several splits of the scheme 'random'. Look at {named}."
+    )
+    return [line]

@@ -16,11 +16,9 @@ if TYPE_CHECKING:
 
 
 class ArrayFile:
-    """A .npy file written image by image, in any order; rows never written are zero.
+    """A .npy file of this shape (N, H, W), written image by image; rows never written are zero.
 
-    Args:
-        path: Its place; the name decides the dtype, as ``store.DTYPES`` says.
-        shape: (N, H, W).
+    The file's name decides the dtype, as ``store.DTYPES`` says.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
@@ -58,9 +56,9 @@ class ArrayFile:
 class LazyArray(np.lib.mixins.NDArrayOperatorsMixin):
     """(N, H, W) rows chosen from several memory-mapped arrays, as if they were stacked.
 
-    Indexing the first axis with an integer gives a read-only view, with a slice, a list or a mask
-    an array of its own; further axes are indexed as in numpy. ``np.asarray`` gives all of it, and
-    so do operators and numpy's functions, which compute with it. A pickle holds the files' paths.
+    Indexing the first axis with an integer gives a read-only view; with a slice, a list or a mask
+    it gives a copy. Further axes are indexed as in numpy. ``np.asarray`` copies all rows, and so do
+    operators and numpy's functions. A pickle holds the files' paths.
 
     Args:
         parts: One (n, H, W) array per condition.
@@ -93,7 +91,7 @@ class LazyArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def nbytes(self) -> int:
-        """Bytes that all of it takes once copied."""
+        """Bytes that a copy takes."""
         return self.size * self.dtype.itemsize
 
     def __len__(self) -> int:
@@ -120,7 +118,7 @@ class LazyArray(np.lib.mixins.NDArrayOperatorsMixin):
         return self._gather(chosen)[(rows, *rest)]
 
     def _gather(self, chosen: NDArray[np.int32], rest: tuple[Any, ...] = ()) -> NDArray[Any]:
-        """Copy of each chosen image what `rest` asks for, and no more."""
+        """Copy the indexed part of each chosen image, and only that."""
         one = np.broadcast_to(np.empty((), self.dtype), self.shape[1:])[rest]
         out = np.empty((len(chosen), *one.shape), self.dtype)
         for place, (number, row) in enumerate(chosen.tolist()):
@@ -129,7 +127,7 @@ class LazyArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
-            raise ValueError("The rows lie in several files; they cannot be had without copying.")
+            raise ValueError("The rows lie in several files; no array holds them without copying.")
         stacked = self._gather(self._rows)
         return stacked if dtype is None else stacked.astype(dtype, copy=False)
 
@@ -151,12 +149,12 @@ class LazyArray(np.lib.mixins.NDArrayOperatorsMixin):
 
 
 def _file_of(part: NDArray[Any]) -> Path | None:
-    """The file that all of an array is mapped from, if it is."""
+    """The file that a whole array is mapped from, or None."""
     whole = isinstance(part.base, np.memmap) and part.base.shape == part.shape
     return Path(part.base.filename) if whole else None  # type: ignore[union-attr]
 
 
 def _is_basic(key: Any) -> bool:
-    """Whether it indexes each image alike; bool is an int, but a mask to numpy."""
+    """Whether it indexes each image in the same way. A bool is an int, but to numpy a mask."""
     whole = isinstance(key, (int, np.integer)) and not isinstance(key, bool)
     return whole or key is None or key is Ellipsis or isinstance(key, slice)

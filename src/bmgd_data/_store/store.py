@@ -5,10 +5,10 @@
       images.npy                uint16 (N, H, W)
       masks.npy                 bool (N, H, W)
       components/labels.npy     uint16 (N, H, W), and index.json with its counts and digest
-      watershed-v2/, provided/  likewise, where they were asked for or brought along
-      groups-v1/                index.json: which images show one colony, where that was asked for
+      watershed-v2/, provided/  the same, if a user asked for them, or the archive has them
+      groups-v1/                index.json: which images show one colony, if a user asked for that
 
-A store is complete or absent, never changed, and opened without a lock. ``build.py`` makes it.
+A store is complete or absent, never changed, and opened without a lock. ``build.py`` writes it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FORMAT: Final = 2
 
 IMAGES, MASKS, LABELS = "images.npy", "masks.npy", "labels.npy"
 INDEX: Final = "index.json"
-GROUPS: Final = "groups-v"  # and the version of their method
+GROUPS: Final = "groups-v"  # followed by the version of the method
 DTYPES: Final = {IMAGES: np.dtype("<u2"), MASKS: np.dtype("?"), LABELS: np.dtype("<u2")}
 
 _CONDITIONS: Final = {condition.name: condition for condition in facts.CONDITIONS}
@@ -72,21 +72,21 @@ class Index:
     inverted: list[int]
     """Rows whose masks marked the background in the archive."""
     unused_labels: str
-    """Why the archive's label files are not used as instances; empty if they are, or none came."""
+    """Why the archive's label files are not used as instances, if it has any; else empty."""
     digests: dict[str, str]
     """sha256 of each array file."""
     notes: list[str]
-    """What was met while building and is harmless, or settled by the pixels."""
+    """What is unusual and harmless, or settled by the pixels."""
     doubts: list[str]
     """What may make samples wrong; each begins with a short code and a colon."""
     refusals: list[str]
-    """The same of what seems wrong: samples are served once it was accepted."""
+    """What seems wrong, likewise: samples are served only after it is accepted."""
     versions: dict[str, str]
-    """Of the libraries that built it."""
+    """Of the libraries that were used."""
 
     @property
     def digest(self) -> str:
-        """Names the samples' content, however it was packed: equal data, equal digest."""
+        """Identifies the samples' content, however it is packed: equal data, equal digest."""
         content = [self.condition, self.full_scale, self.names, self.digests]
         return disk.sha256_of(content)
 
@@ -99,15 +99,13 @@ class Instances(NamedTuple):
     counts: list[int]
     """Nuclei per image."""
     digest: str = ""
-    """sha256 of the array file; empty where they were computed in memory."""
+    """sha256 of the array file; empty if they were computed in memory."""
 
 
 class Store:
     """An open store: memory-mapped, read-only arrays.
 
-    Args:
-        path: The store's folder.
-        key: What it must have been built from; its name tells only the beginning of that.
+    With `key`, it must have been built from that; the folder's name holds only its beginning.
 
     Raises:
         CorruptArchiveError: The folder is not a whole store of this format, or not this key's.
@@ -115,8 +113,8 @@ class Store:
 
     def __init__(self, path: Path, key: str | None = None) -> None:
         self.path = path
+        content, _ = self._sealed()
         with self._readable(INDEX):
-            content, _ = self._sealed(INDEX)
             content["shape"] = tuple(content["shape"])
             self.index = Index(**{field.name: content[field.name] for field in fields(Index)})
             self.condition = _CONDITIONS[self.index.condition]
@@ -137,47 +135,46 @@ class Store:
         return self._map(self.path / MASKS)
 
     def has(self, method: str) -> bool:
-        """Whether instance masks by this method, or another folder of this name, are here."""
+        """Whether the store holds instance masks by this method."""
         return (self.path / folder_of(method)).is_dir()
 
     def instances(self, method: str) -> Instances:
-        """Instance masks that lie in the store."""
-        return Instances(self._map(self.path / folder_of(method) / LABELS), **self._side(method))
+        """The instance masks by this method."""
+        folder = folder_of(method)
+        side, _ = self._sealed(folder)
+        with self._readable(f"{folder}/{INDEX}"):
+            counts, digest = side["counts"], side["digest"]
+        return Instances(self._map(self.path / folder / LABELS), counts, digest)
 
     def sealed(self, folder: str) -> dict[str, Any]:
-        """What the index of a folder in the store holds, compared with its seal."""
-        name = f"{folder}/{INDEX}"
-        if not self._is_as_sealed(name):
-            raise self._damaged(f"{name} has changed since it was built")
-        with self._readable(name):
-            return self._sealed(name)[0]
+        """The index of a folder in the store, compared with its seal."""
+        content, intact = self._sealed(folder, check=True)
+        if not intact:
+            raise self._damaged(f"{folder}/{INDEX} has changed since it was built")
+        return content
 
     def methods(self) -> list[str]:
-        """Instance methods whose masks lie in the store."""
+        """Instance methods whose masks the store holds."""
         return [method for method in sorted(METHODS) if self.has(method)]
 
     def verify(self, progress: Callable[[int], object] | None = None) -> list[str]:
-        """Read everything again and compare it with its digest.
+        """Read everything again and compare it with its digest; returns what is wrong.
 
-        Args:
-            progress: Called with the bytes read since the last call.
-
-        Returns:
-            What is wrong: nothing if the store is as it was built.
+        `progress` is called with the bytes read since the last call.
 
         Raises:
             CorruptArchiveError: Something in it cannot be read.
         """
-        expected, methods = dict(self.index.digests), self.methods()
-        for method in methods:
-            expected[f"{folder_of(method)}/{LABELS}"] = self._side(method)["digest"]
-        folders = [*map(folder_of, methods), *self._grouped()]
-        faults = [
-            f"{self.path / name} has changed since it was built"
-            for name in (INDEX, *(f"{folder}/{INDEX}" for folder in folders))
-            if not self._is_as_sealed(name)
-        ]
-        for name, digest in expected.items():
+        methods = map(folder_of, self.methods())
+        grouped = sorted(folder.name for folder in self.path.glob(f"{GROUPS}*"))
+        digests, faults = dict(self.index.digests), []
+        for folder in ("", *methods, *grouped):
+            content, intact = self._sealed(folder, check=True)
+            if not intact:
+                faults.append(f"{self.path / folder / INDEX} has changed since it was built")
+            if "digest" in content:
+                digests[f"{folder}/{LABELS}"] = content["digest"]
+        for name, digest in digests.items():
             path = self.path / name
             with self._readable(name):
                 if not path.is_file():
@@ -188,23 +185,13 @@ class Store:
                     progress(path.stat().st_size)
         return faults
 
-    def _grouped(self) -> list[str]:
-        return sorted(folder.name for folder in self.path.glob(f"{GROUPS}*"))
-
-    def _side(self, method: str) -> dict[str, Any]:
-        name = f"{folder_of(method)}/{INDEX}"
-        with self._readable(name):
-            side, _ = self._sealed(name)
-            return {"counts": side["counts"], "digest": side["digest"]}
-
-    def _is_as_sealed(self, name: str) -> bool:
-        with self._readable(name):
-            content, seal = self._sealed(name)
-            return disk.sha256_of(content) == seal
-
-    def _sealed(self, name: str) -> tuple[dict[str, Any], str]:
-        content = json.loads((self.path / name).read_text(encoding="utf-8"))
-        return content, content.pop("seal")
+    def _sealed(self, folder: str = "", *, check: bool = False) -> tuple[dict[str, Any], bool]:
+        """The index of a folder, and whether it is intact, which takes as long as reading it."""
+        path = self.path / folder / INDEX
+        with self._readable(path.relative_to(self.path).as_posix()):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            seal = content.pop("seal")
+            return content, not check or disk.sha256_of(content) == seal
 
     @contextlib.contextmanager
     def _readable(self, name: str) -> Iterator[None]:
@@ -214,8 +201,8 @@ class Store:
             raise self._damaged(f"{name} is missing") from error
         except OSError as error:  # it may be whole: no advice to remove it
             raise CorruptArchiveError(
-                f"{self.path / name} cannot be read ({error.strerror}). Check the disk, the "
-                "rights, and how many files may be open."
+                f"{self.path / name} cannot be read ({error.strerror}). Check the disk, its "
+                "permissions, and how many files may be open."
             ) from error
         except (ValueError, LookupError, TypeError, AttributeError, EOFError) as error:
             what = f"{type(error).__name__}: {error}"
@@ -240,30 +227,30 @@ _NO_SHARED_MAPS: Final = {errno.ENODEV, errno.EINVAL, errno.ENOTSUP}
 
 def mapped(path: Path) -> NDArray[Any]:
     """A .npy file as a read-only array whose pages are read when they are used."""
-    # Unlike np.load, this takes nothing but .npy for an array, and never a pickle.
+    # Unlike np.load, this reads .npy files only, and never a pickle.
     try:
         memmap = np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
         if error.errno not in _NO_SHARED_MAPS:
             raise
-        memmap = np.lib.format.open_memmap(path, mode="c")  # private: some network mounts need it
+        memmap = np.lib.format.open_memmap(path, mode="c")  # private, for some network mounts
         memmap.flags.writeable = False
-    # A plain view of the same pages: indexing a memmap makes a memmap each time, which is slow.
+    # A plain view of the same pages: each indexing of a memmap makes a memmap, which is slow.
     return np.asarray(memmap)
 
 
 def folder_of(method: str) -> str:
-    """Name of the folder in a store that holds the labels of a method, with their version."""
+    """The name of the folder in a store that holds the labels by a method."""
     return f"{method}-v{VERSIONS[method]}" if method in VERSIONS else method
 
 
 def write_index(folder: Path, content: dict[str, Any]) -> None:
-    """Write the index of a store, or of instance masks in it, with a digest of itself: its seal."""
+    """Write the index of a store, or of a folder in it, with a digest of itself: its seal."""
     disk.write_json(folder / INDEX, content | {"seal": disk.sha256_of(content)})
 
 
 def write_side(folder: Path, counts: list[int], digest: str) -> None:
-    """Write the index of instance masks that lie in a store."""
+    """Write the index of instance masks."""
     write_index(folder, {"counts": counts, "digest": digest})
 
 
