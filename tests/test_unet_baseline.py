@@ -652,7 +652,7 @@ def test_predict_keeps_the_geometry(
     assert "cut off.tif: left out" in errors
     assert "no image.tif: left out: damaged, or not a TIFF (TiffFileError" in errors
     assert "two.tif: left out: has 2 channels" in errors
-    assert "--channel 0..1" in errors
+    assert "--channel 0 to 1" in errors
     assert "3 of 7 files were left out" in errors
     for name in ("eight bit.v1.tif", "twelve.tif", "sixteen.TIFF", "deep/stack.tif"):
         source = tifffile.imread(images / name)
