@@ -1,12 +1,12 @@
-"""From an origin to an open store: the whole way on one page.
+"""From an origin to an open store, on one page.
 
-sources.resolve   what the user names                      -> Source
-origin_of         one condition of it, as it looks now     -> Origin
-Origin.obtain     fetched, generated or looked at, trusted -> Seen, with the key
-Origin.opened     an archive or a folder                   -> Files
-build.build       paired, decoded, checked, written        -> a store's folder
-acceptance        refused ones only once accepted
-Store             mapped                                   -> what Reader serves from
+sources.resolve   reads what the user names                -> Source
+origin_of         looks at one condition of it             -> Origin
+Origin.obtain     fetches, generates or reads, and trusts  -> Seen, with the key
+Origin.opened     opens the archive or folder              -> Files
+build.build       pairs, decodes, checks, writes           -> a store's folder
+acceptance        refuses doubtful stores until accepted
+Store             maps the arrays                          -> what Reader serves from
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ from bmgd_data.errors import BMGDWarning, DamagedArchiveError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from bmgd_data._origin.trust import Seen
+    from pathlib import Path
 
 __all__ = ["Wanted", "open_store", "origin_of", "verify_command"]
 
@@ -44,11 +43,7 @@ _KINDS: Final[dict[str, type[Origin]]] = {
 
 
 def origin_of(wanted: Wanted) -> Origin:
-    """Look at one condition of a source, as it is now.
-
-    Raises:
-        BMGDError: See `open_store`.
-    """
+    """Look at one condition of a source; raises what `open_store` raises."""
     return _KINDS[wanted.source.kind](wanted)
 
 
@@ -66,17 +61,17 @@ def open_store(
     Args:
         wanted: Which condition of which source, and where it is kept.
         download: Whether the network may be used; BMGD_OFFLINE=1 forbids it too.
-        accept_changed: Fetch again, and trust what comes even if it differs from what was seen
-            first, unless a pin forbids it. The store of the old archive is kept.
+        accept_changed: Fetch again, and trust the archive even if it differs from the first one,
+            unless a pin forbids it. The store of the old archive is kept.
         unaccepted: Open it also if its masks seem not to belong to its images.
 
     Raises:
-        DatasetNotFoundError: Not there, and may not be fetched.
-        DownloadError: The server does not give it.
-        ChecksumError: Not the archive that is pinned or was seen first.
-        CorruptArchiveError: Damaged, or its masks seem not to belong to its images and were not
-            accepted.
-        StorageError: No room, or no permission to write.
+        DatasetNotFoundError: The data is not here and may not be fetched.
+        DownloadError: The data could not be fetched.
+        ChecksumError: The archive is not the one that is pinned or was seen first.
+        CorruptArchiveError: The data is damaged, or its masks seem not to belong to its images and
+            were not accepted.
+        StorageError: The disk is full, or may not be written.
     """
     opened = _opened(wanted, download=download, accept_changed=accept_changed)
     if not unaccepted:
@@ -89,11 +84,9 @@ def verify_command(wanted: Sequence[Wanted]) -> str:
     words = ["bmgd", "verify"]
     if len(wanted) < len(facts.CONDITIONS):
         words += [word for one in wanted for word in ("--stiffness", one.condition.name)]
-    source, root = wanted[0].source, wanted[0].root
-    if source.kind != "upstream":
-        words += ["--source", source.public]
-    if root != home.root():
-        words += ["--root", str(root)]
+    words += wanted[0].source.options
+    if wanted[0].root != home.root():
+        words += ["--root", str(wanted[0].root)]
     return shlex.join(words)
 
 
@@ -125,7 +118,7 @@ def _opened(wanted: Wanted, *, download: bool, accept_changed: bool) -> Store:
 
 
 def _known(origin: Origin, *, noted: bool = True) -> Store | None:
-    """The store, if it can be told without the network which one it is, and it is there."""
+    """The store, if its key is known without the network and it exists."""
     key = origin.key(noted=noted)
     if key is None:
         return None
@@ -143,26 +136,24 @@ def _make(origin: Origin, *, online: bool, again: bool) -> Store:
         if alone:
             disk.sweep(path)
         if not path.is_dir():
-            _build(origin, found)
+            _build(origin, found.key, path)
         opened = Store(path, found.key)
     trust.remember(origin.wanted.note, before, found)
     return opened
 
 
-def _build(origin: Origin, found: Seen) -> None:
-    wanted = origin.wanted
-    path = wanted.store(found.key)
+def _build(origin: Origin, key: str, path: Path) -> None:
     try:
         with (
             origin.opened() as files,
             bar(f"reading {origin.shown.name}", len(files.members)) as progress,
         ):
             check = origin.require_unchanged
-            build.build(files, wanted.condition, found.key, path, progress, check=check)
+            build.build(files, origin.wanted.condition, key, path, progress, check=check)
     except DamagedArchiveError:
-        origin.drop_damaged(found.key)
+        origin.drop_damaged(key)
         raise
-    if (notes := Store(path).index.notes) and not wanted.source.generated:
+    if (notes := Store(path).index.notes) and not origin.wanted.source.generated:
         warnings.warn(
             f"{origin.shown} was read, with notes: {'; '.join(notes)}. `bmgd verify` lists them.",
             BMGDWarning,

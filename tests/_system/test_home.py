@@ -77,8 +77,8 @@ def test_every_path_that_is_made_is_found_again(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     found = list(home.kept(tmp_path))
-    assert {kept.kind for kept in found} == made.keys() == home.KINDS.keys()
-    covered = [file for kept in found for file in kept.files]
+    assert {kind for kind, _, _ in found} == made.keys() == home.KINDS.keys()
+    covered = [file for _, _, files in found for file in files]
     for paths in made.values():
         for path in paths:
             assert any(path.is_relative_to(file) for file in covered), path

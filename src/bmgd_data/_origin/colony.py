@@ -1,9 +1,9 @@
-"""A simulated colony of nuclei, and the confocal microscope that images it.
+"""A simulated colony of nuclei, imaged by a simulated confocal microscope.
 
-Nuclei are ellipsoids packed into a hollow colony (an acinus); then come chromatin texture, depth
-blur, haze, Poisson and read noise, and a 12-bit range. The parameters are this package's choice,
-made so that counts per image come near the paper's table (see ``facts``) and grey values near its
-useful range, 500 to 2000.
+Nuclei are ellipsoids packed into a hollow colony (an acinus). Chromatin texture, depth blur, haze,
+Poisson and read noise are added, and the range is cut to 12 bits. The parameters are this package's
+choice: nuclei per image come near the paper's table, grey values near its useful range, 500 to
+2000.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 class _Tissue(NamedTuple):
     radius: float  # mean of the colonies, um
-    wall: float  # share of a colony's wall that is covered with nuclei
-    lumen: float  # share of the space inside the wall that is filled with nuclei
+    wall: float  # share of the wall covered with nuclei
+    lumen: float  # share of the space inside the wall filled with nuclei
 
 
 _TISSUES: Final = {
@@ -34,23 +34,23 @@ _TISSUES: Final = {
     "1200Pa": _Tissue(radius=28.3, wall=0.68, lumen=0.16),
     "1800Pa": _Tissue(radius=25.7, wall=0.58, lumen=0.29),
 }
-"""Tuned to the paper's nuclei per image; stiffer substrates clear the lumen less."""
+"""Tuned to the paper's nuclei per image; on stiffer substrates the lumen is less clear."""
 
 _NUCLEUS_UM: Final = 5.0
-_RIM_UM: Final = 3.0  # from the wall's outer centres to the surface, about
+_RIM_UM: Final = 3.0  # about the distance from the wall's outer centres to the surface
 _DYING: Final = 0.15  # share of the lumen's nuclei that are small and bright
-_MIN_AREA: Final = 30  # pixels; smaller pieces are slivers that annotators leave out
-_MARGIN_UM: Final = 3.0  # above and below the slices; what lies there blurs into them
+_MIN_AREA: Final = 30  # pixels; annotators leave out smaller pieces
+_MARGIN_UM: Final = 3.0  # above and below the slices; light from there blurs into them
 
 HIGHEST_UM: Final = 60.0
-"""No stack is higher."""
+"""Largest height of a stack."""
 STEPS_UM: Final = (0.25, 10.0)
 """Smallest and largest distance between slices."""
 _PEDESTAL, _GAIN, _READ_NOISE = 420.0, 14.0, 12.0  # grey values, the second per photon
 
 
 class _Nuclei(NamedTuple):
-    """n nuclei; um in the order z, y, x."""
+    """n nuclei; lengths in um, in the order z, y, x."""
 
     centre: Floats  # (n, 3)
     form: Floats  # (n, 3, 3): d @ form @ d < 1 inside, d from the centre
@@ -66,14 +66,8 @@ def image_colony(
 ) -> tuple[NDArray[np.uint16], Labels, int]:
     """Simulate one colony and cut consecutive slices from it.
 
-    The colony is made larger where the stack is higher than the condition's colonies are.
-
-    Args:
-        rng: Decides everything that is left to chance.
-        condition: Sets how crowded the colony is.
-        slices: How many.
-        step: Micrometres between them, within `STEPS_UM`; ``slices * step`` is at most
-            `HIGHEST_UM`.
+    A colony is enlarged if the stack is higher than the condition's colonies. `condition` sets how
+    crowded it is; `step` is in micrometres.
 
     Returns:
         Images (slices, 256, 256) of grey values 0..4095; instance masks of the same shape, numbered
@@ -96,10 +90,10 @@ def image_colony(
 
 
 def _grow(rng: np.random.Generator, tissue: _Tissue) -> _Nuclei:
-    """Pack nuclei into the wall of an ellipsoidal colony and loosely into its lumen."""
+    """Pack nuclei densely into the wall of an ellipsoidal colony, loosely into its lumen."""
     from scipy.spatial.transform import Rotation
 
-    wall = tissue.radius * rng.uniform(0.9, 1.1) - _NUCLEUS_UM  # where the wall's centres lie
+    wall = tissue.radius * rng.uniform(0.9, 1.1) - _NUCLEUS_UM  # radius of the wall's centres
     n_wall = int(tissue.wall * 4 * (wall / _NUCLEUS_UM) ** 2)
     n = n_wall + int(tissue.lumen * (wall / _NUCLEUS_UM - 1) ** 3)
     in_wall = np.arange(n) < n_wall
@@ -112,7 +106,7 @@ def _grow(rng: np.random.Generator, tissue: _Tissue) -> _Nuclei:
     place = rng.normal(size=(n, 3))
     place *= wall * np.where(in_wall, 1, 0.7 * rng.random(n) ** (1 / 3))[:, None] / _length(place)
     room = 1.04 * (radii.mean(axis=1)[:, None] + radii.mean(axis=1))[..., None]
-    for _ in range(40):  # neighbours push each other apart, then return to the wall or the lumen
+    for _ in range(40):  # push neighbours apart, then back into the wall or the lumen
         apart = place[:, None] - place
         distance = _length(apart) + np.eye(n)[..., None]
         place += 0.3 * (np.maximum(room - distance, 0) * apart / distance).sum(axis=1)
@@ -123,7 +117,7 @@ def _grow(rng: np.random.Generator, tissue: _Tissue) -> _Nuclei:
 
     turn = Rotation.from_quat(rng.normal(size=(n, 4))).as_matrix()  # evenly distributed
     form = turn / radii[:, None] ** 2 @ turn.transpose(0, 2, 1)
-    reach = 1.15 * _length(turn * radii[:, None])[..., 0]  # as far as lumps can swell
+    reach = 1.15 * _length(turn * radii[:, None])[..., 0]  # lumps enlarge nuclei
     return _Nuclei(*(part.astype(np.float32) for part in (place, form, reach, photons)))
 
 
@@ -134,7 +128,7 @@ def _length(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 def _stain(
     rng: np.random.Generator, nuclei: _Nuclei, heights: Floats, step: float
 ) -> tuple[Labels, Floats]:
-    """Which nucleus owns each voxel (0: none), and the photons it sends; both (z, y, x)."""
+    """The nucleus of each voxel (0: none), and the photons of each voxel; both (z, y, x)."""
     shape = (len(heights), *facts.IMAGE_SHAPE)
     side = [np.arange(m, dtype=np.float32) - (m - 1) / 2 for m in facts.IMAGE_SHAPE]
     axes = (heights, *(np.float32(facts.PIXEL_SIZE_UM) * pixels for pixels in side))
@@ -150,7 +144,7 @@ def _stain(
         far = form[1, 1] * y * y + form[2, 2] * x * x + 2 * form[1, 2] * y * x
         far = far + z * (form[0, 0] * z + 2 * (form[0, 1] * y + form[0, 2] * x))
         far *= lumps[box]
-        inside = far < nearest[box]  # a voxel goes to the nucleus whose surface it is deepest below
+        inside = far < nearest[box]  # a voxel belongs to the nucleus in which it is deepest
         nearest[box][inside] = far[inside]
         owner[box][inside] = i
     return owner, np.append(np.float32(0), nuclei.photons)[owner] * chromatin
@@ -163,7 +157,7 @@ def _mottle(
     from scipy import ndimage
 
     grain = grain_um / facts.PIXEL_SIZE_UM
-    coarse = max(2, int(grain / 1.5))  # smooth noise needs no more samples, and is quicker
+    coarse = max(2, int(grain / 1.5))  # enough samples for smooth noise
     noise = rng.standard_normal((shape[0], *(-(-m // coarse) for m in shape[1:])), np.float32)
     sigma = (grain_um / step, grain / coarse, grain / coarse)
     noise = ndimage.gaussian_filter(noise, sigma, truncate=3)
@@ -178,7 +172,7 @@ def _enlarge(stack: Floats, factor: int) -> Floats:
 
 
 def _outline(owner: Labels) -> Labels:
-    """Number the nuclei of one plane 1..n in reading order, without slivers."""
+    """Number the nuclei of one plane 1..n in reading order, without small pieces."""
     from skimage.measure import label
 
     pieces: NDArray[np.intp] = label(owner, connectivity=2)

@@ -1,6 +1,6 @@
-"""Archives over the network; the only module that knows pooch.
+"""Downloads of archives; the only module that uses pooch.
 
-An archive takes its final name only after its magic bytes, its length and its digest were right.
+An archive gets its final name only after its first bytes, its length and its digest were checked.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def download(
     Args:
         url: Its address.
         final: Where to put it.
-        check: Called with the sha256 of what came; what it raises refuses the archive.
-        bar: Told how much has come.
+        check: Called with the sha256 of the download; what it raises refuses the archive.
+        bar: Shows the progress.
         auth: User and password; they do not belong in `url`, which messages show.
 
     Returns:
@@ -57,8 +57,8 @@ def download(
 
     Raises:
         DatasetNotFoundError: The server has no such file (404, 410).
-        DownloadError: It cannot be reached, refuses, or breaks off, also after 3 retries.
-        CorruptArchiveError: What came is no whole .7z: a page, a pointer, an empty or a cut file.
+        DownloadError: The server cannot be reached, refuses, or breaks off, also after 3 retries.
+        CorruptArchiveError: The download is no whole .7z: a page, a pointer, empty or cut off.
         StorageError: No room for it, or no permission to write.
     """
     import pooch
@@ -74,7 +74,7 @@ def download(
             retry_if_failed=RETRIES,
         )
         try:
-            client.fetch(partial.name, downloader=_Downloader(_Transfer(bar, folder), auth))
+            client.fetch(partial.name, downloader=_Downloader(bar, folder, auth))
         # A ValueError is a header that requests cannot read.
         except (requests.exceptions.RequestException, ValueError) as error:
             raise DownloadError(_why_not(url, error)) from error
@@ -100,56 +100,29 @@ def download(
 
 
 @contextlib.contextmanager
-def _quiet_in_this_thread(talk: logging.Logger) -> Iterator[None]:
-    """Hold back pooch's messages, since the bar shows progress. Other threads still see theirs."""
+def _quiet_in_this_thread(logger: logging.Logger) -> Iterator[None]:
+    """Hide pooch's messages, since the bar shows progress; other threads still see theirs."""
     here = threading.get_ident()
 
     def from_elsewhere(record: logging.LogRecord) -> bool:
         return record.thread != here
 
-    talk.addFilter(from_elsewhere)
+    logger.addFilter(from_elsewhere)
     try:
         yield
     finally:
-        talk.removeFilter(from_elsewhere)
-
-
-class _Transfer:
-    """The progress bar that pooch calls; it learns the length first, and checks the free space."""
-
-    def __init__(self, bar: Bar, folder: Path) -> None:
-        self._bar, self._folder, self._total, self._done = bar, folder, 0, 0
-
-    @property
-    def total(self) -> int:
-        return self._total
-
-    @total.setter
-    def total(self, length: int) -> None:
-        self._total, self._done = length, 0
-        disk.require_space(self._folder, length, "for the download")
-        self._bar.start_over(length)
-
-    def update(self, count: int) -> None:
-        """`count` is the size of a whole chunk, of the last one too."""
-        step = min(count, self._total - self._done) if self._total else count
-        self._done += step
-        self._bar(step)
-
-    def reset(self) -> None:
-        """Called by pooch before a last update to the full length."""
-        self._bar.start_over(self._total)
-        self._done = 0
-
-    def close(self) -> None:
-        """The caller closes the bar."""
+        logger.removeFilter(from_elsewhere)
 
 
 class _Downloader:
-    """pooch's HTTP downloader; it closes connections that fail, and names files that are gone."""
+    """A downloader for pooch that closes failed connections and checks the free space.
 
-    def __init__(self, transfer: _Transfer, auth: tuple[str, str] | None) -> None:
-        self._transfer, self._auth = transfer, auth
+    It is also the progress bar that pooch updates.
+    """
+
+    def __init__(self, bar: Bar, folder: Path, auth: tuple[str, str] | None) -> None:
+        self._bar, self._folder, self._auth = bar, folder, auth
+        self._total = self._done = 0
 
     def __call__(self, url: str, output_file: str, client: Any) -> None:
         import pooch
@@ -161,7 +134,7 @@ class _Downloader:
                 connections.callback(response.close)  # pooch closes it only after a success
 
             fetch = pooch.HTTPDownloader(
-                progressbar=self._transfer,
+                progressbar=self,
                 chunk_size=_CHUNK_BYTES,
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
                 timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
@@ -179,6 +152,31 @@ class _Downloader:
                     f"address of a mirror as source=, {_BY_HAND}."
                 ) from error
 
+    @property
+    def total(self) -> int:
+        return self._total
+
+    @total.setter
+    def total(self, length: int) -> None:
+        """Called by pooch first; 0 if the server does not say."""
+        disk.require_space(self._folder, length, "for the download")
+        self._total = length
+        self.reset()
+
+    def reset(self) -> None:
+        """Called by pooch before a last update to the full length."""
+        self._bar.start_over(self._total)
+        self._done = 0
+
+    def update(self, count: int) -> None:
+        """Called with the size of a whole chunk, also for the last one."""
+        step = min(count, self._total - self._done) if self._total else count
+        self._done += step
+        self._bar(step)
+
+    def close(self) -> None:
+        """The caller of `download` closes the bar."""
+
 
 def _why_not(url: str, error: Exception) -> str:
     response = getattr(error, "response", None)
@@ -187,11 +185,8 @@ def _why_not(url: str, error: Exception) -> str:
         if response.status_code in _BUSY:
             what += "; it is refusing for now, as hosts do when many ask"
     else:
-        what = f"The download of {url} failed ({_root_cause(error)})"
+        cause: BaseException = error
+        while cause.__cause__ or cause.__context__:
+            cause = cause.__cause__ or cause.__context__ or cause
+        what = f"The download of {url} failed ({type(cause).__name__}: {cause})"
     return f"{what}, also after {RETRIES} retries. Try again later, {_BY_HAND}."
-
-
-def _root_cause(error: BaseException) -> str:
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    return f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""Files on this machine: archives and unpacked folders, wherever they lie and whatever the name."""
+"""Files on this machine: an archive, or an unpacked folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Local(Origin):
-    """One condition's archive or unpacked folder, listed once; what looks unchanged is not read."""
+    """One condition's archive or unpacked folder, listed once; unchanged files are not read."""
 
     def __init__(self, wanted: Wanted) -> None:
         super().__init__(wanted)
@@ -37,15 +37,13 @@ class Local(Origin):
         self.fingerprint = disk.sha256_of([self._inside, folder.fingerprint(self.files)])
 
     def key(self, *, noted: bool = True) -> str | None:
-        """The digest, where the files look as they did when it was noted."""
-        # The holder of the lock computes digests, once.
-        return None if noted and not self._looks_unchanged else self._looked_at.key
+        # Only the holder of the lock computes digests.
+        return None if noted and not self._looks_unchanged else self._now.key
 
-    def obtain(self, *, online: bool, again: bool) -> Seen:  # noqa: ARG002 - no network is needed
-        """What the files are now."""
+    def obtain(self, *, online: bool, again: bool) -> Seen:  # noqa: ARG002
         if again:
             self.seen = None
-        return self._looked_at
+        return self._now
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Files]:
@@ -66,15 +64,13 @@ class Local(Origin):
             yield stack.enter_context(files)
 
     def require_unchanged(self) -> None:
-        """Look again: a file may be copied there while it is read."""
         if Local(self.wanted).fingerprint != self.fingerprint:
             raise CorruptArchiveError(f"{self.shown} changed while it was read. Run it again.")
 
     def drop_damaged(self, key: str) -> None:
-        """Nothing: the files are the user's."""
+        """Does nothing: the files belong to the user."""
 
     def changed_since(self, key: str) -> bool:
-        """Read everything again, even what looks unchanged."""
         return self._digest() != key
 
     @property
@@ -82,22 +78,21 @@ class Local(Origin):
         return self.seen is not None and self.seen.fingerprint == self.fingerprint
 
     @functools.cached_property
-    def _looked_at(self) -> Seen:
+    def _now(self) -> Seen:
         seen = self.seen
         key = seen.key if seen and self._looks_unchanged else self._digest()
-        # An archive is a release: a different one is an error. People edit folders.
+        # An archive is a release, so a different one is an error. Users edit folders.
         if not self.unpacked:
             before = None if seen is None or seen.unpacked else seen
             source, condition = self.wanted.source, self.wanted.condition
             trust.compare(source, condition, before, key, str(self.shown))
-        size = sum(path.stat().st_size for path in self.files.values())
-        known = self._is_now(key, size)
-        return replace(known, fingerprint=self.fingerprint, unpacked=self.unpacked)
+        now = self._seen_now(key, sum(path.stat().st_size for path in self.files.values()))
+        return replace(now, fingerprint=self.fingerprint, unpacked=self.unpacked)
 
     def _digest(self) -> str:
         if self.shown.is_dir():
             return folder.digest(self.files)
-        if self._inside.endswith(".7z"):  # the digest that upstream's own archive has
+        if self._inside.endswith(".7z"):  # the digest of upstream's own archive
             content = hashlib.sha256()
             zips.unpack(self.shown, self._inside, content.update)
             return content.hexdigest()

@@ -1,7 +1,6 @@
-"""What the pipeline asks of an origin, whatever its kind.
+"""What the pipeline asks of an origin: one condition of one source, as it looks now.
 
-An `Origin` is one condition of one source as it looks at the moment the object is made. The
-pipeline makes a new one whenever it wants a new look.
+The pipeline makes a new `Origin` for each new look.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class Wanted:
 
     @property
     def name(self) -> str:
-        """Names the work of fetching and building it."""
+        """Name of the lock for fetching and building it."""
         return f"{self.source.slug}-{self.condition.name}"
 
     @property
@@ -48,100 +47,76 @@ class Wanted:
 
     @property
     def note(self) -> Path:
-        """The file that says what was seen of it."""
+        """The file that `trust.remember` writes."""
         return home.note(self.root, self.source.slug, self.condition)
 
     def store(self, key: str) -> Path:
-        """Where the store with this key lies, or would lie."""
+        """Where the store with this key is, or would be."""
         return home.store(self.root, self.condition, key, store.FORMAT)
 
 
 class Origin(abc.ABC):
     """One condition of one source, as it looks now.
 
-    Args:
-        wanted: Which one.
-
     Attributes:
-        seen: What is noted of it; None for nothing.
+        seen: What the note says; None without a note.
         shown: The archive or folder, as messages name it.
-        told: What the user should know about how the source was read; empty for nothing.
+        told: What the user should know about how the source was read; may be empty.
         unpacked: Whether there is no archive with a digest of its own.
-
-    Raises:
-        StorageError: What is noted of it cannot be read.
-        DatasetNotFoundError: A local path does not hold it.
     """
+
+    told = ""
+    unpacked = False
 
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
         self.seen = trust.recall(wanted.note)
         self.shown = wanted.archive
-        self.told = ""
-        self.unpacked = False
 
     @abc.abstractmethod
     def key(self, *, noted: bool = True) -> str | None:
-        """What the data is known by, if that can be told without the network.
+        """The key of the data, if it is known without the network.
 
-        Args:
-            noted: Only if it is noted already. Files that are not noted are read again each time,
-                so this is False for roots that cannot be written alone.
+        `noted`: only a key that the note confirms. False is for roots that cannot be written, where
+        files are read again each time.
         """
 
-    def require_reachable(self, *, online: bool, again: bool) -> None:  # noqa: B027 - most are
-        """Stop before anything is made below the root if the data cannot be had.
-
-        Args:
-            online: Whether the network may be used.
-            again: Whether it must be fetched again.
-
-        Raises:
-            DatasetNotFoundError: It is not here and may not be fetched.
-        """
+    def require_reachable(self, *, online: bool, again: bool) -> None:  # noqa: B027
+        """Raise DatasetNotFoundError before anything is written, if the data cannot be had."""
 
     @abc.abstractmethod
     def obtain(self, *, online: bool, again: bool) -> Seen:
-        """Fetch, generate or look at the data; the caller holds the lock.
+        """Fetch, generate or read the data; the caller holds the lock.
 
-        Args:
-            online: Whether the network may be used.
-            again: Fetch again, and accept what differs from what was seen first.
-
-        Raises:
-            BMGDError: See ``pipeline.open_store``.
+        `again`: fetch again, and accept data that differs from what was seen first.
         """
 
     def opened(self) -> AbstractContextManager[Files]:
-        """The archive or folder, to be read once.
-
-        Raises:
-            CorruptArchiveError: It cannot be read.
-        """
+        """Open the archive or folder, to be read once."""
         return _container.open_archive(self.wanted.archive)
 
-    def require_unchanged(self) -> None:  # noqa: B027 - only local files change
-        """Look again after reading.
-
-        Raises:
-            CorruptArchiveError: The files changed while they were read.
-        """
+    def require_unchanged(self) -> None:  # noqa: B027
+        """Raise CorruptArchiveError if the files changed while they were read."""
 
     def drop_damaged(self, key: str) -> None:
-        """Remove a damaged archive that was downloaded, so that the next run fetches it again.
+        """Remove a damaged download, so that the next run fetches it again.
 
-        One that is exactly the pinned one stays, since fetching would bring the same bytes.
+        The pinned archive stays, since fetching would bring the same bytes.
         """
         if trust.binding(self.wanted.source, self.wanted.condition) != key:
             self.wanted.archive.unlink(missing_ok=True)
 
     def changed_since(self, key: str) -> bool:
-        """Read the archive or folder again: whether it is no longer what it was."""
+        """Read the archive or folder again, and return whether its key has changed."""
         archive = self.wanted.archive
         return archive.exists() and _container.folder.sha256(archive) != key
 
-    def _is_now(self, key: str, size: int) -> Seen:
-        """What to note: first seen today."""
+    def status(self, key: str) -> str:
+        """How far a key can be trusted: a word of ``trust.MEANING``."""
+        wanted = self.wanted
+        return trust.status(wanted.source, wanted.condition, key, unpacked=self.unpacked)
+
+    def _seen_now(self, key: str, size: int) -> Seen:
         today = dt.datetime.now(dt.UTC).date().isoformat()
         return trust.Seen(self.wanted.source.label, key, today, size)
 
@@ -155,11 +130,9 @@ class Generated(Origin):
         self._key = self._phantom.key(wanted.condition)
 
     def key(self, *, noted: bool = True) -> str | None:
-        """What decides the samples."""
         return None if noted and (self.seen is None or self.seen.key != self._key) else self._key
 
-    def obtain(self, *, online: bool, again: bool) -> Seen:  # noqa: ARG002 - it is made here
-        """Generate the archive, unless it is there."""
+    def obtain(self, *, online: bool, again: bool) -> Seen:  # noqa: ARG002
         wanted, archive = self.wanted, self.wanted.archive
         # An archive of an earlier generator belongs to another key.
         stale = not archive.is_file() or self.key() is None
@@ -167,8 +140,7 @@ class Generated(Origin):
             title, number = f"generating {archive.name}", self._phantom.count(wanted.condition)
             with disk.staged_file(archive) as partial, bar(title, number) as progress:
                 phantom.write_archive(self._phantom, wanted.condition, partial, progress)
-        return self._is_now(self._key, archive.stat().st_size if archive.is_file() else 0)
+        return self._seen_now(self._key, archive.stat().st_size if archive.is_file() else 0)
 
     def changed_since(self, key: str) -> bool:  # noqa: ARG002
-        """Never: two archives of the same samples differ in bytes."""
-        return False
+        return False  # the key is not a digest of the archive

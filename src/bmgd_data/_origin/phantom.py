@@ -1,7 +1,7 @@
-"""A generated source in upstream's form, so that everything runs without network.
+"""A generated source in upstream's form, so that everything runs without the network.
 
-Consecutive slices are cut from each simulated colony (``colony``), so neighbours look alike as real
-ones do. Nothing here is BMGD: every name says "generated".
+Consecutive slices are cut from each simulated colony, so neighbours look alike, as real ones do.
+Nothing here is BMGD: every name says "generated".
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GENERATOR_VERSION: Final = 1
-"""Raised whenever the same size and seed begin to give other samples."""
+"""To be raised when the same parameters give other samples."""
 
 MIN_IMAGES: Final = 12
-"""Images of a condition at the smallest size: three colonies, and every split has members."""
+"""Smallest number of images of a condition: three colonies, and no split is empty."""
 
 _VALID: Final = (
     '"phantom", "phantom:full", or options after a colon, as in "phantom:size=0.02,seed=3": '
@@ -43,23 +43,15 @@ _VALID: Final = (
 
 @dataclass(frozen=True)
 class Phantom:
-    """What is generated. A smaller size gives the first images of a larger one.
-
-    Args:
-        size: Multiple of the paper's image counts, above 0.
-        seed: Any integer from 0.
-        slices: How many slices are cut from each colony, so image number n (from 1) shows colony
-            number ``(n - 1) // slices``.
-        step: Micrometres between neighbouring slices.
-
-    Raises:
-        ValueError: Out of range.
-    """
+    """What is generated. A smaller size gives the first images of a larger one."""
 
     size: float = 0.1
+    """Multiple of the paper's image counts, above 0."""
     seed: int = 0
     slices: int = 5
+    """Slices of each colony: image number n (from 1) shows colony ``(n - 1) // slices``."""
     step: float = facts.Z_STEP_UM
+    """Micrometres between neighbouring slices."""
 
     def __post_init__(self) -> None:
         low, high = colony.STEPS_UM
@@ -69,11 +61,7 @@ class Phantom:
 
     @classmethod
     def parse(cls, text: str) -> Phantom:
-        """Read a source such as ``"phantom"`` or ``"phantom:size=0.02,seed=3"``.
-
-        Raises:
-            ValueError: If `text` has none of the valid forms; the message lists them.
-        """
+        """Read a source such as ``"phantom"`` or ``"phantom:size=0.02,seed=3"``."""
         name, colon, options = text.strip().partition(":")
         terms = ["size=1" if term == "full" else term for term in options.split(",") if colon]
         given = {key: value for key, _, value in (term.partition("=") for term in terms)}
@@ -83,20 +71,20 @@ class Phantom:
         raise ValueError(f"{text!r} is no phantom source. Valid: {_VALID}.")
 
     def __str__(self) -> str:
-        """The shortest text that `parse` reads back, ``"phantom"`` for the default."""
+        """The shortest text that `parse` reads back."""
         options = [
             f"{key}={str(kind(getattr(self, key))).removesuffix('.0')}"
             for key, kind in _OPTIONS.items()
             if getattr(self, key) != getattr(Phantom, key)
         ]
-        return ":".join(["phantom", ",".join(options)] if options else ["phantom"])
+        return "phantom" + (":" + ",".join(options) if options else "")
 
     def count(self, condition: facts.Condition) -> int:
         """Number of images of `condition`: its share of the paper's, at least `MIN_IMAGES`."""
         return max(MIN_IMAGES, round(self.size * condition.images))
 
     def key(self, condition: facts.Condition) -> str:
-        """Hex sha256 of what decides the samples of `condition`."""
+        """sha256 of the parameters that decide the samples of `condition`."""
         identity = [GENERATOR_VERSION, condition.name, self.seed, float(self.size)]
         if (self.slices, self.step) != (Phantom.slices, Phantom.step):
             identity += [self.slices, float(self.step)]
@@ -104,14 +92,13 @@ class Phantom:
 
 
 _OPTIONS: Final[dict[str, Any]] = {"size": float, "seed": int, "slices": int, "step": float}
-"""How each option of `Phantom` is read."""
+"""Types of the options."""
 
 
 class Slice(NamedTuple):
     """One generated image and the truth about it; arrays are (256, 256)."""
 
     name: str
-    """File stem, ``"generated_0001"`` and on."""
     image: NDArray[np.uint16]
     """Grey values 0..4095."""
     mask: NDArray[np.bool_]
@@ -119,16 +106,16 @@ class Slice(NamedTuple):
     instances: NDArray[np.uint16]
     """Nuclei numbered 1..n in reading order, 0 outside. They may touch."""
     colony: int
-    """Which colony of its condition the slice was cut from."""
+    """Number of its colony, from 0."""
     z: int
-    """Index of the slice in its colony's stack."""
+    """Index in its colony's stack."""
 
 
 def generate(phantom: Phantom, condition: facts.Condition) -> Iterator[Slice]:
-    """Yield the slices of `condition` in order, one colony after another.
+    """Yield the slices of `condition`, one colony after another.
 
-    Each colony has its own random generator, seeded with (seed, stiffness, colony), so its slices
-    depend on nothing else. Memory is that of one colony. Every slice shows at least one nucleus.
+    Each colony has its own random generator, seeded with (seed, stiffness, colony). Memory is that
+    of one colony. Every slice shows at least one nucleus.
     """
     number, slices = phantom.count(condition), phantom.slices
     for i, first in enumerate(range(0, number, slices)):
@@ -149,20 +136,15 @@ def write_archive(
 
     Members are ``<X> Pa/image/<name>.tif`` (uint16) and ``<X> Pa/mask/<name>.tif`` (uint8, 0 or
     255), in one solid LZMA2 stream. Memory grows by the packed masks, about 1 KB an image.
-
-    Args:
-        phantom: What to generate.
-        condition: Which of the four archives.
-        path: Where to; its folder must exist.
-        progress: Called with 1 after each image.
+    `progress` is called with 1 after each image.
     """
     import lzma
 
     import py7zr
 
-    lzma2 = {"id": lzma.FILTER_LZMA2, "preset": 1}  # noise hardly packs: more effort gains little
+    lzma2 = {"id": lzma.FILTER_LZMA2, "preset": 1}  # noise compresses little at any level
     with (
-        path.open("w+b") as file,  # py7zr leaves a file of its own open where the disk is full
+        path.open("w+b") as file,  # py7zr leaves its own file open if the disk is full
         py7zr.SevenZipFile(file, "w", filters=[lzma2]) as archive,
     ):
         masks = {}

@@ -1,4 +1,4 @@
-"""Upstream or a mirror: the archive comes over the network, and is kept."""
+"""Upstream or a mirror: the archive is downloaded and kept."""
 
 from __future__ import annotations
 
@@ -17,34 +17,35 @@ from bmgd_data._system.progress import bar
 from bmgd_data.errors import BMGDWarning, DatasetNotFoundError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bmgd_data import facts
+    from bmgd_data._origin.origin import Wanted
     from bmgd_data._origin.trust import Seen
 
 
 class Remote(Origin):
     """One condition of a server's archives."""
 
-    def key(self, *, noted: bool = True) -> str | None:  # noqa: ARG002 - nothing else tells it
-        """What is pinned, or else what was seen first."""
+    def __init__(self, wanted: Wanted) -> None:
+        super().__init__(wanted)
+        self._old = home.old_archive(wanted.root, wanted.source.slug, wanted.condition)
+        self._name = f"{wanted.condition.name} of {wanted.source.label}"
+
+    def key(self, *, noted: bool = True) -> str | None:  # noqa: ARG002
         return trust.expected(self.wanted.source, self.wanted.condition, self.seen)
 
     def require_reachable(self, *, online: bool, again: bool) -> None:
-        """Stop where nothing is here and nothing may be fetched."""
         if online:
             return
         if again and self.seen:
             raise DatasetNotFoundError(
-                f"{self._name} cannot be fetched again ({_why_offline()}); what was read before is "
-                "untouched. Run it again where the network may be used, or read what is there "
-                "without --accept-changed."
+                f"{self._name} cannot be fetched again ({_why_offline()}); the data read before is "
+                "untouched. Run it again where the network may be used, or read the data without "
+                "--accept-changed."
             )
         if not any(map(os.path.exists, (self.wanted.archive, self._old))):
             raise self._not_here()
 
     def obtain(self, *, online: bool, again: bool) -> Seen:
-        """The archive from the cache, or else from the server."""
         wanted, seen = self.wanted, None if again else self.seen
         source, archive = wanted.source, wanted.archive
         if self._old.is_file() and not archive.exists():
@@ -59,7 +60,7 @@ class Remote(Origin):
             key = self._download(seen)
         if source.kind == "mirror":
             self._compare_with_upstream(key)
-        return self._is_now(key, archive.stat().st_size)
+        return self._seen_now(key, archive.stat().st_size)
 
     def _download(self, seen: Seen | None) -> str:
         source, archive, condition = self.wanted.source, self.wanted.archive, self.wanted.condition
@@ -84,15 +85,6 @@ class Remote(Origin):
                 stacklevel=2,
             )
 
-    @property
-    def _old(self) -> Path:
-        wanted = self.wanted
-        return home.old_archive(wanted.root, wanted.source.slug, wanted.condition)
-
-    @property
-    def _name(self) -> str:
-        return f"{self.wanted.condition.name} of {self.wanted.source.label}"
-
     def _not_here(self) -> DatasetNotFoundError:
         return DatasetNotFoundError(
             f"{self._name} is not in {self.wanted.root}, and nothing is fetched "
@@ -111,7 +103,7 @@ def urls(source: sources.Source, condition: facts.Condition) -> list[str]:
 
 
 def auth(source: sources.Source) -> tuple[str, str] | None:
-    """User and password to fetch with, where the address holds them."""
+    """User and password, if the address holds them."""
     address = urlsplit(source.location)
     if address.username is None:
         return None

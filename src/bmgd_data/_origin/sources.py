@@ -28,7 +28,7 @@ class Source:
     location: str
     """Base URL, absolute path, or the phantom's canonical text.
 
-    A mirror's may hold user and password; whatever is shown or written down takes `public`.
+    A mirror's may hold user and password; only `public` is shown or written.
     """
 
     def __repr__(self) -> str:
@@ -36,17 +36,17 @@ class Source:
 
     @property
     def remote(self) -> bool:
-        """Whether the network is needed to fetch from it."""
+        """Whether archives are downloaded."""
         return self.kind in ("upstream", "mirror")
 
     @property
     def generated(self) -> bool:
-        """Whether this package generates it; then it is not BMGD."""
+        """Whether this package generates the data; then it is not BMGD."""
         return self.kind == "phantom"
 
     @property
     def public(self) -> str:
-        """The location without user and password: what may be shown and written down."""
+        """The location without user and password."""
         return _without_user(self.location) if self.remote else self.location
 
     @property
@@ -57,8 +57,13 @@ class Source:
 
     @property
     def label_for_others(self) -> str:
-        """As written into what is passed on; a path on this machine is private."""
+        """As written into exported files; a path on this machine is private."""
         return "local files" if self.kind == "folder" else self.label
+
+    @property
+    def options(self) -> list[str]:
+        """Options of `bmgd` that name it."""
+        return [] if self.kind == "upstream" else ["--source", self.public]
 
     @property
     def slug(self) -> str:
@@ -68,11 +73,11 @@ class Source:
 
 
 def resolve(source: str | os.PathLike[str] | None = None) -> Source:
-    """Read what a user names as source; None asks BMGD_SOURCE, and then means upstream.
+    """Read a source as users name it; None means BMGD_SOURCE, or else upstream.
 
     Raises:
         DatasetNotFoundError: It names a path that does not exist.
-        ValueError: A phantom or an address that is not understood, or that has a query.
+        ValueError: A phantom or an address that is not valid, or that has a query.
     """
     named = source if source is not None else os.environ.get("BMGD_SOURCE") or "upstream"
     text = os.fspath(named)
@@ -111,7 +116,7 @@ def _path(text: str) -> Source:
     try:
         path = Path(text).expanduser()
         there = os.path.exists(path)  # noqa: PTH110 - unlike Path.exists, never PermissionError
-    except RuntimeError:  # "~name" of no such user
+    except RuntimeError:  # "~name" without such a user
         there = False
     if not there:
         raise DatasetNotFoundError(

@@ -1,8 +1,8 @@
 """Which archive is the right one: pinned digests, and what was seen first.
 
-A digest pinned in ``facts.SHA256``, or in the file that BMGD_CHECKSUMS names, binds whatever comes
-over the network; the file binds local archives too. Without one, the first archive that decoded
-wholly is trusted and remembered, per source; a different one later is a `ChecksumError`.
+A digest pinned in ``facts.SHA256``, or in the file that BMGD_CHECKSUMS names, binds downloads; the
+file binds local archives too. Without a pin, the first archive that decodes completely is trusted
+and noted, per source; a different one later is a `ChecksumError`.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ MEANING: Final = {
     "not compared": "local files; there was no published sha256 to compare them with",
     "generated": "made by this package; not BMGD",
 }
-"""What the words of `status` say about where the data comes from."""
+"""The words of `status`, explained."""
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is noted of a condition's archive or folder in one source."""
+    """The note on a condition's archive or folder in one source."""
 
     source: str
     key: str
@@ -47,7 +47,7 @@ class Seen:
     size: int = 0
     """Bytes of the archive."""
     fingerprint: str = ""
-    """Of local files: path, size and time of change, so that they need not be read again."""
+    """Path, size and modification time of local files, so that unchanged ones are not read."""
     before: list[str] = field(default_factory=list)
     """Keys that were trusted earlier: replaced on request, or of a folder that was edited."""
     unpacked: bool = False
@@ -55,10 +55,10 @@ class Seen:
 
 
 def recall(note: Path) -> Seen | None:
-    """What is noted, or None for nothing. Fields that a newer version adds are ignored.
+    """Read a note; None if there is none. Fields that a newer version adds are ignored.
 
     Raises:
-        StorageError: It cannot be read, or is garbled: to go on would be to trust any archive.
+        StorageError: It cannot be read; without it, any archive would be trusted.
     """
     known = {item.name for item in fields(Seen)}
     try:
@@ -69,7 +69,7 @@ def recall(note: Path) -> Seen | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        # On another user's root nothing can be noted; what is pinned or generated is read.
+        # On another user's root nothing can be noted; pinned and generated data is read.
         if isinstance(error, PermissionError) and not os.access(note.parent, os.W_OK):
             return None
         raise StorageError(
@@ -80,7 +80,7 @@ def recall(note: Path) -> Seen | None:
 
 
 def remember(note: Path, before: Seen | None, now: Seen) -> None:
-    """Note what was seen now; the keys that were trusted before are kept."""
+    """Write a note; the keys that were trusted before are kept."""
     if before is not None:
         changed = [before.key] if before.key != now.key else []
         first = now.first_seen if changed else before.first_seen
@@ -91,12 +91,12 @@ def remember(note: Path, before: Seen | None, now: Seen) -> None:
 def compare(
     source: Source, condition: facts.Condition, seen: Seen | None, key: str, where: str
 ) -> None:
-    """Accept the archive that is expected, or any where none is.
+    """Accept the expected archive, or any if none is expected.
 
     Args:
         source: Where it comes from.
-        condition: Whose archive it is.
-        seen: What is noted of it; None to take whatever no pin forbids.
+        condition: Its condition.
+        seen: The note on it; None to accept any archive that no pin forbids.
         key: Its sha256.
         where: Its path or address.
 
@@ -116,11 +116,10 @@ def compare(
             "digest in a file and set BMGD_CHECKSUMS to it."
         )
     else:
-        named = "" if source.kind == "upstream" else f" --source {shlex.quote(source.public)}"
-        option = f"{named} --stiffness {condition.name}"
         says = f"was seen first, on {seen.first_seen}"
+        command = ["bmgd", "download", *source.options, "--stiffness", condition.name]
         then = (
-            f"Get that one, or take this one with `bmgd download{option} --accept-changed`; the "
+            f"Get that one, or take this one with `{shlex.join(command)} --accept-changed`; the "
             "old data is kept."
         )
     raise ChecksumError(
@@ -129,15 +128,15 @@ def compare(
 
 
 def expected(source: Source, condition: facts.Condition, seen: Seen | None) -> str | None:
-    """What the archive must be: the binding pin, or else what was seen first, or None."""
+    """The key that an archive must have: the binding pin, or else what was seen first."""
     return binding(source, condition) or (seen.key if seen else None)
 
 
 def binding(source: Source, condition: facts.Condition) -> str | None:
     """The pinned sha256, if it binds this source.
 
-    The package's own pins bind what comes over the network; those of a BMGD_CHECKSUMS file, which
-    a user named on purpose, bind local archives too.
+    The package's own pins bind downloads; those of a BMGD_CHECKSUMS file, which a user chose, bind
+    local archives too.
     """
     if source.generated:
         return None
@@ -145,12 +144,7 @@ def binding(source: Source, condition: facts.Condition) -> str | None:
 
 
 def pinned(condition: facts.Condition) -> str | None:
-    """The sha256 that a condition's archive should have, if pinned; BMGD_CHECKSUMS goes first.
-
-    Raises:
-        DatasetNotFoundError: BMGD_CHECKSUMS names a file that cannot be read.
-        ValueError: It names no archive's digest.
-    """
+    """The pinned sha256 of a condition's archive; BMGD_CHECKSUMS overrides ``facts.SHA256``."""
     return _named().get(condition.archive) or facts.SHA256.get(condition.archive)
 
 
@@ -160,7 +154,7 @@ def _named() -> dict[str, str]:
 
 
 def read_checksums(path: Path) -> dict[str, str]:
-    """Read digests by archive name: as `bmgd checksums` or as ``sha256sum`` prints them.
+    """Read digests by archive name, as `bmgd checksums` or ``sha256sum`` prints them.
 
     Spaces, underscores and case in the names do not matter, and other files are ignored.
 
@@ -180,31 +174,27 @@ def read_checksums(path: Path) -> dict[str, str]:
         digests = content if isinstance(content, dict) else {}
     except ValueError:
         digests = {line[65:].lstrip(" *"): line[:64] for line in text.splitlines() if line.strip()}
-    valid = all(_SHA256.fullmatch(str(digest).lower()) for digest in digests.values())
-    found = {_archive_of(name): str(digest).lower() for name, digest in digests.items()}
-    if not valid or not any(found):
+    found = {}
+    valid = True
+    for name, digest in digests.items():
+        lower = str(digest).lower()
+        valid &= bool(_SHA256.fullmatch(lower))
+        file = Path(name)
+        if file.suffix.lower() == ".7z" and (condition := conditions.named_by(file.stem)):
+            found[condition.archive] = lower
+    if not valid or not found:
         raise ValueError(
             f"{path} (BMGD_CHECKSUMS) does not hold sha256 digests of the archives. It should read "
             'as `bmgd checksums` or `sha256sum *.7z` print: {"250 Pa.7z": "<64 hex digits>"} or '
             "<64 hex digits>  250 Pa.7z."
         )
-    return {name: digest for name, digest in found.items() if name}
-
-
-def _archive_of(name: str) -> str | None:
-    path = Path(name)
-    condition = conditions.named_by(path.stem) if path.suffix.lower() == ".7z" else None
-    return condition.archive if condition else None
+    return found
 
 
 def status(source: Source, condition: facts.Condition, key: str, *, unpacked: bool) -> str:
-    """How far a digest can be trusted: a word of `MEANING`.
+    """How far a key can be trusted: a word of `MEANING`.
 
-    Args:
-        source: Where the data comes from.
-        condition: Which condition it is.
-        key: Its digest.
-        unpacked: Whether that is of a folder, which no archive's digest can be compared with.
+    `unpacked`: it is the key of a folder, which cannot be compared with an archive's digest.
     """
     if source.generated:
         return "generated"

@@ -29,15 +29,9 @@ _IN_THE_WAY: Final = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
 @contextlib.contextmanager
 def staged(final: Path) -> Iterator[Path]:
-    """Give a private folder beside `final`, and make it `final` when the block ends well.
+    """Give a private folder beside `final`, and rename it to `final` when the block ends well.
 
     If `final` exists by then, another process has made the same content, and this one is dropped.
-
-    Args:
-        final: The folder to be.
-
-    Yields:
-        The folder to write into, a `scratch` folder.
 
     Raises:
         StorageError: The disk is full or not writable; nothing is left behind.
@@ -57,7 +51,7 @@ def staged(final: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def staged_file(final: Path) -> Iterator[Path]:
-    """Give a private file name, and make it `final` when the block ends well.
+    """Give a private file name, and rename the file to `final` when the block ends well.
 
     Raises:
         StorageError: As `staged`.
@@ -67,7 +61,7 @@ def staged_file(final: Path) -> Iterator[Path]:
         try:
             yield partial
             fsync(partial)
-            partial.replace(final)  # nothing is left after this step, even by a kill
+            partial.replace(final)  # from here, even a killed process leaves nothing behind
             fsync(final.parent)
         finally:
             partial.unlink(missing_ok=True)
@@ -75,9 +69,9 @@ def staged_file(final: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def scratch(final: Path) -> Iterator[Path]:
-    """Give a private folder beside `final`, on the same file system; it goes when the block ends.
+    """Give a private folder beside `final`, which is removed when the block ends.
 
-    A process that is killed leaves a ``.<name>-*.partial`` folder, which `sweep` removes.
+    A killed process leaves a ``.<name>-*.partial`` folder, which `sweep` removes.
 
     Raises:
         StorageError: As `staged`.
@@ -93,7 +87,7 @@ def scratch(final: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def folder(path: Path) -> Iterator[None]:
-    """Make a folder, with those above it; if the block fails, remove those that it made again."""
+    """Make a folder and its parents; if the block fails, remove those that were made."""
     made = [each for each in (path, *path.parents) if not each.exists()]
     path.mkdir(parents=True, exist_ok=True)
     try:
@@ -106,7 +100,7 @@ def folder(path: Path) -> Iterator[None]:
 
 
 def sweep(final: Path) -> None:
-    """Remove what killed processes left of `final`. Only the holder of its lock may call this."""
+    """Remove what killed processes left of `final`; the caller holds its lock."""
     for left in final.parent.glob(f".{glob.escape(final.name)}-*{_PARTIAL}"):
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left, ignore_errors=True)
@@ -116,12 +110,12 @@ def sweep(final: Path) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder, which vanishes whole before its files go one by one.
+    """Remove a folder: first its name, in one step, then its files.
 
-    What cannot be removed keeps a name that `sweep` knows, and may be discarded again.
+    If it fails halfway, `sweep` knows the new name, and `discard` can be called on it.
 
     Raises:
-        StorageError: No permission to, or another program holds it open.
+        StorageError: No permission, or another program has it open.
     """
     doomed = folder if folder.name.endswith(_PARTIAL) else _partial(folder)
     try:
@@ -137,18 +131,17 @@ def discard(folder: Path) -> None:
 
 
 def _partial(final: Path) -> Path:
-    """An unused name beside `final`, which `sweep` knows."""
     return final.with_name(f".{final.name}-{secrets.token_hex(4)}{_PARTIAL}")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` so that readers see the old file or the new one, never half of one."""
+    """Write `content`; readers see the old file or the new one, never half of one."""
     with staged_file(path) as partial:
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def sha256(path: Path) -> str:
-    """The sha256 of a file's bytes, in hexadecimal."""
+    """The sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -165,16 +158,7 @@ def size_of(folder: Path) -> int:
 
 
 def require_space(folder: Path, need: int, what: str) -> None:
-    """Stop before a disk runs full.
-
-    Args:
-        folder: Where it will be written; the nearest existing parent is asked.
-        need: Bytes needed.
-        what: What they are needed for, e.g. ``"to download 250 Pa.7z"``.
-
-    Raises:
-        StorageError: Fewer bytes are free.
-    """
+    """Raise StorageError unless `need` bytes are free for `what`, such as "to unpack 250 Pa.7z"."""
     there = _nearest(folder)
     free = shutil.disk_usage(there).free
     if free < need:
@@ -186,11 +170,7 @@ def require_space(folder: Path, need: int, what: str) -> None:
 
 @contextlib.contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Turn what the system says of a folder that is written to into errors that say what to do.
-
-    Raises:
-        StorageError: No space, no permission, a file in the way, or the folder was removed.
-    """
+    """Turn errors of the system on writing to `folder` into a StorageError that says what to do."""
     try:
         yield
     except OSError as error:
@@ -206,34 +186,28 @@ def _told(error: OSError, folder: Path) -> str:
             "some space, or choose a folder you can write to: BMGD_HOME or root= for the data, "
             "another destination for what is exported."
         )
-    names = [
-        n for n in (error.filename2, error.filename) if isinstance(n, str | bytes | os.PathLike)
-    ]
-    if not names:
+    named = error.filename2 or error.filename
+    if not isinstance(named, str | bytes | os.PathLike):
         return ""
-    file = Path(os.fsdecode(names[0]))
-    there = os.path.lexists(file)
-    if error.errno in _IN_THE_WAY and (there or error.errno != errno.EEXIST):
+    file = Path(os.fsdecode(named))
+    if error.errno in _IN_THE_WAY and (os.path.lexists(file) or error.errno != errno.EEXIST):
         return (
             f"{_nearest(file)} is in the way of what is written below {folder} "
             f"({error.strerror}). Move it away, or choose another destination."
         )
-    # mkdir says "exists" of a folder that was there, and is removed before it looks again.
+    # mkdir says "exists" of a folder that is removed before mkdir looks again.
     if error.errno in (errno.ENOENT, errno.EEXIST) and file.is_relative_to(folder):
         return f"{folder} was removed, or files in it were, while it was written to. Run it again."
     return ""
 
 
 def _nearest(path: Path) -> Path:
-    """The path, or the nearest one above it that exists."""
+    """The path, or its nearest parent that exists."""
     return next(each for each in (path, *path.parents) if each.exists())
 
 
 def fsync(path: Path) -> None:
-    """Push a file, or on POSIX a folder, to the disk, so that a power cut cannot take it back.
-
-    Some file systems cannot, and do without.
-    """
+    """Write a file, or on POSIX a folder, through to the disk, if the file system can."""
     if os.name == "nt" and path.is_dir():
         return
     handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)

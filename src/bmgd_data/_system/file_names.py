@@ -1,4 +1,4 @@
-"""Sample names to file names that every system and every tool reads."""
+"""Sample names to file names that every system and every tool can read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 LONGEST: Final = 80
-"""Characters of a file name; tar's old format and Windows' path limit leave no more."""
+"""Characters of a file name; the limits of old tar and of Windows paths allow no more."""
 
 _UNCOMMON: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _FORBIDDEN: Final = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]+')
@@ -27,13 +27,12 @@ _DIGEST: Final = re.compile(r"-[0-9a-f]{12}$")
 def safe_file_name(name: str, *, loose: bool = False) -> str:
     """Make a file name, without suffix, that is valid on Linux, macOS and Windows.
 
-    A suffix is to be appended, never replaced: names may hold dots.
+    A suffix is to be appended, never replaced, since names may hold dots.
 
     Args:
         name: Any text, such as ``"250Pa/colony 3.1"``.
-        loose: Keep everything but what Windows forbids. Otherwise only ASCII letters, digits,
-            ``_`` and ``-`` stay, so that tools which cut a name at its first dot, or at a space,
-            read it alike.
+        loose: Keep all characters that Windows allows. Otherwise only ASCII letters, digits, ``_``
+            and ``-`` stay, because some tools cut names at the first dot or space.
 
     Returns:
         1 to `LONGEST` characters (one more for a name that Windows reserves), such as
@@ -49,25 +48,18 @@ def safe_file_name(name: str, *, loose: bool = False) -> str:
 
 
 def as_upstream(name: str) -> str:
-    """The path of a sample with each of its parts made a valid file name, little else changed."""
+    """The path of a sample, with each part changed as little as a valid file name allows."""
     return "/".join(safe_file_name(part, loose=True) for part in PurePosixPath(name).parts)
 
 
 def file_names(names: Sequence[str], make: Callable[[str], str] = safe_file_name) -> dict[str, str]:
-    """Make file names of sample names, no two the same even where case does not count.
+    """Make a file name, without suffix, for each sample name; they differ even if case is ignored.
 
     Where two would be the same, each gets a digest of its sample name, whatever the order.
-
-    Args:
-        names: Different sample names.
-        make: One name to one file name.
-
-    Returns:
-        The file name of each, without suffix.
     """
     made = {name: make(name) for name in names}
     times = Counter(map(_as_compared, made.values()))
-    # A name that only looks as if it had a digest gets one too, or it could equal one that has.
+    # A name that looks like one with a digest gets one too; it could equal another.
     return {
         name: with_digest(file, name)
         if times[_as_compared(file)] > 1 or _DIGEST.search(file.lower())
@@ -77,10 +69,10 @@ def file_names(names: Sequence[str], make: Callable[[str], str] = safe_file_name
 
 
 def with_digest(file: str, name: str) -> str:
-    """A sample's file name where another sample's would be the same."""
+    """A sample's file name, made unique."""
     return f"{file}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def _as_compared(file: str) -> str:
-    """As file systems that ignore case, or the form of Unicode, compare it."""
+    """For file systems that ignore case, or the form of Unicode."""
     return unicodedata.normalize("NFC", file.casefold())

@@ -4,7 +4,7 @@ Every path below the root is named here and nowhere else::
 
     <root>/
       sources/<source>/250 Pa.7z, ...      archives that were downloaded or generated
-      sources/<source>/250Pa.json, ...     what was seen of a source's archive, and is trusted
+      sources/<source>/250Pa.json, ...     what was seen of a source, and is trusted
       stores/<condition>-<key>-v<n>/       the arrays that samples are read from
       tfds/<records>/                      records of TensorFlow Datasets (not upstream's default)
       locks/                               empty files that processes lock
@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from bmgd_data import facts
 from bmgd_data.errors import StorageError
@@ -34,13 +34,10 @@ _SLUG: Final = r"(upstream|mirror|folder|phantom)-([A-Za-z0-9-]+-)?[0-9a-f]{8}"
 
 
 def root(path: str | os.PathLike[str] | None = None) -> Path:
-    """The folder that everything is kept in. It is not created here.
+    """The absolute path of the folder that all data is kept in; it is not created here.
 
     Args:
-        path: The folder, or None for BMGD_HOME, or else the user's cache folder.
-
-    Returns:
-        An absolute path.
+        path: The folder. None: BMGD_HOME, or else the user's cache folder.
 
     Raises:
         StorageError: The path begins with "~", or none is given, and there is no home folder.
@@ -52,7 +49,7 @@ def root(path: str | os.PathLike[str] | None = None) -> Path:
         import platformdirs
 
         return platformdirs.user_cache_path("bmgd", appauthor=False)
-    except RuntimeError as error:  # of pathlib, where no home folder is known
+    except RuntimeError as error:
         raise StorageError(
             f"There is no home folder to keep data in ({error}). Set BMGD_HOME, or root=, to the "
             "full path of a folder."
@@ -67,9 +64,6 @@ def switched_on(variable: str) -> bool:
 def offline() -> bool:
     """Whether BMGD_OFFLINE forbids the network."""
     return switched_on("BMGD_OFFLINE")
-
-
-# ------------------------------------------------------------------------------------------- paths
 
 
 def archive(root: Path, slug: str, condition: facts.Condition) -> Path:
@@ -88,12 +82,12 @@ def note(root: Path, slug: str, condition: facts.Condition) -> Path:
 
 
 def store(root: Path, condition: facts.Condition, key: str, version: int) -> Path:
-    """Where the store with this key lies, or would lie, in this version of the format."""
+    """Where the store with this key is, or would be, in this version of the format."""
     return root / "stores" / f"{condition.name}-{key[:16]}-v{version}"
 
 
 def stores(root: Path, version: int) -> list[Path]:
-    """All stores below a root, in this version of the format."""
+    """All stores in this version of the format."""
     return sorted((root / "stores").glob(f"[!.]*-v{version}"))
 
 
@@ -103,22 +97,8 @@ def records(root: Path, name: str) -> Path:
 
 
 def lock_file(root: Path, name: str) -> Path:
-    """The file that processes lock before they do the work of this name."""
+    """The file that processes lock for the work of this name."""
     return root / "locks" / f"{name}.lock"
-
-
-# ------------------------------------------------------------------------------ what lies in a root
-
-
-class Kept(NamedTuple):
-    """A folder or file below a root that this package has made."""
-
-    kind: str
-    """One of `KINDS`."""
-    path: Path
-    """The store, the records, the lock file, or the folder of one source."""
-    files: tuple[Path, ...]
-    """What is meant of that: the path itself, or some of the files in a source's folder."""
 
 
 KINDS: Final = {
@@ -131,18 +111,17 @@ KINDS: Final = {
     "notes": (("sources", _SLUG, rf"\.?({_CONDITIONS})\.json"),),
     "locks": (("locks", r".+\.lock", None),),
 }
-"""What this package keeps below a root, by kind: a folder, what its entries are called, and which
-files of an entry are meant (None: the whole entry). Other files are never counted or removed."""
+"""What this package keeps below a root, by kind: a folder, the names of its entries, and the files
+of an entry that are meant (None: the whole entry). Other files are never counted or removed."""
 
 
-def kept(root: Path) -> Iterator[Kept]:
-    """All that this package keeps below a root, by kind and path; links are not followed."""
+def kept(root: Path) -> Iterator[tuple[str, Path, tuple[Path, ...]]]:
+    """All that this package keeps below a root: kind, entry, and the files of it that are meant."""
     for kind, places in KINDS.items():
         for folder, entry, inside in places:
             for path in _entries(root / folder, entry):
-                files = _entries(path, inside) if inside else [path]
-                if files:
-                    yield Kept(kind, path, tuple(files))
+                if files := _entries(path, inside) if inside else [path]:
+                    yield kind, path, tuple(files)
 
 
 def folders(root: Path) -> list[Path]:
@@ -152,7 +131,7 @@ def folders(root: Path) -> list[Path]:
 
 
 def _entries(folder: Path, name: str) -> list[Path]:
-    """Entries of this name, also those that a killed process left."""
+    """Entries of this name, also those that a killed process left; links are not followed."""
     if folder.is_symlink() or not folder.is_dir():
         return []
     pattern = re.compile(rf"{name}(-[0-9a-f]{{8}}\.partial)?")

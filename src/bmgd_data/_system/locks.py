@@ -9,7 +9,7 @@ import warnings
 from typing import TYPE_CHECKING, Final
 
 from bmgd_data._system import disk, home
-from bmgd_data.errors import BMGDWarning, StorageError
+from bmgd_data.errors import BMGDWarning, StorageError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 SAY_AFTER_S: Final = 5.0
-"""A wait is mentioned after this many seconds."""
+"""Seconds after which a wait is logged."""
 GIVE_UP_AFTER_S: Final = 1800.0
-"""A holder this long is stopped, or died on another host: the work is done without the lock."""
+"""Seconds after which the holder counts as stopped, or as killed on another host."""
 
 log = logging.getLogger("bmgd_data")
 
 _NO_LOCKS: Final = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
-"""What file systems that have no locks answer to flock."""
+"""Answers to flock of file systems without locks."""
 
 
 @contextlib.contextmanager
@@ -47,7 +47,7 @@ def lock(root: Path, name: str) -> Iterator[bool]:
             stack.enter_context(disk.folder(path.parent))
             try:
                 guard = _acquired(path, name)
-            except FileNotFoundError:  # the holder failed, and removed the folder that it made
+            except FileNotFoundError:  # the holder failed, and removed the folder it had made
                 path.parent.mkdir(parents=True, exist_ok=True)
                 guard = _acquired(path, name)
         except OSError as error:
@@ -55,49 +55,43 @@ def lock(root: Path, name: str) -> Iterator[bool]:
                 f"Cannot write to {root} ({error.strerror or error}). Set BMGD_HOME, or root=, to "
                 "a folder you can write to, or ask its owner to run `bmgd download` there."
             ) from error
+        if guard is None:
+            yield False
+            return
         try:
-            yield guard is not None
+            yield True
         except BaseException:
-            if guard is not None:
-                with contextlib.suppress(OSError):  # Windows removes no open files
-                    path.unlink()
+            with contextlib.suppress(OSError):  # Windows removes no open files
+                path.unlink()
             raise
         finally:
-            if guard is not None:
-                guard.release()
+            guard.release()
 
 
 def _acquired(path: Path, name: str) -> BaseFileLock | None:
     from filelock import FileLock, Timeout
 
-    # As open to colleagues as the folder is: all who may write there may also wait.
+    # With the folder's permissions: all users who may write there may also wait.
     guard = FileLock(path, mode=0o600 | path.parent.stat().st_mode & 0o666)
     try:
         try:
             guard.acquire(timeout=SAY_AFTER_S)
         except Timeout:
-            log.warning(
-                "Waiting for another process to prepare %s, at %s. If none is running, remove "
-                "that file.",
-                name,
-                path,
-            )
+            wait = f"Waiting for another process to prepare {name}, at {path}. If none is running, "
+            log.warning("%s", printable(f"{wait}remove that file."))
             guard.acquire(timeout=GIVE_UP_AFTER_S)
     except Timeout:
-        _warn(f"{path} has been held by another process for {GIVE_UP_AFTER_S:.0f} s")
+        why = f"{path} has been held by another process for {GIVE_UP_AFTER_S:.0f} s"
     except (OSError, NotImplementedError) as error:  # the latter from filelock, for ENOSYS
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise
-        _warn(f"The file system of {path.parent} has no locks")
+        why = f"The file system of {path.parent} has no locks"
     else:
         return guard
-    return None
-
-
-def _warn(why: str) -> None:
     warnings.warn(
         f"{why}, so the work is done without a lock. The result is the same; if several processes "
         "start at once, each does the work.",
         BMGDWarning,
-        stacklevel=5,
+        stacklevel=4,
     )
+    return None

@@ -14,36 +14,37 @@ from bmgd_data.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BETWEEN_S: Final = 0.3  # seconds from one state of a notebook's bar to the next
+_BETWEEN_S: Final = 0.3  # seconds between two updates in a notebook
 
 
 class Bar:
-    """How far work has come; this one is silent."""
+    """The progress of some work; this one is silent."""
 
     def __call__(self, steps: int) -> None:
-        """Tell that `steps` more are done."""
+        """Add `steps`."""
 
     def start_over(self, total: int) -> None:
-        """Tell that work begins (again), and how many steps it has; 0 if not known."""
+        """Start, or start again, with `total` steps; 0 if not known."""
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a user watches; streams may be missing, or have no isatty."""
+    """Whether a user sees it; streams may be missing, or have no isatty."""
     return stream is not None and bool(getattr(stream, "isatty", bool)())
 
 
 @contextlib.contextmanager
 def bar(title: str, total: int = 0, *, in_bytes: bool = False) -> Iterator[Bar]:
-    """Show the progress of one piece of work, until it ends.
+    """Show the progress of one piece of work until the block ends.
 
     Args:
-        title: What is being done.
-        total: Steps in all; 0 if not known yet.
+        title: What is done.
+        total: Number of steps; 0 if not known yet.
         in_bytes: Whether steps are bytes; shows size and speed.
     """
+    ipython = sys.modules.get("IPython")
     if home.switched_on("BMGD_QUIET"):
         yield Bar()
-    elif _is_notebook():
+    elif ipython is not None and hasattr(ipython.get_ipython(), "kernel"):  # has no terminal
         with contextlib.closing(_InNotebook(printable(title), total, in_bytes=in_bytes)) as shown:
             yield shown
     elif is_terminal(sys.stderr):
@@ -55,7 +56,6 @@ def bar(title: str, total: int = 0, *, in_bytes: bool = False) -> Iterator[Bar]:
 
 @contextlib.contextmanager
 def _in_terminal(title: str, total: int, *, in_bytes: bool) -> Iterator[Bar]:
-    """A bar on the standard error stream."""
     from rich import progress
     from rich.console import Console
     from rich.markup import escape
@@ -85,14 +85,8 @@ def _in_terminal(title: str, total: int, *, in_bytes: bool) -> Iterator[Bar]:
         yield Drawn()
 
 
-def _is_notebook() -> bool:
-    """Whether IPython runs in a kernel: its streams are no terminals, though a user watches."""
-    ipython = sys.modules.get("IPython")
-    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
-
-
 class _InNotebook(Bar):
-    """A bar in the output of a cell, without widgets. Work that ends at once shows none."""
+    """A bar in the output of a cell, without widgets; short work shows none."""
 
     def __init__(self, title: str, total: int, *, in_bytes: bool) -> None:
         self._title, self._in_bytes = title, in_bytes
@@ -102,29 +96,25 @@ class _InNotebook(Bar):
     def __call__(self, steps: int) -> None:
         self._done += steps
         if time.monotonic() - self._shown > _BETWEEN_S:
-            self._show(self._state())
+            self._show()
 
     def start_over(self, total: int) -> None:
         self._done, self._total = 0, total
         self._shown = time.monotonic()
 
     def close(self) -> None:
-        """Leave nothing behind."""
         if self._handle is not None:
-            self._show({"text/html": "", "text/plain": ""})
+            self._handle.update({"text/html": "", "text/plain": ""}, raw=True)
 
-    def _state(self) -> dict[str, str]:
+    def _show(self) -> None:
+        from IPython.display import display
+
         factor, unit = (1e6, " MB") if self._in_bytes else (1, "")
         of_all = f" of {self._total / factor:.0f}" if self._total else ""
         told = f"{self._title}: {self._done / factor:.0f}{of_all}{unit}"
         share = f' value="{self._done}" max="{self._total}"' if self._total else ""
         drawn = f"<progress{share}></progress> {html.escape(told)}"
-        return {"text/html": drawn, "text/plain": told}
-
-    def _show(self, state: dict[str, str]) -> None:
-        """Put a state in place of the last one."""
-        from IPython.display import display
-
+        state = {"text/html": drawn, "text/plain": told}
         if self._handle is None:
             self._handle = display(state, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:

@@ -51,7 +51,7 @@ def download(
             opened = open_store(wanted, accept_changed=accept_changed)
             stores.append(opened)
             index = opened.index
-            trusted = findings.status(origin_of(wanted), index.key)
+            trusted = origin_of(wanted).status(index.key)
             rows.append([wanted.condition.name, str(len(opened)), index.key[:16], trusted])
             kept.append(bool(derived.labelled(opened, method, wanted.root).digest))
     finally:

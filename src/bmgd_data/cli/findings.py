@@ -95,7 +95,7 @@ def examine(wanted: Wanted) -> Finding:
         if origin.changed_since(opened.index.key):
             _say_changed(finding, origin)
         finding.store = opened
-        known = status(origin, opened.index.key)
+        known = origin.status(opened.index.key)
         finding.trusted = "changed" if finding.changed or finding.faults else known
     except DatasetNotFoundError as error:
         finding.missing = str(error)
@@ -162,12 +162,6 @@ def complaints(findings: Sequence[Finding]) -> list[str]:
 
 
 # ------------------------------------------------------------------------------------------ trust
-
-
-def status(origin: Origin, key: str) -> str:
-    """How far a digest can be trusted: a word of `_MEANING`."""
-    wanted = origin.wanted
-    return trust.status(wanted.source, wanted.condition, key, unpacked=origin.unpacked)
 
 
 def meanings(statuses: Iterable[str]) -> list[str]:

@@ -1,7 +1,4 @@
-"""What lies in a root, how large it is, and removing it: for `bmgd where --long` and `bmgd clean`.
-
-``home`` says what this package keeps there. Other files are neither counted nor removed.
-"""
+"""List and remove what this package keeps in a root, for `bmgd where --long` and `bmgd clean`."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ _REPLACED: Final = ", replaced"
 
 
 class Item(NamedTuple):
-    """Something that this package has put into the root."""
+    """An entry of ``home.kept``."""
 
     kind: str
     """One of ``home.KINDS``."""
@@ -30,7 +27,7 @@ class Item(NamedTuple):
     files: tuple[Path, ...]
     """What is counted and removed of it."""
     origin: str
-    """The source it came from, where that is known."""
+    """The source it came from, if known."""
     size: int
     """Bytes."""
 
@@ -38,27 +35,26 @@ class Item(NamedTuple):
 def items(root: Path) -> list[Item]:
     """All that this package keeps below a root, sorted by kind and path."""
     kept = list(home.kept(root))
-    notes = [note for each in kept if each.kind == "notes" for note in each.files]
-    seen = {note.parent.name: now for note in notes if (now := _recalled(note))}
-    by_key = {now.key[:16]: now.source for now in seen.values()}
-    for now in map(_recalled, notes):
-        for key in now.before if now else ():
-            by_key.setdefault(key[:16], now.source + _REPLACED if now else "")
-        if now:
-            by_key[now.key[:16]] = now.source
+    notes = [note for kind, _, files in kept if kind == "notes" for note in files]
+    seen = {note: now for note in notes if (now := _recalled(note))}
+    source_of = {key: now.source + _REPLACED for now in seen.values() for key in now.before}
+    source_of |= {now.key: now.source for now in seen.values()}
+    by_key = {key[:16]: source for key, source in source_of.items()}
+    by_slug = {note.parent.name: now.source for note, now in seen.items()}
     found = []
     for kind, path, files in kept:
         name = path.name.lstrip(".")
         if kind == "stores":
             known = by_key.get(name.split("-")[1], "")
         else:
-            known = next((now.source for slug, now in seen.items() if name.startswith(slug)), "")
-        found.append(Item(kind, path, files, known, sum(map(_size, files))))
+            known = next((by_slug[slug] for slug in by_slug if name.startswith(slug)), "")
+        size = sum(disk.size_of(each) if each.is_dir() else each.stat().st_size for each in files)
+        found.append(Item(kind, path, files, known, size))
     return found
 
 
 def of_source(found: list[Item], named: str) -> list[Item]:
-    """Those that came from a source, which itself may be gone."""
+    """The items that came from a source, which may no longer exist."""
     labels, slug = {named}, "-"
     with contextlib.suppress(BMGDError, ValueError):
         source = sources.resolve(named)
@@ -73,8 +69,7 @@ def of_source(found: list[Item], named: str) -> list[Item]:
 
 
 def _recalled(note: Path) -> trust.Seen | None:
-    """What a note says; one that cannot be read must not keep anything from being removed."""
-    with contextlib.suppress(StorageError):
+    with contextlib.suppress(StorageError):  # unreadable notes can be removed, too
         return trust.recall(note)
     return None
 
@@ -82,10 +77,8 @@ def _recalled(note: Path) -> trust.Seen | None:
 def remove(root: Path, item: Item) -> None:
     """Remove one item, while no process of this package is making it.
 
-    A store disappears in one step, so that being killed halfway leaves no half of it.
-
     Raises:
-        StorageError: No permission to.
+        StorageError: No permission.
     """
     with contextlib.ExitStack() as held, disk.explained(item.path.parent):
         for name in _makers(item):
@@ -98,7 +91,7 @@ def remove(root: Path, item: Item) -> None:
 
 
 def leave(root: Path) -> None:
-    """Remove what is left of a root once all items are gone: lock files and empty folders."""
+    """Remove lock files and empty folders, once all other items are gone."""
     for item in items(root):
         if item.kind == "locks":
             item.path.unlink(missing_ok=True)
@@ -114,7 +107,3 @@ def _makers(item: Item) -> Iterator[str]:
     elif item.kind == "stores" and not item.path.name.startswith("."):
         yield item.path.name
         yield from (f"{item.path.name}-{method}" for method in instances.DERIVED)
-
-
-def _size(path: Path) -> int:
-    return disk.size_of(path) if path.is_dir() else path.stat().st_size
