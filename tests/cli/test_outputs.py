@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 import tifffile
@@ -30,7 +31,7 @@ def bmgd(tiny_root):
 
 
 def test_every_format_can_be_named():
-    assert [form.value for form in outputs.Format] == list(export.FORMATS)
+    assert list(get_args(outputs.Format)) == list(export.FORMATS)
 
 
 def test_export_of_one_split(bmgd, tiny_root, tmp_path):

@@ -1,7 +1,7 @@
 """The `bmgd` command: parses, asks the library, prints.
 
-It ends with 0 where all is well, with 2 where an argument, BMGD_SOURCE or a file that was named is
-wrong, and with 1 where anything else fails, or `bmgd verify` finds something.
+Exit codes: 0 if all is well; 2 if an argument, BMGD_SOURCE or a named file is wrong; 1 if anything
+else fails, or `bmgd verify` finds something.
 """
 
 from __future__ import annotations
@@ -13,33 +13,31 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from bmgd_data import __version__, facts
+from bmgd_data import __version__
 from bmgd_data._system import home
-from bmgd_data.cli import console, data, leaks, outputs, showcase, study
-from bmgd_data.cli.about import about
-from bmgd_data.cli.console import say
+from bmgd_data.cli import about, console, data, leaks, outputs, showcase, study
 from bmgd_data.errors import BMGDError
 
 _OUTPUT_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class _Group(TyperGroup):
-    """Ends every expected error as one message; BMGD_DEBUG=1 or --debug shows where it arose."""
+    """Prints each expected error as one message; BMGD_DEBUG=1 or --debug shows the traceback."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         for command in self.commands.values():
-            # Without it, lists of commands cut their sentences.
+            # Otherwise the list of commands cuts sentences.
             command.short_help = (command.help or "").partition("\n\n")[0]
             shown: list[Any] = [one for one in command.params if one.param_type_name == "argument"]
-            for argument in shown:  # or else they are shown with Python's types
+            for argument in shown:  # otherwise help shows Python's types
                 argument.display_type_rich = lambda ctx: ""  # noqa: ARG005
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().main(*args, **kwargs)
         except OSError as error:
-            if error.errno not in _OUTPUT_FAULTS:  # those of files are StorageErrors by now
+            if error.errno not in _OUTPUT_FAULTS:  # errors of files are StorageErrors
                 raise
             console.give_up(error)
             sys.exit(1)
@@ -51,7 +49,7 @@ class _Group(TyperGroup):
             except (BMGDError, ValueError) as error:
                 if home.switched_on("BMGD_DEBUG") or ctx.params.get("_debug"):
                     raise
-                console.complain(error)
+                console.complain(str(error))
                 raise typer.Exit(2 if isinstance(error, ValueError) else 1) from error
 
 
@@ -65,7 +63,7 @@ app = typer.Typer(
 
 def _show_version(value: bool) -> None:
     if value:
-        say(f"bmgd-data {__version__}")
+        console.say(f"bmgd-data {__version__}")
         raise typer.Exit
 
 
@@ -86,18 +84,8 @@ def main(
         typer.echo(ctx.get_help())
 
 
-def info(
-    bibtex: Annotated[bool, typer.Option("--bibtex", help="Only the BibTeX entry.")] = False,
-) -> None:
-    """Tell what the data set is, how to cite it, and the licences; needs no data."""
-    if bibtex:
-        say(facts.BIBTEX.rstrip())
-    else:
-        about()
-
-
 for command in (
     *(showcase.demo, data.download, data.verify, study.evaluate, leaks.leaks, outputs.export),
-    *(outputs.tfds, study.nuclei, study.report, info, data.checksums, data.where, data.clean),
+    *(outputs.tfds, study.nuclei, study.report, about.info, data.checksums, data.where, data.clean),
 ):
     app.command()(command)

@@ -1,24 +1,33 @@
-"""What `bmgd info` tells of the data set: the facts, laid out; no data is needed."""
+"""`bmgd info`: the facts about the data set; no data is needed."""
 
 from __future__ import annotations
+
+from typing import Annotated
+
+import typer
 
 from bmgd_data import facts
 from bmgd_data.cli.console import say, show
 
 
-def about() -> None:
-    """Print what the paper and upstream say of BMGD, how to cite it, and the licences."""
+def info(
+    bibtex: Annotated[bool, typer.Option("--bibtex", help="Only the BibTeX entry.")] = False,
+) -> None:
+    """Show what the data set is, how to cite it, and the licences; needs no data."""
+    if bibtex:
+        say(facts.BIBTEX.rstrip())
+        return
     say(f"{facts.NAME}, the {facts.LONG_NAME}\n")
     for title, text in facts.ACQUISITION.items():
         say(f"{title}: {text}")
 
-    rows = [
-        [c.name, c.archive, str(c.images), str(c.nuclei), f"{c.nuclei / c.images:.2f}"]
-        for c in facts.CONDITIONS
-    ]
-    average = f"{facts.NUCLEI / facts.IMAGES:.2f}"
-    rows.append(["all", "", str(facts.IMAGES), str(facts.NUCLEI), average])
-    show(("stiffness", "archive", ">images", ">nuclei", ">nuclei/image"), rows, total=True)
+    rows = [(c.name, c.archive, c.images, c.nuclei) for c in facts.CONDITIONS]
+    rows.append(("all", "", facts.IMAGES, facts.NUCLEI))
+    show(
+        ("stiffness", "archive", ">images", ">nuclei", ">nuclei/image"),
+        [[name, file, str(n), str(nuclei), f"{nuclei / n:.2f}"] for name, file, n, nuclei in rows],
+        total=True,
+    )
     sizes = ", ".join(f"{size} {name}" for name, size in facts.SPLIT_SIZES.items())
     say(f"The paper's split: {sizes}; which image is where is not published.\n")
 

@@ -1,4 +1,4 @@
-"""How the command line speaks: tables, errors, warnings; on any terminal, or into a pipe."""
+"""What `bmgd` prints: text, tables, errors and warnings, to any terminal or into a pipe."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _PIPE_WIDTH: Final = 1000
-"""Lines of a pipe or file have no end."""
+"""Lines in a pipe or file are not wrapped."""
 _GAP: Final = 2
-"""Between two columns of a table."""
+"""Spaces between two columns of a table."""
 _SHORT: Final = 15
-"""Up to so many letters, a cell stays on one line."""
+"""A cell of up to so many characters stays on one line."""
 _COMMAND: Final = re.compile("`[^`]+`")
 _KEPT: Final = "\0"
 """Stands for a space at which no line is broken; printable text never holds it."""
 
 
 def say(text: str = "") -> None:
-    """Print prose, wrapped between words on a terminal; a pipe gets whole lines."""
+    """Print text, wrapped between words on a terminal; a pipe gets whole lines."""
     _print(sys.stdout, _prose(text, sys.stdout))
 
 
 def remark(text: str, kind: str = "note", style: str = "bold") -> None:
-    """Print a line to the standard error stream: not the answer, but about it."""
+    """Print a line to the standard error stream."""
     line = _prose(f"{kind}: {text}", sys.stderr)
     line.stylize(style, 0, len(kind) + 1)
     _print(sys.stderr, line)
 
 
-def complain(error: Exception) -> None:
-    """Print an error as one message."""
-    remark(str(error), "error", "bold red")
+def complain(text: str) -> None:
+    """Print an error message."""
+    remark(text, "error", "bold red")
 
 
 def show(
@@ -61,20 +61,19 @@ def show(
 ) -> None:
     """Print a table.
 
-    What is wider than the terminal becomes several tables that repeat the first column; where not
-    even two columns fit, each row is a list.
+    A table wider than the terminal becomes several tables that repeat the first column; if not even
+    two columns fit, each row becomes a list.
 
     Args:
-        titles: Of the columns; a leading ">" sets a column flush right, as numbers are.
+        titles: Of the columns; a leading ">" aligns a column right, as for numbers.
         rows: One text a column, each.
         total: Whether the last row sums up the others.
-        styles: How rows look, by their number.
+        styles: Styles of rows, by their number.
     """
     last = {len(rows) - 1: "bold"} if total else {}
     width = _console(sys.stdout).width
-    columns = list(zip(titles, *rows, strict=True))
-    groups = _fitting(columns, width)
-    if max(sum(_narrowest(column) + _GAP for column in group) for group in groups) > width:
+    groups = _fitting(list(zip(titles, *rows, strict=True)), width)
+    if max(map(_together, groups)) > width:
         for row in rows:
             say()
             for title, cell in zip(titles, row, strict=True):
@@ -94,14 +93,19 @@ def show(
 
 
 def _narrowest(column: Sequence[str]) -> int:
-    """How wide a column must be: titles and long cells break between words, short cells do not."""
+    """The smallest width of a column: titles and long cells are broken between words."""
     title, *cells = column
     whole = [[cell] if len(cell) <= _SHORT else cell.split() for cell in cells]
     return max(_cells(word) for words in (title.split(), *whole, [""]) for word in words)
 
 
+def _together(columns: Sequence[Sequence[str]]) -> int:
+    """The smallest width of a table."""
+    return sum(_narrowest(column) + _GAP for column in columns)
+
+
 def _cells(text: str) -> int:
-    """How wide a terminal shows a text."""
+    """The width of a text on a terminal."""
     from rich.cells import cell_len
 
     return cell_len(printable_lines(text.lstrip(">")))
@@ -111,21 +115,20 @@ def _fitting(columns: Sequence[Sequence[str]], width: int) -> list[list[Sequence
     """Groups of columns that fit side by side; each begins with the first column."""
     groups = [[columns[0]]]
     for column in columns[1:]:
-        together = sum(_narrowest(each) + _GAP for each in (*groups[-1], column))
-        if together > width and len(groups[-1]) > 1:
+        if len(groups[-1]) > 1 and _together([*groups[-1], column]) > width:
             groups.append([columns[0]])
         groups[-1].append(column)
     return groups
 
 
 def _table(columns: Sequence[Sequence[str]], width: int) -> Table:
-    """An empty table whose columns have the room they need, or else that of their longest words."""
+    """An empty table; spare width goes first to the columns that lack least."""
     from rich import box
     from rich.table import Table
 
     widths = [_narrowest(column) for column in columns]
     lacking = [max(map(_cells, column)) - got for column, got in zip(columns, widths, strict=True)]
-    spare = width - sum(got + _GAP for got in widths)
+    spare = width - _together(columns)
     for number in sorted(range(len(columns)), key=lacking.__getitem__):
         more = min(lacking[number], spare)
         widths[number] += more
@@ -139,10 +142,10 @@ def _table(columns: Sequence[Sequence[str]], width: int) -> Table:
 
 
 def write(path: Path, text: str) -> None:
-    """Write an answer to a file, or print it where the file is called "-".
+    """Write text to a file, or print it if the file is called "-".
 
     Raises:
-        StorageError: It cannot be written.
+        StorageError: The file cannot be written.
     """
     if path == Path("-"):
         say(text.rstrip("\n"))
@@ -157,7 +160,7 @@ def write(path: Path, text: str) -> None:
 
 
 def _prose(text: str, stream: TextIO | None) -> Text:
-    """Wrapped on a terminal, except indented lines and commands in backticks, which are copied."""
+    """Wrapped on a terminal, except indented lines and commands in backticks, to be copied."""
     if is_terminal(stream):
         fill = partial(textwrap.fill, break_long_words=False, break_on_hyphens=False)
         width = _console(stream).width
@@ -168,14 +171,14 @@ def _prose(text: str, stream: TextIO | None) -> Text:
 
 
 def _text(text: str) -> Text:
-    """All that is printed is made here, so nothing that a file is called steers the terminal."""
+    """All printed text is made here, so that no file name can steer the terminal."""
     from rich.text import Text
 
     return Text(printable_lines(text))
 
 
 def _print(stream: TextIO | None, content: Text | Table) -> None:
-    if stream is not None:  # as Python has it where the stream was closed
+    if stream is not None:  # None in programs without streams
         _console(stream).print(content, highlight=False, soft_wrap=not hasattr(content, "columns"))
 
 
@@ -183,26 +186,31 @@ def _console(stream: TextIO | None) -> Console:
     from rich.console import Console
 
     if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")  # not every encoding has every letter
+        stream.reconfigure(errors="backslashreplace")  # for characters its encoding lacks
     given = is_terminal(stream) or "COLUMNS" in os.environ
     return Console(file=stream, width=None if given else _PIPE_WIDTH)
 
 
 def give_up(error: OSError) -> None:
-    """Say that the output takes no more, as on a full disk, and drop the rest of it."""
-    with contextlib.suppress(OSError):  # the standard error stream may take no more either
-        complain(OSError(f"the output cannot be written ({error.strerror})"))
+    """Say that the output cannot be written, as on a full disk, and drop the rest of it."""
+    with contextlib.suppress(OSError):  # the standard error stream may be full, too
+        complain(f"the output cannot be written ({error.strerror})")
     for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
         try:
             stream.flush()
         except OSError:
-            # Python would try once more when it ends, and fail with a message of its own.
+            # Otherwise Python tries again at its end, and prints an error of its own.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+class _Notes(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        remark(record.getMessage())
 
 
 @contextlib.contextmanager
 def tidy_warnings() -> Iterator[None]:
-    """Show this package's warnings, and what it waits for, as one line each."""
+    """Show this package's warnings and log records as one line each."""
     usual = warnings.showwarning
 
     def shown(message: Warning | str, category: type[Warning], *rest: Any) -> None:
@@ -211,11 +219,7 @@ def tidy_warnings() -> Iterator[None]:
         else:
             usual(message, category, *rest)
 
-    class Waiting(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            remark(record.getMessage())
-
-    log, handler = logging.getLogger("bmgd_data"), Waiting(logging.INFO)
+    log, handler = logging.getLogger("bmgd_data"), _Notes(logging.INFO)
     level = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)

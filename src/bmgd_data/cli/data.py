@@ -1,4 +1,4 @@
-"""The commands that bring data, look at it again, and remove it."""
+"""The commands that fetch, verify, list and remove data."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def download(
         bool,
         typer.Option(
             "--accept-changed",
-            help="Fetch again, and trust what comes even if it differs from what was seen first; "
+            help="Fetch again, and trust the archive even if it differs from what was seen first; "
             "what is pinned still binds, and the old data is kept.",
         ),
     ] = False,
     data: dict[str, Any],
 ) -> None:
-    """Fetch what is missing, check it, and make it ready to be read.
+    """Fetch missing data, check it, and prepare it for reading.
 
-    Instance labels are computed once and kept. Where several people share a read-only folder, name
-    the method that they will use.
+    Instance labels are computed once and kept. If several users share a read-only folder, name the
+    method that they will use.
     """
     from bmgd_data._store import derived
     from bmgd_data.cli import findings
@@ -50,12 +50,12 @@ def download(
         for wanted in all_wanted:
             opened = open_store(wanted, accept_changed=accept_changed)
             stores.append(opened)
-            index = opened.index
-            trusted = origin_of(wanted).status(index.key)
-            rows.append([wanted.condition.name, str(len(opened)), index.key[:16], trusted])
+            key = opened.index.key
+            trusted = origin_of(wanted).status(key)
+            rows.append([wanted.condition.name, str(len(opened)), key[:16], trusted])
             kept.append(bool(derived.labelled(opened, method, wanted.root).digest))
     finally:
-        if rows:  # also of what came before an error
+        if rows:  # shown also if a later one fails
             console.show(("stiffness", ">images", "sha256", "trust"), rows)
         acceptance.tell(stores, verify_command(all_wanted))
     for line in findings.meanings(row[-1] for row in rows):
@@ -78,9 +78,9 @@ def verify(
 ) -> None:
     """Read all data again and compare it with its digests; nothing is downloaded.
 
-    The last table says how many look-alikes each scheme puts on both sides; see `bmgd leaks`.
+    The last table shows how many look-alikes each scheme puts on both sides; see `bmgd leaks`.
 
-    Ends with exit code 1 if anything has changed, is damaged, is not here, or is in doubt.
+    The exit code is 1 if anything has changed, is damaged, is not here, or is in doubt.
     """
     from bmgd_data.cli import findings
     from bmgd_data.leaks import measure
@@ -109,7 +109,7 @@ def verify(
         )
     if wrong:
         for text in wrong:
-            console.remark(text, "error", "bold red")
+            console.complain(text)
         raise typer.Exit(1)
     leaks.show_schemes(measure(Reader("all", download=False, **data)))
     in_bytes = size(sum(finding.size for finding in found))
@@ -119,7 +119,7 @@ def verify(
 def checksums(root: Root = None, source: Source = None) -> None:
     """Print the sha256 of the archives seen, to be pinned: BMGD_CHECKSUMS takes such a file.
 
-    What they are worth is told on the standard error stream.
+    How far they can be trusted is printed to the standard error stream.
     """
     from bmgd_data.cli import findings
 
@@ -150,7 +150,7 @@ def clean(
         str | None,
         typer.Option(
             metavar="SOURCE",
-            help='Only what came from this source, as --source elsewhere or "from" in '
+            help='Only data from this source, as --source elsewhere or "from" in '
             "`bmgd where --long` names it.",
         ),
     ] = None,
@@ -164,8 +164,7 @@ def clean(
         bool, typer.Option("--records", help="Records for TensorFlow Datasets kept here.")
     ] = False,
     everything: Annotated[
-        bool,
-        typer.Option("--all", help="All of these, and the notes of what was seen."),
+        bool, typer.Option("--all", help="All of these, and the notes of what was seen.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,

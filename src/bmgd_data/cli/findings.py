@@ -1,4 +1,4 @@
-"""What `bmgd verify` and `bmgd checksums` tell: what was compared with what, and the outcome."""
+"""What `bmgd verify` and `bmgd checksums` find and show."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from bmgd_data._origin.origin import Origin
     from bmgd_data._store.store import Store
 
 _MEANING: Final = trust.MEANING | {"changed": "not what it was when it was read; see below"}
-"""What is said about where the data comes from."""
 _WORTH: Final = {"pinned": "the pinned one", "not the pinned one": "not the pinned one"}
 
 
@@ -32,8 +30,7 @@ def wanted(
 ) -> list[Wanted]:
     """The conditions that options name."""
     named, folder = sources.resolve(source), home.root(root)
-    chosen = conditions.parse_stiffness(stiffness)
-    return [Wanted(folder, named, condition) for condition in chosen]
+    return [Wanted(folder, named, each) for each in conditions.parse_stiffness(stiffness)]
 
 
 @dataclass
@@ -42,17 +39,17 @@ class Finding:
 
     wanted: Wanted
     store: Store | None = None
-    """The open store, where it can be opened."""
+    """The open store, if it can be opened."""
     trusted: str = "-"
-    """How far its origin can be trusted: a word of `_MEANING`."""
+    """How far its origin can be trusted: a key of `_MEANING`."""
     size: int = 0
     """Bytes that were read again."""
     missing: str = ""
     """Why it is not here."""
     changed: list[str] = field(default_factory=list)
-    """What has changed of what this package keeps."""
+    """Changes in what this package keeps."""
     faults: list[str] = field(default_factory=list)
-    """Whole messages on what else is wrong."""
+    """Messages on other faults."""
     doubted: bool = False
     """Whether samples may be wrong."""
 
@@ -69,31 +66,37 @@ class Finding:
 
     @property
     def row(self) -> list[str]:
-        """The texts of its row."""
-        name = self.wanted.condition.name
-        if self.store is None:
-            return [name, "-", "-", "-", self.trusted, self.state]
-        regions = sum(self.store.instances("components").counts)
-        values = f"{self.store.index.minimum}..{self.store.index.maximum}"
-        return [name, str(len(self.store)), str(regions), values, self.trusted, self.state]
+        """Its row in the table."""
+        counted = ["-", "-", "-"]
+        if self.store is not None:
+            index, regions = self.store.index, sum(self.store.instances("components").counts)
+            counted = [str(len(self.store)), str(regions), f"{index.minimum}..{index.maximum}"]
+        return [self.wanted.condition.name, *counted, self.trusted, self.state]
 
 
 def examine(wanted: Wanted) -> Finding:
-    """Read all that is kept of a condition again, without the network.
+    """Read all data of a condition again, without the network.
 
-    The arrays are compared with the digests taken when they were built, and the archive, where it
-    is still there, with the sha256 it had then. Local sources that were never read are read now.
+    Arrays are compared with the digests from when they were built, and the archive, if it is still
+    here, with its sha256 then. Local sources that were never read are read now.
     """
     finding = Finding(wanted)
     try:
         opened = pipeline.open_store(wanted, download=False, unaccepted=True)
         finding.size = disk.size_of(opened.path)
-        with bar(f"checking {wanted.condition.name}", in_bytes=True) as progress:
-            progress.start_over(finding.size)
+        with bar(f"checking {wanted.condition.name}", finding.size, in_bytes=True) as progress:
             finding.changed = opened.verify(progress)
         origin = pipeline.origin_of(wanted)
         if origin.changed_since(opened.index.key):
-            _say_changed(finding, origin)
+            what = f"{origin.shown} has changed since it was read"
+            if wanted.source.remote:
+                finding.changed.append(what)
+            else:
+                options = [*wanted.source.options, "--stiffness", wanted.condition.name]
+                finding.faults.append(
+                    f"{what}, though its size and date have not. Get the right one, or take this "
+                    f"one with `bmgd download {shlex.join(options)} --accept-changed`."
+                )
         finding.store = opened
         known = origin.status(opened.index.key)
         finding.trusted = "changed" if finding.changed or finding.faults else known
@@ -104,20 +107,8 @@ def examine(wanted: Wanted) -> Finding:
     return finding
 
 
-def _say_changed(finding: Finding, origin: Origin) -> None:
-    what, wanted = f"{origin.shown} has changed since it was read", finding.wanted
-    if wanted.source.remote:
-        finding.changed.append(what)
-    else:
-        finding.faults.append(
-            f"{what}, though its size and date have not. Get the right one, or take this one with "
-            f"`bmgd download --source {shlex.quote(wanted.source.label)} --stiffness "
-            f"{wanted.condition.name} --accept-changed`."
-        )
-
-
 def show(findings: Sequence[Finding]) -> None:
-    """A table, how to read it, and every note in full; nothing where nothing is here."""
+    """Print a table, how to read it, and every note; nothing if no data is here."""
     if all(finding.missing for finding in findings):
         return
     wanted = findings[0].wanted
@@ -141,7 +132,7 @@ def show(findings: Sequence[Finding]) -> None:
 
 
 def complaints(findings: Sequence[Finding]) -> list[str]:
-    """A message on everything that has changed, is damaged, or is missing."""
+    """A message on all that has changed, is damaged, or is missing."""
     messages = [fault for finding in findings for fault in finding.faults]
     if changed := [what for finding in findings for what in finding.changed]:
         messages.append(
@@ -161,38 +152,35 @@ def complaints(findings: Sequence[Finding]) -> list[str]:
     return messages
 
 
-# ------------------------------------------------------------------------------------------ trust
-
-
 def meanings(statuses: Iterable[str]) -> list[str]:
     """A line on each word that was used, once."""
     return [f"{status}: {_MEANING[status]}." for status in dict.fromkeys(statuses)]
 
 
 def seen_archives(all_wanted: Sequence[Wanted]) -> dict[str, tuple[str, str]]:
-    """The digest of each archive that was seen of a source, and a line on what it is worth.
+    """The digest of each archive that was seen of a source, and a line on its trust.
 
     Raises:
-        DatasetNotFoundError: Nothing was seen.
+        DatasetNotFoundError: No archive was seen.
         ValueError: The source is generated.
     """
+    source, root = all_wanted[0].source, all_wanted[0].root
+    if source.generated:
+        raise ValueError(
+            "Generated data has no checksums: it is known by its parameters. Name another "
+            "--source, or leave it out for upstream."
+        )
     found = {}
     for wanted in all_wanted:
-        source, condition = wanted.source, wanted.condition
-        if source.generated:
-            raise ValueError(
-                "Generated data has no checksums: it is known by its parameters. Name another "
-                "--source, or leave it out for upstream."
-            )
-        seen = trust.recall(wanted.note)
+        seen, archive = trust.recall(wanted.note), wanted.condition.archive
         if seen is not None and not seen.unpacked:
-            word = trust.status(source, condition, seen.key, unpacked=False)
+            word = trust.status(source, wanted.condition, seen.key, unpacked=False)
             worth = _WORTH.get(word, "not compared with anything yet")
-            line = f"{condition.archive}: seen on {seen.first_seen} from {seen.source}; {worth}"
-            found[condition.archive] = seen.key, line
+            line = f"{archive}: seen on {seen.first_seen} from {seen.source}; {worth}"
+            found[archive] = seen.key, line
     if not found:
         raise DatasetNotFoundError(
-            f"No archive of {source.label} was seen by {wanted.root}. Run `bmgd download` "
+            f"No archive of {source.label} was seen by {root}. Run `bmgd download` "
             "first, with the same --source and --root; an unpacked folder has no archives."
         )
     return found

@@ -14,7 +14,7 @@ from bmgd_data.cli.console import remark, say, show, write
 from bmgd_data.cli.options import READER, NewFile, takes
 
 if TYPE_CHECKING:
-    from bmgd_data.leaks import Exposure, Leaks
+    from bmgd_data.leaks import Leaks
     from bmgd_data.reader import Reader
 
 _GROUPS: Final = (
@@ -36,7 +36,7 @@ def leaks(
     *,
     json_file: Annotated[
         Path | None,
-        NewFile("--json", help="Also write all of it there. - prints it instead."),
+        NewFile("--json", help="Also write all of it to this file. - prints it instead."),
     ] = None,
     csv_file: Annotated[
         Path | None,
@@ -48,9 +48,9 @@ def leaks(
     ] = None,
     data: dict[str, Any],
 ) -> None:
-    """Say which images look alike, and how many each scheme puts on both sides.
+    """Show which images look alike, and how many each scheme puts on both sides.
 
-    The tables have every scheme, and the groups of --scheme where it has known ones.
+    The tables have every scheme, and the groups of --scheme if it has known ones.
     """
     from bmgd_data.leaks import measure
     from bmgd_data.reader import Reader
@@ -80,12 +80,12 @@ def membership(reader: Reader) -> str:
 
 
 def show_schemes(measured: Leaks) -> None:
-    """Print what each scheme leaks."""
+    """Print how many look-alikes each scheme puts on both sides."""
     rows = [
         [
             each.scheme,
             *map(str, (each.train, each.val.images, each.test.images)),
-            *map(_share, (each.val, each.test)),
+            *(f"{part.within} of {part.images}" for part in (each.val, each.test)),
             str(each.val.across + each.test.across),
             "-" if each.copied_f1 is None else f"{100 * each.copied_f1:.1f}",
         ]
@@ -93,10 +93,6 @@ def show_schemes(measured: Leaks) -> None:
     ]
     show(_SCHEMES, rows)
     say(NOTES)
-
-
-def _share(exposure: Exposure) -> str:
-    return f"{exposure.within} of {exposure.images}"
 
 
 def _groups(measured: Leaks) -> list[list[str]]:

@@ -1,6 +1,6 @@
-"""The options that several commands of `bmgd` share, and what they refuse.
+"""The options that several commands of `bmgd` share.
 
-What can be told to be wrong before any work is refused here, and `bmgd` ends with exit code 2.
+Values that are wrong in any case are refused here, before any work, with exit code 2.
 """
 
 from __future__ import annotations
@@ -32,11 +32,10 @@ def takes(
 
     Args:
         names: Keys of `SHARED`. An option that the command declares itself stays its own.
-        defaults: Those that differ from the shared ones.
+        defaults: Defaults other than the shared ones.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        hints = get_type_hints(command, include_extras=True)
         own = dict(inspect.signature(command).parameters)
         keyword = inspect.Parameter.KEYWORD_ONLY
         shared = [
@@ -45,7 +44,8 @@ def takes(
             for name in (*names, "quiet")
         ]
         rest = [own[name] for name in own if name not in ("data", *names)]
-        hints = {name: option for name, (option, _) in SHARED.items()} | hints
+        hints = {name: option for name, (option, _) in SHARED.items()}
+        hints |= get_type_hints(command, include_extras=True)
 
         @wraps(command)
         def run(**given: Any) -> None:
@@ -61,25 +61,24 @@ def takes(
     return decorate
 
 
-def _valid(read: Callable[[str], object]) -> Callable[[str | None], str | None]:
-    """A callback that refuses what `read` does not understand."""
-
-    def check(value: str | None) -> str | None:
-        with _refused():
-            if value is not None:
-                read(value)
-        return value
-
-    return check
-
-
 @contextlib.contextmanager
 def _refused(where: str = "") -> Iterator[None]:
-    """What the library refuses is a wrong argument."""
     try:
         yield
     except (ValueError, DatasetNotFoundError) as error:
         raise typer.BadParameter(f"{where}{error}") from error
+
+
+def _valid(read: Callable[[str], object]) -> Callable[[str | None], str | None]:
+    """A callback that refuses what `read` refuses."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None:
+            with _refused():
+                read(value)
+        return value
+
+    return check
 
 
 valid_split = _valid(splits.parse_split)
@@ -87,7 +86,7 @@ valid_config = _valid(lambda name: name == "all" or conditions.parse_stiffness(n
 
 
 def _valid_source(value: str | None) -> str | None:
-    from bmgd_data._origin import sources  # loads numpy, which `bmgd --help` can do without
+    from bmgd_data._origin import sources  # imports numpy, which `bmgd --help` does not need
 
     with _refused("BMGD_SOURCE: " if value is None else ""):
         sources.resolve(value)
@@ -95,14 +94,14 @@ def _valid_source(value: str | None) -> str | None:
 
 
 def _valid_stiffness(values: list[str] | None) -> list[str] | None:
-    wanted = [part for value in values or [] for part in value.split(",")]
+    wanted = [part for value in values or [] for part in value.split(",")] or None
     with _refused():
-        conditions.parse_stiffness(wanted or None)
-    return wanted or None
+        conditions.parse_stiffness(wanted)
+    return wanted
 
 
 def writable(path: Path | None) -> Path | None:
-    """A callback that refuses a file in a folder that is not there; "-" is the output stream."""
+    """A callback that refuses a file in a folder that does not exist; "-" is standard output."""
     if path is not None and not os.path.isdir(path.parent):  # noqa: PTH112 - no PermissionError
         raise typer.BadParameter(
             f"There is no folder {path.parent}. Make it first, or name another file."
@@ -110,16 +109,10 @@ def writable(path: Path | None) -> Path | None:
     return path
 
 
-def _method(text: str) -> str:
-    from bmgd_data.instances import parse_method
+def _instances() -> Any:
+    from bmgd_data import instances  # imports numpy
 
-    return parse_method(text)
-
-
-def _methods() -> list[str]:
-    from bmgd_data.instances import METHODS
-
-    return list(METHODS)
+    return instances
 
 
 def _hush(value: bool) -> bool:
@@ -132,17 +125,16 @@ SPLIT_HELP: Final = '"train", "val" (also "validation"), "test" or "all".'
 
 
 def split_names() -> list[str]:
-    """What a shell completes --split with."""
+    """Values of --split, for shell completion."""
     return [*splits.SPLITS, "all"]
 
 
 def _text(metavar: str, help: str, callback: Any, values: Callable[[], list[str]]) -> Any:  # noqa: A002
-    """An option whose values a shell can complete."""
     return typer.Option(metavar=metavar, help=help, callback=callback, autocompletion=values)
 
 
 NewFile: Final = partial(typer.Option, metavar="FILE", callback=writable)
-"""An option that names a file to be written."""
+"""An option that names a file to write."""
 Root = Annotated[
     Path | None,
     typer.Option(
@@ -161,7 +153,6 @@ Source = Annotated[
         lambda: ["upstream", "phantom", "phantom:full"],
     ),
 ]
-_Split = _text("SPLIT", SPLIT_HELP, valid_split, split_names)
 _Stiffness = _text(
     "PASCAL",
     'One or several of "1200Pa", "1200 Pa", "1200". Default: all four. For several, '
@@ -180,13 +171,13 @@ _Instances = _text(
     "METHOD",
     'How nuclei are told apart: "components" (8-connected), "watershed" (touching nuclei '
     'split) or "provided" (label images of the archive, where it has any).',
-    _valid(_method),
-    _methods,
+    _valid(lambda name: _instances().parse_method(name)),
+    lambda: list(_instances().METHODS),
 )
 _Download = typer.Option(help="Whether the network may be used. BMGD_OFFLINE=1 forbids it too.")
 _Quiet = typer.Option("--quiet", "-q", callback=_hush, help="Show no progress bars.")
 SHARED: Final[dict[str, tuple[Any, Any]]] = {
-    "split": (Annotated[str, _Split], "all"),
+    "split": (Annotated[str, _text("SPLIT", SPLIT_HELP, valid_split, split_names)], "all"),
     "stiffness": (Annotated[list[str] | None, _Stiffness], None),
     "root": (Root, None),
     "source": (Source, None),

@@ -1,11 +1,10 @@
-"""The commands that write what other frameworks and tools read: `bmgd tfds`, `bmgd export`."""
+"""The commands that write data for other frameworks and tools: `bmgd tfds`, `bmgd export`."""
 
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads it
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -21,27 +20,12 @@ from bmgd_data.cli.options import (
 from bmgd_data.conditions import parse_stiffness
 from bmgd_data.splits import SPLITS
 
+# As in ``bmgd_data.export.FORMATS``, whose import takes longer.
+Format = Literal[
+    "tiff", "cellpose", "folders", "rois", "coco", "imagefolder", "webdataset", "parquet"
+]
+
 _TOUCHING: Final = ": --instances watershed separates touching ones"
-
-
-class Format(StrEnum):
-    """Of `bmgd export`; ``bmgd_data.export.FORMATS`` says what each holds."""
-
-    TIFF = "tiff"
-    CELLPOSE = "cellpose"
-    FOLDERS = "folders"
-    ROIS = "rois"
-    COCO = "coco"
-    IMAGEFOLDER = "imagefolder"
-    WEBDATASET = "webdataset"
-    PARQUET = "parquet"
-
-
-class Records(StrEnum):
-    """Of `bmgd tfds`."""
-
-    TFRECORD = "tfrecord"
-    ARRAY_RECORD = "array_record"
 
 
 def _new(dest: Path) -> Path:
@@ -61,7 +45,7 @@ def export(
         ),
     ],
     dest: Annotated[
-        Path, typer.Argument(metavar="DEST", callback=_new, help="The folder to be made.")
+        Path, typer.Argument(metavar="DEST", callback=_new, help="The folder to make.")
     ],
     *,
     split: Annotated[
@@ -80,12 +64,12 @@ def export(
     from bmgd_data import export as exports
     from bmgd_data.reader import Reader
 
-    layout = exports.FORMATS[form.value]
+    layout = exports.FORMATS[form]
     if split or not layout.divided:
         readers: Reader | dict[str, Reader] = Reader(split or "all", **data)
-    else:  # whole groups may leave a split empty, which the Reader says
+    else:  # whole groups may leave a split empty; the Reader warns of it
         readers = {name: reader for name in SPLITS if (reader := Reader(name, **data))}
-    made = exports.export(readers, form.value, dest)
+    made = exports.export(readers, form, dest)
     say(f"Written to {made}: {layout.layout}.")
     say("index.csv there tells which file is which sample.")
     method = data["instances"]
@@ -106,24 +90,24 @@ def tfds(
     data_dir: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Folder that TFDS keeps data in. Default: as tfds.load takes it."
+            metavar="FOLDER", help="Folder that TFDS keeps data in. Default: that of tfds.load."
         ),
     ] = None,
     form: Annotated[
-        Records,
+        Literal["tfrecord", "array_record"],
         typer.Option(
             "--format",
             metavar="FORMAT",
             help="tfrecord for tfds.load, array_record for tfds.data_source.",
         ),
-    ] = Records.TFRECORD,
+    ] = "tfrecord",
     data: dict[str, Any],
 ) -> None:
-    """Write records for TensorFlow Datasets, which loads them without this package's import."""
+    """Write records for TensorFlow Datasets, which loads them without importing this package."""
     from bmgd_data.tfds import prepare
 
-    folder = prepare(stiffness, data_dir=data_dir, file_format=form.value, **data)
-    verb = "load" if form is Records.TFRECORD else "data_source"
+    folder = prepare(stiffness, data_dir=data_dir, file_format=form, **data)
+    verb = "load" if form == "tfrecord" else "data_source"
     config = "" if stiffness == "all" else f"/{parse_stiffness(stiffness)[0].name}"
     say("Written. In any process now:\n\n  import tensorflow_datasets as tfds")
     say(f'  tfds.{verb}("bmgd{config}", split="train", data_dir="{folder}")')

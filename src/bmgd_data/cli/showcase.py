@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _ENDINGS: Final = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 _BATCH: Final = 8
+_COUNTED: Final = ("stiffness", ">images", ">nuclei by {}", ">per image")
+_PAPER: Final = (">paper: images", ">paper: nuclei", ">paper: per image")
 
 
 def _picture(path: Path) -> Path | None:
@@ -48,12 +50,8 @@ def demo(
     reader, train = Reader("all", **data), Reader("train", **data)
     method = reader.instance_method
     say(f"{len(reader)} images, from archives to samples ({captions(reader)['note']}).")
-    titles = ("stiffness", ">images", f">nuclei by {method}", ">per image")
-    show(
-        (*titles, ">paper: images", ">paper: nuclei", ">paper: per image"),
-        counts(reader),
-        total=True,
-    )
+    titles = [title.format(method) for title in _COUNTED + _PAPER]
+    show(titles, counts(reader), total=True)
     say(f"Nuclei: in the masks, told apart by {method} (--instances); the paper's, by hand.")
     say("\nA batch of the train split:")
     for name in ("images", "masks", "instances"):
@@ -81,7 +79,7 @@ def _counted(images: int, nuclei: int) -> list[str]:
 
 
 def draw(reader: Reader, path: Path) -> None:
-    """Write a montage with one image of each stiffness: that with the median number of nuclei.
+    """Write a montage with one image of each stiffness: the one with the median count of nuclei.
 
     Raises:
         StorageError: It cannot be written.
@@ -106,20 +104,21 @@ def draw(reader: Reader, path: Path) -> None:
 
 
 def next_lines(reader: Reader, data: dict[str, Any]) -> list[str]:
-    """Three lines of Python that read the same samples, for torch where it is installed."""
+    """Three lines of Python that read the same samples, for torch if it is installed."""
     name = "BMGD" if "BMGD" in bmgd_data.__all__ else "Reader"
-    arguments = ['"train"']
+    given: dict[str, Any] = {}
     if len(reader.conditions) < len(facts.CONDITIONS):
-        arguments.append(f"stiffness={[condition.pa for condition in reader.conditions]}")
+        given["stiffness"] = [condition.pa for condition in reader.conditions]
     if reader.source.kind != "upstream":
-        arguments.append(f"source={json.dumps(reader.source.public)}")
+        given["source"] = reader.source.public
     if data["root"] is not None:
-        arguments.append(f"root={json.dumps(str(reader.root))}")
+        given["root"] = str(reader.root)
     if data["scheme"] != "random":
-        arguments.append(f"scheme={json.dumps(data['scheme'])}")
-    arguments.append(f"instances={json.dumps(reader.instance_method)}")
+        given["scheme"] = data["scheme"]
+    given["instances"] = reader.instance_method
+    arguments = "".join(f", {key}={json.dumps(value)}" for key, value in given.items())
     return [
         f"from bmgd_data import {name}",
-        f"train = {name}({', '.join(arguments)})",
+        f'train = {name}("train"{arguments})',
         'print(train, train[0]["image"].shape, train[0]["n_nuclei"], sep="\\n")',
     ]

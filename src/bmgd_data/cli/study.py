@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.filesize import decimal as size
@@ -14,16 +14,12 @@ from bmgd_data.cli import console
 from bmgd_data.cli.console import say
 from bmgd_data.cli.options import READER, NewFile, takes
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 _COLUMNS: Final = (
     *("stiffness", ">groups", ">images", ">nuclei"),
     *(">median area, um2", ">quartiles", ">95 % by chance"),
 )
 _FEW: Final = 5
-"""Of fewer groups, samples drawn with replacement tell nothing."""
+"""Fewer groups are too few to draw samples with replacement from."""
 
 
 @takes("split", *READER, split="test")
@@ -34,7 +30,7 @@ def evaluate(
             metavar="FOLDER",
             exists=True,
             file_okay=False,
-            help="Holds the predictions as <sample name>.tif, .tiff or .png, such as "
+            help="Folder of predictions: <sample name>.tif, .tiff or .png, such as "
             "1200Pa/<stem>.tif, or named as `bmgd export` and then Cellpose, StarDist or ilastik "
             "name them: binary masks, instance labels, or TIFF of probabilities.",
         ),
@@ -44,8 +40,8 @@ def evaluate(
         Path | None,
         NewFile(
             "--json",
-            help="Also write the scores there, with what makes them checkable: digests of data and "
-            "predictions, scheme, split. - prints it instead.",
+            help="Also write the scores to this file, with what is needed to check them: digests "
+            "of data and predictions, scheme, split. - prints it instead.",
         ),
     ] = None,
     data: dict[str, Any],
@@ -67,37 +63,39 @@ def evaluate(
 @takes("split", *READER, instances="watershed")
 def nuclei(
     *,
-    out: Annotated[
-        Path,
-        NewFile(
-            help="The file to be written: comma-separated values.",
-        ),
-    ] = Path("nuclei.csv"),
+    out: Annotated[Path, NewFile(help="The file to write: comma-separated values.")] = Path(
+        "nuclei.csv"
+    ),
     pixel_size: Annotated[
         float,
         typer.Option(metavar="UM", min=0.001, help="Width and height of a pixel in micrometres."),
     ] = facts.PIXEL_SIZE_UM,
     data: dict[str, Any],
 ) -> None:
-    """Measure every nucleus and write one row each: area, shape, brightness, neighbours."""
+    """Measure every nucleus; write one row for each: area, shape, brightness, neighbours."""
+    from numpy import quantile
+
     from bmgd_data import nuclei as measuring
     from bmgd_data.reader import Reader
 
     table = measuring.nuclei(Reader(**data), pixel_size_um=pixel_size)
     table.to_csv(out)
     draws = table.bootstrap("area_um2", "group")
-    rows = [
-        [
-            f"{row.stiffness_pa} Pa",
-            str(row.groups),
-            str(row.images),
-            str(row.nuclei),
-            f"{row.median:.1f}",
-            f"{row.lower_quartile:.1f} to {row.upper_quartile:.1f}",
-            _interval(draws[row.stiffness_pa]) if row.groups >= _FEW else "too few groups",
-        ]
-        for row in table.summary("area_um2")
-    ]
+    rows = []
+    for row in table.summary("area_um2"):
+        chance = "too few groups"
+        if row.groups >= _FEW:
+            low, high = quantile(draws[row.stiffness_pa], [0.025, 0.975])
+            chance = f"{low:.1f} to {high:.1f}"
+        rows.append(
+            [
+                f"{row.stiffness_pa} Pa",
+                *map(str, (row.groups, row.images, row.nuclei)),
+                f"{row.median:.1f}",
+                f"{row.lower_quartile:.1f} to {row.upper_quartile:.1f}",
+                chance,
+            ]
+        )
     console.show(_COLUMNS, rows)
     say("By chance: where the median lies in 95 % of samples of groups drawn with replacement.")
     for note in table.notes:
@@ -108,23 +106,12 @@ def nuclei(
 @takes(*READER, instances="watershed")
 def report(
     *,
-    out: Annotated[
-        Path,
-        NewFile(help="The HTML file to be written."),
-    ] = Path("report.html"),
+    out: Annotated[Path, NewFile(help="The HTML file to write.")] = Path("report.html"),
     data: dict[str, Any],
 ) -> None:
-    """Write one page that shows what the data is and whether masks and images belong together."""
+    """Write a page that shows the data, and whether masks and images belong together."""
     from bmgd_data.reader import Reader
     from bmgd_data.report import write
 
     write(Reader("all", **data), out)
-    in_bytes = size(out.stat().st_size)
-    say(f"Written to {out}: {in_bytes}, with all its pictures. Open it in a browser.")
-
-
-def _interval(medians: NDArray[np.float64]) -> str:
-    from numpy import quantile
-
-    low, high = quantile(medians, [0.025, 0.975])
-    return f"{low:.1f} to {high:.1f}"
+    say(f"Written to {out}: {size(out.stat().st_size)}, with all pictures. Open it in a browser.")
