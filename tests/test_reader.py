@@ -283,13 +283,6 @@ def test_stats_scale_each_condition_by_its_own_full_scale(tmp_path, nuclei, writ
     assert reader.stats() == pytest.approx((np.mean(pixels), np.std(pixels)), rel=1e-9)
 
 
-def test_stats_of_nothing(tmp_path, nuclei, write_7z):
-    reader = Reader.__new__(Reader)
-    reader._parts, reader._assigned = [], []
-    with pytest.raises(ValueError, match="train split holds no images"):
-        reader.stats()
-
-
 def test_repr_tells_what_it_is(few, reader, tmp_path):
     text = repr(few("train"))
     for part in (

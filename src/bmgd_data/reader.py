@@ -6,7 +6,7 @@ import html
 import operator
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict, TypeVar, overload
 
@@ -35,9 +35,9 @@ __all__ = ["Reader", "Sample", "Stats"]
 
 T = TypeVar("T")
 
-_GROUPS_APART: Final = 100_000  # more groups than a stiffness has; times 1800 it fits into int32
-_SHOWN: Final = 6  # samples that a notebook shows of a Reader
-_DERIVED: Final = ("_parts", "_places")  # what a copy in another process makes again
+_GROUPS_APART: Final = 100_000  # above any number of groups; times 1800 it fits into int32
+_SHOWN: Final = 6  # samples of a Reader in a notebook
+_DERIVED: Final = ("_parts", "_places")  # not pickled
 
 
 class Sample(TypedDict):
@@ -58,7 +58,7 @@ class Sample(TypedDict):
 
 
 class Stats(NamedTuple):
-    """Of all pixels, as fractions of the full scale."""
+    """Statistics of pixels, as fractions of the full scale."""
 
     mean: float
     std: float
@@ -129,7 +129,7 @@ class Reader(Sequence[Sample]):
         self._paths = [store.path for store in stores]
         self._open(stores)
         self._draw(resolved)
-        if not len(self) and self._scheme.grouped:
+        if not len(self) and self.grouped:
             warnings.warn(
                 f"The split {self.split!r} holds no images. {self.shortage}",
                 BMGDWarning,
@@ -137,7 +137,7 @@ class Reader(Sequence[Sample]):
             )
 
     def _open(self, stores: Iterable[Store]) -> None:
-        """Map the arrays, once, so that indexing is quick."""
+        """Map the arrays once, so that indexing is fast."""
         self._parts = []
         for store in stores:
             labels = derived.labelled(store, self.instance_method, self.root)
@@ -147,36 +147,34 @@ class Reader(Sequence[Sample]):
         """Set the scheme, and choose the samples of the split."""
         self._scheme = scheme
         self.scheme = scheme.name
-        self._groups: dict[str, NDArray[np.int32]] = {}
-        self._assigned = [self._assign(part.store) for part in self._parts]
+        self._groups: dict[str, list[int]] = {}
+        self._assigned = []
+        for store in self._stores:
+            groups = self._groups_of(store) if scheme.grouped else None
+            names = store.index.names
+            self._assigned.append(splits.assign(names, store.condition, scheme.rule, groups))
         self._rows = self._select(self.split)
 
-    def _assign(self, store: Store) -> list[str]:
-        groups = self._groups_of(store).tolist() if self._scheme.grouped else None
-        return splits.assign(store.index.names, store.condition, self._scheme.rule, groups)
-
-    def _groups_of(self, store: Store) -> NDArray[np.int32]:
-        """Groups of a condition's images, given or computed, numbered from 0."""
+    def _groups_of(self, store: Store) -> list[int]:
+        """Groups of a condition's images, known or computed, numbered from 0."""
         condition = store.condition
         if condition.name not in self._groups:
             if self._scheme.known is None:
-                numbers = derived.grouped(store, self.root).numbers
+                numbers = derived.grouped(store, self.root).numbers.tolist()
             else:
-                given = splits.known_groups(self._scheme.known, store.index.names, condition)
-                number_of = {group: number for number, group in enumerate(dict.fromkeys(given))}
-                numbers = np.array([number_of[group] for group in given], np.int32)
+                known = splits.known_groups(self._scheme.known, store.index.names, condition)
+                number_of = {group: number for number, group in enumerate(dict.fromkeys(known))}
+                numbers = [number_of[group] for group in known]
             self._groups[condition.name] = numbers
         return self._groups[condition.name]
 
     def _select(self, wanted: str) -> NDArray[np.int32]:
         """(N, 2): the part, and the row in it, of each sample of a split."""
-        chosen = []  # not a tuple a sample: thousands would start the garbage collector
+        chosen = []  # arrays, since thousands of tuples would start the garbage collector
         for number, assigned in enumerate(self._assigned):
             rows = [row for row, split in enumerate(assigned) if wanted in ("all", split)]
             chosen.append(np.array([np.full(len(rows), number), rows], np.int32).T)
         return np.concatenate(chosen)
-
-    # ------------------------------------------------------------------ as a sequence of samples
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -201,16 +199,13 @@ class Reader(Sequence[Sample]):
             "name": part.store.index.names[row],
         }
 
-    def __iter__(self) -> Iterator[Sample]:
-        return (self[index] for index in range(len(self)))
-
-    # Samples are compared by name: comparing arrays gives an array.
+    # Samples are compared by name, since comparing arrays gives an array.
 
     def __contains__(self, value: object) -> bool:
         return _name_of(value) in self._places
 
     def count(self, value: Any) -> int:
-        """1 if this sample, or a sample of this name, is here, else 0."""
+        """1 if the Reader holds this sample, or a sample of this name, else 0."""
         return int(value in self)
 
     def index(self, value: Any, start: int = 0, stop: int = sys.maxsize) -> int:
@@ -226,11 +221,9 @@ class Reader(Sequence[Sample]):
 
     @cached_property
     def _places(self) -> dict[str | None, int]:
-        """The position of each name."""
         return {name: place for place, name in enumerate(self.names)}
 
     def _place_of(self, name: str) -> int:
-        """The position of a name; raises KeyError, as a mapping does."""
         if (place := self._places.get(name)) is not None:
             return place
         whole = self.whole
@@ -243,18 +236,14 @@ class Reader(Sequence[Sample]):
     @property
     def whole(self) -> Reader:
         """All samples of these stiffnesses, of every split."""
-        other = self._subset(self._select("all"))
-        other.split = "all"
-        return other
+        return self._subset(self._select("all"), split="all")
 
     def of(self, condition: facts.Condition) -> Reader:
-        """The samples of one of the stiffnesses, in this order, as a Reader."""
+        """The samples of one of the stiffnesses, as a Reader."""
         number = self.conditions.index(condition)
-        rows = self._rows[self._rows[:, 0] == number]
-        other = self._subset(np.stack([np.zeros_like(rows[:, 0]), rows[:, 1]], axis=1))
-        for each in ("conditions", "_paths", "_parts", "_assigned"):
-            setattr(other, each, [getattr(self, each)[number]])
-        return other
+        rows = self._rows[self._rows[:, 0] == number] * np.array([0, 1], np.int32)
+        lists = ("conditions", "_paths", "_parts", "_assigned")
+        return self._subset(rows, **{name: [getattr(self, name)[number]] for name in lists})
 
     def under(self, scheme: AnyScheme, split: str = "all") -> Reader:
         """The same data under another scheme.
@@ -263,14 +252,13 @@ class Reader(Sequence[Sample]):
             scheme: As the class takes it.
             split: "train", "val" (also "validation"), "test" or "all".
         """
-        other = self._subset(self._rows)
-        other.split = splits.parse_split(split)
+        other = self._subset(self._rows, split=splits.parse_split(split))
         other._draw(splits.resolve_scheme(scheme))  # noqa: SLF001 - of this class
         return other
 
-    def _subset(self, rows: NDArray[np.int32]) -> Reader:
+    def _subset(self, rows: NDArray[np.int32], **changed: Any) -> Reader:
         other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, _rows=rows)
+        other.__dict__.update(self.__dict__, _rows=rows, **changed)
         other.__dict__.pop("_places", None)
         return other
 
@@ -280,8 +268,6 @@ class Reader(Sequence[Sample]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._open(map(Store, self._paths))
-
-    # --------------------------------------------------------------- as arrays of the whole split
 
     @property
     def images(self) -> LazyArray:
@@ -306,9 +292,13 @@ class Reader(Sequence[Sample]):
         return [values[part][row] for part, row in self._rows.tolist()]
 
     @property
+    def _stores(self) -> list[Store]:
+        return [part.store for part in self._parts]
+
+    @property
     def names(self) -> list[str]:
         """The N sample names."""
-        return self._of_each([part.store.index.names for part in self._parts])
+        return self._of_each([store.index.names for store in self._stores])
 
     @property
     def splits(self) -> list[str]:
@@ -320,11 +310,11 @@ class Reader(Sequence[Sample]):
         """(N,) the group of each sample, such as the slices of one colony.
 
         A number is the stiffness in pascal times 100,000, plus the group's place in its stiffness.
-        So it does not depend on what else is read, and no two stiffnesses share one. The groups are
-        those that the scheme was given; otherwise they are computed at the first use and kept, see
+        So it does not depend on what else is read, and no two stiffnesses share one. Groups are the
+        scheme's known ones; without these, they are computed at the first use and kept, see
         ``bmgd_data.groups``.
         """
-        places = self._of_each([self._groups_of(part.store).tolist() for part in self._parts])
+        places = self._of_each([self._groups_of(store) for store in self._stores])
         return np.array(self.stiffness_pa * _GROUPS_APART + places, np.int32)
 
     @property
@@ -338,15 +328,13 @@ class Reader(Sequence[Sample]):
         counts = self._of_each([part.instances.counts for part in self._parts])
         return np.array(counts, np.int64)
 
-    # ----------------------------------------------------------------------- about the data itself
-
     @property
     def digest(self) -> str:
         """The data's version: equal for equal images and masks of the same stiffnesses.
 
         With instances="provided", it covers the archive's instance labels too.
         """
-        digests = [part.store.index.digest for part in self._parts]
+        digests = [store.index.digest for store in self._stores]
         if self.instance_method == "provided":
             digests += [part.instances.digest for part in self._parts]
         return disk.sha256_of(digests)
@@ -354,48 +342,43 @@ class Reader(Sequence[Sample]):
     @property
     def keys(self) -> dict[int, str]:
         """sha256 of the archive, or of the files, of each stiffness, by pascal."""
-        return {part.store.condition.pa: part.store.index.key for part in self._parts}
+        return {store.condition.pa: store.index.key for store in self._stores}
 
     @property
     def notes(self) -> list[str]:
         """Harmless findings of the build, a line each, with the stiffness."""
-        return [
-            f"{part.store.condition.name}: {note}"
-            for part in self._parts
-            for note in part.store.index.notes
-        ]
+        return [f"{s.condition.name}: {note}" for s in self._stores for note in s.index.notes]
 
     @property
     def agreement(self) -> dict[str, NDArray[np.float64]]:
         """How each sample's mask fits its image: arrays of (N,), NaN where unknown.
 
-        "auc" is the chance that a pixel in the mask is brighter than one outside. "own" is the
-        correlation of the mask with local brightness, and "turned" the largest absolute one of its
-        flips and turns: a mask fits where "own" is larger.
+        "auc" is the probability that a pixel in the mask is brighter than one outside. "own" is the
+        correlation of the mask with local brightness, and "turned" the largest absolute correlation
+        of its flips and turns. A mask fits if "own" is larger.
         """
         found = {}
         for name in ("auc", "own", "turned"):
-            values = self._of_each([part.store.index.agreement[name] for part in self._parts])
+            values = self._of_each([store.index.agreement[name] for store in self._stores])
             found[name] = np.array(values, np.float64)  # None becomes NaN
         return found
 
     @property
     def full_scales(self) -> dict[int, int]:
         """Largest value of the bit depth, by stiffness in pascal; 4095 for 12 bits."""
-        return {part.store.condition.pa: part.store.index.full_scale for part in self._parts}
+        return {store.condition.pa: store.index.full_scale for store in self._stores}
 
     def found_groups(self) -> dict[str, Groups]:
         """Groups found in pixels and names, with their evidence, by stiffness ("1200Pa").
 
-        They are of all images of a stiffness, of every split, and do not depend on the scheme.
+        They cover all images of a stiffness, of every split, and do not depend on the scheme.
         Computed at the first use and kept.
         """
-        stores = [part.store for part in self._parts]
-        return {store.condition.name: derived.grouped(store, self.root) for store in stores}
+        return {store.condition.name: derived.grouped(store, self.root) for store in self._stores}
 
     @property
     def knows_groups(self) -> bool:
-        """Whether the scheme was given the groups, instead of finding them."""
+        """Whether the scheme has known groups, instead of computed ones."""
         return self._scheme.known is not None
 
     @property
@@ -405,14 +388,14 @@ class Reader(Sequence[Sample]):
 
     @property
     def shortage(self) -> str:
-        """Where whole groups leave validation or test empty, and what to do; or nothing."""
+        """Where whole groups leave validation or test empty, and what to do; may be empty."""
         lacking = []
-        for part, assigned in zip(self._parts, self._assigned, strict=True):
+        for store, assigned in zip(self._stores, self._assigned, strict=True):
             empty = [split for split in splits.SPLITS[1:] if split not in assigned]
-            if empty and self._scheme.grouped:
-                count = len(set(self._groups_of(part.store).tolist()))
+            if empty and self.grouped:
+                count = len(set(self._groups_of(store)))
                 lacking.append(
-                    f"{part.store.condition.name} has none in {' and '.join(empty)} (its "
+                    f"{store.condition.name} has none in {' and '.join(empty)} (its "
                     f"{len(assigned)} images are {count} group{'s' * (count != 1)})"
                 )
         if not lacking:
@@ -426,40 +409,32 @@ class Reader(Sequence[Sample]):
     def doubts(self) -> list[str]:
         """What may make samples wrong, a line each, without what was accepted.
 
-        They are of all samples of these stiffnesses. `bmgd verify` shows them too, and
-        `bmgd verify --accept` records that they were looked at.
+        They concern all samples of these stiffnesses. `bmgd verify` shows them too, and `bmgd
+        verify --accept` records that they were looked at.
         """
-        return [doubt.text for doubt in acceptance.doubts([part.store for part in self._parts])]
+        return [doubt.text for doubt in acceptance.doubts(self._stores)]
 
     def stats(self) -> Stats:
         """Mean and standard deviation of all pixels of these stiffnesses' train split.
 
         They are fractions of the full scale, as the float images of the torch data set are.
-
-        Raises:
-            ValueError: The train split is empty.
         """
         total = squares = pixels = 0.0
-        for part, assigned in zip(self._parts, self._assigned, strict=True):
-            index = part.store.index
-            scale = index.full_scale
+        for store, assigned in zip(self._stores, self._assigned, strict=True):
+            index = store.index
             train = [row for row, split in enumerate(assigned) if split == "train"]
-            total += sum(index.sums[row] for row in train) / scale
-            squares += sum(index.sums_of_squares[row] for row in train) / scale**2
+            total += sum(index.sums[row] for row in train) / index.full_scale
+            squares += sum(index.sums_of_squares[row] for row in train) / index.full_scale**2
             pixels += len(train) * index.shape[1] * index.shape[2]
-        if not pixels:
-            raise ValueError("The train split holds no images, so there is nothing to average.")
-        mean = total / pixels
+        mean = total / pixels  # train is never empty
         return Stats(mean, max(squares / pixels - mean**2, 0.0) ** 0.5)
 
     def __repr__(self) -> str:
         nuclei, part_of = self.n_nuclei, self._rows[:, 0]
         lines = [f"{type(self).__name__}: {len(self)} images, split {self.split!r} ({self.scheme})"]
-        lines += [
-            f"  {condition.name}: {(part_of == number).sum()} images, "
-            f"{nuclei[part_of == number].sum()} nuclei"
-            for number, condition in enumerate(self.conditions)
-        ]
+        for number, condition in enumerate(self.conditions):
+            own = part_of == number
+            lines.append(f"  {condition.name}: {own.sum()} images, {nuclei[own].sum()} nuclei")
         if shortage := self.shortage:
             lines.append(f"  {shortage}")
         lines += [
@@ -476,15 +451,11 @@ class Reader(Sequence[Sample]):
 
     def _repr_html_(self) -> str:
         """For notebooks: the text of `repr`, and some samples with their outlines."""
-        from bmgd_data import plot
+        from bmgd_data.plot import pictures
 
-        shown = np.linspace(0, len(self) - 1, min(_SHOWN, len(self))).round().astype(int)
-        pictures = []
-        for sample in (self[row] for row in shown.tolist()):
-            alt = f"{sample['name']}: {sample['n_nuclei']} nuclei, outlined"
-            pictures.append(plot.as_html(plot.outlined(sample), alt))
         text = html.escape(repr(self))
-        return f'<pre style="white-space: pre-wrap">{text}</pre><p>{" ".join(pictures)}</p>'
+        shown = pictures.thumbnails(self, _SHOWN)
+        return f'<pre style="white-space: pre-wrap">{text}</pre><p>{shown}</p>'
 
 
 def _name_of(value: object) -> str | None:

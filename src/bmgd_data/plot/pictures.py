@@ -61,8 +61,21 @@ def show(what: Sample | Reader, *, count: int = 8) -> Image.Image:
     """
     if isinstance(what, Mapping):
         return Image.fromarray(montage([what]))
-    rows = np.linspace(0, len(what) - 1, min(count, len(what))).round().astype(int).tolist()
-    return Image.fromarray(montage([what[row] for row in rows], **captions(what)))
+    return Image.fromarray(montage(_spread(what, count), **captions(what)))
+
+
+def thumbnails(reader: Reader, count: int) -> str:
+    """Some of a Reader's samples as HTML, with the outlines of their nuclei."""
+    return " ".join(
+        as_html(outlined(sample), f"{sample['name']}: {sample['n_nuclei']} nuclei, outlined")
+        for sample in _spread(reader, count)
+    )
+
+
+def _spread(reader: Reader, count: int) -> list[Sample]:
+    """At most `count` samples, at even steps."""
+    rows = np.linspace(0, len(reader) - 1, min(count, len(reader))).round().astype(int)
+    return [reader[row] for row in rows.tolist()]
 
 
 class Captions(TypedDict):
