@@ -3,8 +3,8 @@
     from bmgd_data import BMGD    # a torch Dataset
     from bmgd_data import Reader  # the same samples as numpy arrays
 
-Names and submodules (``bmgd_data.metrics``, ``bmgd_data.export``, ...) are imported when they are
-first used, so that importing the package is quick.
+Names and submodules (``bmgd_data.metrics``, ``bmgd_data.export``, ...) are imported at their first
+use, so that importing the package is fast.
 """
 
 from __future__ import annotations
@@ -14,17 +14,8 @@ import importlib.util
 import pkgutil
 from typing import TYPE_CHECKING, Any, Final
 
-from bmgd_data.errors import (
-    BMGDError,
-    BMGDWarning,
-    ChecksumError,
-    CorruptArchiveError,
-    DamagedArchiveError,
-    DatasetNotFoundError,
-    DownloadError,
-    MissingDependencyError,
-    StorageError,
-)
+from bmgd_data import errors
+from bmgd_data.errors import *  # noqa: F403
 
 if TYPE_CHECKING:
     from bmgd_data.reader import Reader as Reader
@@ -43,7 +34,7 @@ _NEEDS: Final = {
     "tfds": ("tensorflow_datasets",),
     "torch": ("torch",),
 }
-"""Names and submodules of optional frameworks, any one of which will do."""
+"""Names and submodules that need an optional framework: any one of these."""
 
 
 def _is_usable(name: str) -> bool:
@@ -51,19 +42,8 @@ def _is_usable(name: str) -> bool:
 
 
 # Names whose framework is missing are left out, so that `import *` and help() work.
-__all__ = [  # noqa: PLE0604
-    "BMGDError",
-    "BMGDWarning",
-    "ChecksumError",
-    "CorruptArchiveError",
-    "DamagedArchiveError",
-    "DatasetNotFoundError",
-    "DownloadError",
-    "MissingDependencyError",
-    "StorageError",
-    "__version__",
-    *filter(_is_usable, _HOMES),
-]
+__all__ = ["__version__", *filter(_is_usable, _HOMES)]  # noqa: PLE0604
+__all__ += errors.__all__
 
 
 def __getattr__(name: str) -> Any:
@@ -77,6 +57,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    modules = [module.name for module in pkgutil.iter_modules(__path__)]
+    modules = [module.name for module in pkgutil.iter_modules(__path__)]  # noqa: F405
     public = [name for name in modules if not name.startswith("_") and _is_usable(name)]
     return sorted({*__all__, *public})

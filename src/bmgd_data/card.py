@@ -39,7 +39,7 @@ Images hold 12 bits in 16, so a viewer that does not stretch the contrast shows 
 """.splitlines(),
     PREPARATION,
 )
-"""What users of the data should know."""
+"""Known limits of the data."""
 
 
 def dataset_card(
@@ -57,12 +57,16 @@ def dataset_card(
     """
     readers = readers or {}
     images = sum(map(len, readers.values())) or facts.IMAGES
+    counted = [(f"{c.pa} Pa", c.images, c.nuclei) for c in facts.CONDITIONS]
+    counted.append(("all", facts.IMAGES, facts.NUCLEI))
+    rows = [(name, images, nuclei, f"{nuclei / images:.2f}") for name, images, nuclei in counted]
+    conditions = _table(("stiffness", "images", "nuclei", "nuclei per image"), rows)
     parts = (
         _head(images, configs),
         f"# {facts.NAME}, the {facts.LONG_NAME}\n\n{_INTRODUCTION}",
         copy_of(readers) if readers else "",
         f"## Files\n\n{files}" if files else "",
-        f"## Images and nuclei\n\nAs the paper counts them.\n\n{_conditions()}",
+        f"## Images and nuclei\n\nAs the paper counts them.\n\n{conditions}",
         f"## Splits\n\n{_table(('split', 'images of the whole set'), facts.SPLIT_SIZES.items())}",
         f"## Acquisition\n\n{_listed(': '.join(each) for each in facts.ACQUISITION.items())}",
         f"## Intended use\n\n{INTENDED_USE}",
@@ -154,19 +158,9 @@ _LINKS: Final = (
 )
 
 
-def _conditions() -> str:
-    rows = [(f"{c.pa} Pa", c.images, c.nuclei) for c in facts.CONDITIONS]
-    rows.append(("all", facts.IMAGES, facts.NUCLEI))
-    return _table(
-        ("stiffness", "images", "nuclei", "nuclei per image"),
-        [(name, images, nuclei, f"{nuclei / images:.2f}") for name, images, nuclei in rows],
-    )
-
-
 def _unverified() -> str:
     lines = ["Counts, pixel size and acquisition are the paper's. None was measured again."]
-    archives = [condition.archive for condition in facts.CONDITIONS]
-    if unknown := [archive for archive in archives if archive not in facts.SHA256]:
+    if unknown := [c.archive for c in facts.CONDITIONS if c.archive not in facts.SHA256]:
         lines.append(
             f"The sha256 of the archives {', '.join(unknown)} is not known to this package, so a "
             "first download is trusted and not compared with anything."

@@ -1,4 +1,4 @@
-"""Every way of naming a stiffness, read in one place."""
+"""Reads stiffness values, in every form that users write them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from bmgd_data import facts
 __all__ = ["Stiffness", "parse_stiffness"]
 
 Stiffness = str | int
-"""One stiffness as people write it: ``"1200Pa"``, ``"1200 Pa"``, ``"1200"`` or ``1200``."""
+"""One stiffness: ``"1200Pa"``, ``"1200 Pa"``, ``"1200"`` or ``1200``."""
 
 _FORM: Final = re.compile(r"\s*(\d+)\s*(pa)?\s*", re.IGNORECASE)
 _IN_A_NAME: Final = re.compile(
     r"(\d+)(?:%20|[ ._+-])*pa(?:(?:%20|[ ._+-])*(?:\(\d+\)|copy|kopie))*", re.IGNORECASE
 )
-"""What people and programs make of "250 Pa": release assets "250.Pa", curl "250%20Pa", browsers
-"250 Pa (1)", Windows "250 Pa - Copy"."""
+"""Changed forms of "250 Pa": "250.Pa" (release assets), "250%20Pa" (curl), "250 Pa (1)" (browsers),
+"250 Pa - Copy" (Windows)."""
 _BY_PA: Final = {condition.pa: condition for condition in facts.CONDITIONS}
+_VALID: Final = ", ".join(repr(condition.name) for condition in facts.CONDITIONS)
 
 
 def parse_stiffness(stiffness: Stiffness | Iterable[Stiffness] | None) -> list[facts.Condition]:
@@ -30,7 +31,7 @@ def parse_stiffness(stiffness: Stiffness | Iterable[Stiffness] | None) -> list[f
         The conditions, stiffness ascending, each once.
 
     Raises:
-        ValueError: A value that names none of the four, or an empty selection.
+        ValueError: A value that is none of the four, or no value.
     """
     if stiffness is None:
         return list(facts.CONDITIONS)
@@ -40,9 +41,6 @@ def parse_stiffness(stiffness: Stiffness | Iterable[Stiffness] | None) -> list[f
     if not chosen:
         raise ValueError(f"No stiffness given. Valid: {_VALID}, several of them, or None for all.")
     return sorted(chosen, key=lambda condition: condition.pa)
-
-
-_VALID: Final = ", ".join(repr(condition.name) for condition in facts.CONDITIONS)
 
 
 def _one(value: object) -> facts.Condition:
@@ -60,13 +58,9 @@ def _one(value: object) -> facts.Condition:
 
 
 def named_by(name: str) -> facts.Condition | None:
-    """The condition that a folder's name, or an archive's without its ending, stands for.
+    """The condition that a name such as "250 Pa", "250.Pa" or "250%20Pa (1)" stands for, or None.
 
-    Args:
-        name: Such as "250 Pa", "250.Pa" or "250%20Pa (1)".
-
-    Returns:
-        None where the name does not say, or says more.
+    The name is that of a folder, or of an archive without its ending.
     """
     match = _IN_A_NAME.fullmatch(name.strip())
     return _BY_PA.get(int(match[1])) if match else None

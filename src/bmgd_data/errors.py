@@ -1,20 +1,20 @@
-"""What can go wrong.
+"""The errors and warnings of this package.
 
 ::
 
     BMGDError
     ├── DatasetNotFoundError    (FileNotFoundError)  nothing there, and nothing may be fetched
-    ├── DownloadError           (ConnectionError)    the server did not give the archive
-    ├── StorageError            (OSError)            no room, or no right to write
+    ├── DownloadError           (ConnectionError)    the server did not send the archive
+    ├── StorageError            (OSError)            no room, or no permission to write
     ├── CorruptArchiveError     (OSError)            the archive or its members cannot be read
     │   ├── ChecksumError                            the archive is whole, but not the one expected
     │   └── DamagedArchiveError                      the archive is cut off or damaged
     └── MissingDependencyError  (ImportError)        an optional framework is not installed
 
-Each also inherits from the built-in error that older code would catch. A wrong argument is a plain
-``ValueError`` that lists the valid ones. Every message says what happened, where, and what to do
-next. Messages may quote names that archives and folders chose; as text, they hold no character that
-steers a terminal. IPython and notebooks show the message alone; ``%tb`` shows where it arose.
+Each also inherits from the built-in error in brackets. A wrong argument raises a ``ValueError``
+that lists the valid values. Every message says what happened, where, and what to do next. Messages
+may quote names from archives and folders; control characters in them are escaped. IPython and
+notebooks show the message alone; ``%tb`` shows the traceback.
 """
 
 from __future__ import annotations
@@ -39,23 +39,22 @@ __all__ = [
 STEERING: Final = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
 )
-"""Characters that move a terminal's cursor, turn its writing or cannot be printed: C0 and C1
-controls, line and paragraph separators, bidirectional marks (Unicode's Bidi_Control), surrogates,
-the byte order mark."""
+"""Characters that control a terminal or cannot be printed: C0 and C1 controls, line and paragraph
+separators, bidirectional marks (Unicode's Bidi_Control), surrogates, the byte order mark."""
 
 
 def printable(text: str) -> str:
-    """The text with whatever steers a terminal spelled out, as Python's repr does it."""
+    """The text with characters of `STEERING` escaped, as Python's repr does."""
     return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def printable_lines(text: str) -> str:
-    """`printable`, but line feeds stay: for messages of several lines."""
+    """`printable`, but line feeds stay."""
     return "\n".join(map(printable, text.split("\n")))
 
 
 class _Message(Exception):  # noqa: N818 - errors and warnings alike
-    """What this package says by raising or warning; its text is printable."""
+    """An error or warning whose text is printable."""
 
     def __str__(self) -> str:
         return printable_lines(super().__str__())
@@ -65,7 +64,7 @@ class BMGDError(_Message):
     """Base of every error that this package raises on purpose."""
 
     def _render_traceback_(self) -> Any:
-        """The lines that IPython shows: at first the message, and everything for ``%tb``."""
+        """The lines that IPython shows: first the message, and for ``%tb`` the traceback."""
         if sys.exc_info()[1] is self:
             return [f"{type(self).__name__}: {self}", "", "To see where it arose: %tb"]
         shell = sys.modules["IPython"].get_ipython()
@@ -89,7 +88,7 @@ class CorruptArchiveError(BMGDError, OSError):
 
 
 class DamagedArchiveError(CorruptArchiveError):
-    """The bytes of an archive are not what was packed: fetching it again may help."""
+    """An archive is cut off or its bytes are damaged; fetching it again may help."""
 
 
 class ChecksumError(CorruptArchiveError):
@@ -101,4 +100,4 @@ class MissingDependencyError(BMGDError, ImportError):
 
 
 class BMGDWarning(_Message, UserWarning):
-    """Something worth knowing was met: a note, which is harmless, or a doubt about samples."""
+    """A note, which is harmless, or a doubt: samples may be wrong."""

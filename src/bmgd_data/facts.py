@@ -1,8 +1,7 @@
 """What the paper and upstream say of BMGD: data, no logic.
 
-Everything that README, ``bmgd info``, CITATION.cff and the docs state as a fact about the data is
-stated here once, with its source. Source of all figures, unless said otherwise: the preprint,
-doi 10.21203/rs.3.rs-8263420/v1.
+README, ``bmgd info``, CITATION.cff and the docs take every fact about the data from here. Source of
+all figures, unless said otherwise: the preprint, doi 10.21203/rs.3.rs-8263420/v1.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ REPOSITORY: Final = "https://github.com/zt089/Breast-Mammary-Gland-Dataset-BMGD"
 AUTHORS_CODE: Final = "https://github.com/zt089/BMGD-nuclei-segmentation"
 
 UPSTREAM: Final = f"{REPOSITORY}/raw/main/"
-"""Where the archives lie; an archive's quoted name is appended. No commit is pinned yet."""
+"""Base address of the archives; an archive's quoted name is appended. No commit is pinned yet."""
 
 
 class Condition(NamedTuple):
@@ -48,21 +47,21 @@ CONDITIONS: Final = (
     Condition("1200Pa", 1200, "1200 Pa.7z", images=114, nuclei=1538, val=12),
     Condition("1800Pa", 1800, "1800 Pa.7z", images=198, nuclei=2144, val=20),
 )
-"""Stiffness ascending. The paper gives the split sizes in total only (655/82/82); the share of each
-condition is this package's choice, and which image is where is not published."""
+"""By ascending stiffness. The paper gives split sizes in total only (655/82/82), not which image is
+in which split; the size for each condition is this package's choice."""
 
 IMAGES: Final = 819
 NUCLEI: Final = 9561
 SPLIT_SIZES: Final = {"train": 655, "val": 82, "test": 82}
 
 SHA256: Final[dict[str, str]] = {}
-"""sha256 by archive name. Empty until upstream's archives have been fetched and compared: run
-``bmgd checksums`` after ``bmgd download`` and paste what it prints. While an archive has no entry,
-the first good download is trusted and remembered."""
+"""sha256 by archive name. Empty until upstream's archives are fetched: run ``bmgd download``, then
+paste what ``bmgd checksums`` prints. Without an entry, the first good download of an archive is
+trusted and noted."""
 
 ACCEPTED: Final[dict[str, tuple[str, ...]]] = {}
-"""Codes of the doubts about upstream's archives that were looked at and found to be harmless, by
-the archive's sha256. Empty, as no archive of upstream has been seen yet."""
+"""Codes of doubts about upstream's archives that were checked and are harmless, by the archive's
+sha256. Empty, since no archive of upstream has been seen yet."""
 
 IMAGE_SHAPE: Final = (256, 256)
 BIT_DEPTH: Final = 12
@@ -106,7 +105,7 @@ BASELINES: Final = (
     Baseline("VGG19", 92.90, 86.73, 0.06006),
 )
 """Loss, optimiser, schedule, batch size and epochs are not published, nor whether the scores are of
-validation or test; so a validation loss cannot be compared."""
+validation or test, so a validation loss cannot be compared."""
 
 CITATION: Final = (
     "BMGD, the Breast Mammary Gland Dataset. Preprint, Research Square, "

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from bmgd_data._system import locks
-from bmgd_data.errors import BMGDWarning, StorageError
+from bmgd_data.errors import BMGDWarning, StorageError, printable
 
 HOLD = """
 import sys
@@ -72,8 +72,9 @@ def test_without_locks_the_work_is_done_with_one_warning(tmp_path, monkeypatch, 
     assert len(told) == 1
 
 
-def test_waiting_is_said_and_ends(tmp_path, monkeypatch, caplog):
-    """A holder that is suspended, or a lock file left on another host, must not stop the work."""
+def test_waiting_is_logged_and_ends(tmp_path, monkeypatch, caplog):
+    """A suspended holder, or a lock file left on another host, must not stop the work."""
+    tmp_path /= "a\u202eb"  # steers a terminal
     monkeypatch.setattr(locks, "SAY_AFTER_S", 0.05)
     monkeypatch.setattr(locks, "GIVE_UP_AFTER_S", 0.2)
     holder = subprocess.Popen(
@@ -87,7 +88,9 @@ def test_waiting_is_said_and_ends(tmp_path, monkeypatch, caplog):
         ):
             assert alone is False
         holder.kill()
-    assert f"to prepare work, at {tmp_path / 'locks' / 'work.lock'}" in caplog.text
+    path = printable(str(tmp_path / "locks" / "work.lock"))
+    assert f"to prepare work, at {path}." in caplog.text
+    assert "\u202e" not in caplog.text
     with locks.lock(tmp_path, "work") as alone:
         assert alone is True
 
