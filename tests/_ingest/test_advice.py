@@ -139,7 +139,7 @@ REFUSALS = {
     ),
     "transparency": Refusal(
         {MASK_A: png(CLEAR)},
-        "only its transparency tells anything of; save that channel as grey",
+        "in which only the transparency varies; save that as grey",
         lambda f: save(f / MASK_A, np.asarray(Image.open(f / MASK_A))[..., 3].copy()),
     ),
     "1 bit": Refusal(

@@ -274,7 +274,7 @@ def test_masks_of_the_next_slice_are_refused(slices):
     """Most of them overlap with their own: only the best pairing tells."""
     found = Pairs((i, slices[row - 1][1]) for row, (i, _) in enumerate(slices)).judge()
     assert codes(found.refusals) == ["pairing"]
-    assert "one same step away" in found.refusals[0]
+    assert "the same number of places away" in found.refusals[0]
 
 
 def test_masks_of_other_images_are_refused(slices, discs):

@@ -59,11 +59,8 @@ def test_hot_pixels_are_counted_and_said():
     one = image(3000)
     one[:2, :2] = 65535, 5000
     found = decide([image(3000, seed=1), one])
-    assert found == scales.Scale(
-        4095,
-        ["4 pixels in 1 images exceed 4095, by up to 61440; they are kept as they are"],
-        [],
-    )
+    note = "4 pixels in 1 images exceed 4095, by up to 61440; they are kept as they are"
+    assert found == scales.Scale(notes=[note], full=4095)
 
 
 @pytest.mark.parametrize(

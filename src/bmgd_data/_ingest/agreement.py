@@ -4,10 +4,10 @@ DAPI: nuclei are brighter than what surrounds them. A plain AUC (the chance that
 brighter than an unmarked one) is kept for people to read, but decides nothing: debris, thresholds
 and uneven light lower it for right masks, and the mask of the next slice comes close to the right
 one. What decides is the correlation of a mask with the local brightness of its image, compared with
-that of the mask's own flips and turns: a pair is *aligned* where its own correlation is the largest
-in absolute value. The share of aligned pairs tells right from wrong for a whole stiffness. The
+that of the mask's own flips and turns: a pair is *aligned* if its own correlation is the largest in
+absolute value. The share of aligned pairs of a stiffness separates right from wrong masks. The
 limits below were measured on 816 right and 150 mismatched variants of three real and generated
-sets: at least 0.65 where right, at most 0.59 where wrong.
+sets: the share was at least 0.65 for right ones, and at most 0.59 for wrong ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from bmgd_data._ingest import measures
-from bmgd_data._ingest.roles import some
+from bmgd_data._ingest.findings import Findings, some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -28,34 +28,23 @@ if TYPE_CHECKING:
     from bmgd_data._ingest.measures import Floats, Image, Mask, Pair
 
 _MISMATCH, _WEAK = 0.5, 0.65  # aligned shares
-_SOME: Final = 16  # pairs that are looked at in full where a typical one is asked for
-_FEW: Final = 10  # pairs below which a mismatch must be clear to be refused
-_FITS: Final = 0.35  # distance of a median AUC from 0.5 that speaks for masks which belong here
+_SOME: Final = 16  # pairs that are read where typical ones are needed
+_FEW: Final = 10  # with fewer pairs, only a clear mismatch is refused
+_FITS: Final = 0.35  # a median AUC this far from 0.5 speaks for masks that belong here
 _CHUNK: Final = 128  # images and masks that are compared with one another at once
 _STRIP: Final = 16  # blocks that are multiplied at once
 _GAIN: Final = 0.02  # of the correlation, by which exchanged masks fit clearly better
 _ROUNDS: Final = 32
 _SHIFT_PX: Final = 2.0  # right masks were at most 1.5 px off
-_SHOWN: Final = 3
 _HALF: Final = 0.5
 
 
 @dataclass
-class Verdict:
-    """What the pairs of one stiffness say together; lines begin with a short code and a colon."""
+class Verdict(Findings):
+    """What the pairs of one stiffness show together."""
 
     inverted: list[int] = field(default_factory=list)
     """Rows whose masks mark the background, and are to be inverted."""
-    notes: list[str] = field(default_factory=list)
-    """Settled by the pixels."""
-    doubts: list[str] = field(default_factory=list)
-    """Left open by the pixels."""
-    refusals: list[str] = field(default_factory=list)
-    """Masks that seem not to belong to their images: not served until accepted."""
-
-    def say(self, line: str, *, refuse: bool) -> None:
-        """Add a refusal, or else a doubt."""
-        (self.refusals if refuse else self.doubts).append(line)
 
 
 def judge(
@@ -67,14 +56,14 @@ def judge(
     """Judge the pairs of one stiffness together.
 
     Args:
-        pairs: What `measures.look` found of each.
+        pairs: What `measures.look` found for each.
         names: What to call them.
-        read: Gives image and mask of a row; asked for few rows, unless much is wrong.
+        read: Gives image and mask of a row; called for few rows, unless much is wrong.
         fixed: Rows whose masks have several values and a background, and cannot be inverted.
 
     Returns:
         Which masks to invert, and what there is to say. Uniform masks and images are not judged;
-        where most masks are inverted, uniform ones are as well.
+        if most masks are inverted, uniform ones are as well.
     """
     verdict = Verdict()
     case = _Case(pairs, names, read)
@@ -90,8 +79,8 @@ def judge(
     if case.share < _WEAK:
         verdict.doubts.append(
             f"agreement: only {case.share:.0%} of {len(case.judged)} masks fit their images better "
-            f"than when flipped or turned, where at least {_WEAK:.0%} are usual. Look at "
-            f"{case.some(case.misaligned)}."
+            f"than when flipped or turned, where at least {_WEAK:.0%} are usual. "
+            f"{case.look_at(case.misaligned)}"
         )
     if _images_are_inverted(case, verdict):
         return verdict
@@ -105,7 +94,7 @@ def judge(
 
 
 class _Case:
-    """The pairs of one stiffness, and which of them can be judged."""
+    """The pairs of one stiffness, and which of them can be judged (rows)."""
 
     def __init__(
         self,
@@ -126,7 +115,7 @@ class _Case:
         self.mostly_negative = 2 * len(self.negative) > len(self.aligned)
 
     def with_inverted(self, flip: set[int]) -> _Case:
-        """The same with the masks of some rows inverted."""
+        """The same pairs with the masks of some rows inverted."""
 
         def read(row: int) -> tuple[Image, Mask]:
             image, mask = self.read(row)
@@ -136,13 +125,13 @@ class _Case:
         return _Case(pairs, self.names, read)
 
     def sample(self, rows: NDArray[np.intp] | None = None, most: int = _SOME) -> NDArray[np.intp]:
-        """Some of the rows, or of all that can be judged, evenly spread."""
+        """Some of the rows, by default of the judged ones, evenly spread."""
         rows = self.judged if rows is None else rows
         return rows[:: max(1, -(-len(rows) // most))]
 
-    def some(self, rows: Iterable[int]) -> str:
-        """Names of a few rows."""
-        return some((self.names[row] for row in rows), _SHOWN)
+    def look_at(self, rows: Iterable[int]) -> str:
+        """Advice that names a few rows."""
+        return f"Look at {some(self.names[row] for row in rows)}."
 
 
 def _say_mismatch(case: _Case, verdict: Verdict) -> None:
@@ -153,7 +142,7 @@ def _say_mismatch(case: _Case, verdict: Verdict) -> None:
         f"mismatch: only {case.share:.0%} of {count} masks fit their images better than when "
         f"flipped or turned (right ones: {_WEAK:.0%} or more; wrong ones: 59% or less); median AUC "
         f"{auc:.2f}. The masks seem to belong to other images, or to be flipped, turned or moved. "
-        f"Look at {case.some(case.misaligned)}.",
+        f"{case.look_at(case.misaligned)}",
         refuse=count >= _FEW or (count > 2 and not fits_somewhat),  # noqa: PLR2004 - two may be chance
     )
 
@@ -167,7 +156,7 @@ def _images_are_inverted(case: _Case, verdict: Verdict) -> bool:
     verdict.refusals.append(
         f"images-inverted: marked pixels are darker than unmarked ones in {len(case.negative)} of "
         f"{len(case.judged)} images, though the masks look like nuclei: the images seem to be "
-        f"inverted. Look at {case.some(case.negative)}."
+        f"inverted. {case.look_at(case.negative)}"
     )
     return True
 
@@ -175,7 +164,7 @@ def _images_are_inverted(case: _Case, verdict: Verdict) -> bool:
 def _judge_polarity(case: _Case, fixed: set[int], verdict: Verdict) -> None:
     negative = case.negative.tolist()
     if case.mostly_negative:
-        # Uniform masks cannot be judged and follow: an empty one was inverted as the others were.
+        # Uniform masks cannot be judged and follow the others: they come from the same program.
         right = set(case.aligned.tolist()) - set(negative)
         found = [row for row in range(len(case.pairs)) if row not in right]
     else:
@@ -183,26 +172,25 @@ def _judge_polarity(case: _Case, fixed: set[int], verdict: Verdict) -> None:
         if unclear := sorted(set(negative) - set(found)):
             verdict.doubts.append(
                 f"polarity: marked pixels are darker than unmarked ones in {len(unclear)} images, "
-                "unlike in the others: image or mask may be inverted. Look at "
-                f"{case.some(unclear)}."
+                f"unlike in the others: image or mask may be inverted. {case.look_at(unclear)}"
             )
     if stuck := [row for row in found if row in fixed and case.pairs[row].own]:
         verdict.doubts.append(
             f"polarity: {len(stuck)} masks with several values mark what is darker than the rest. "
-            f"Look at {case.some(stuck)}."
+            f"{case.look_at(stuck)}"
         )
     verdict.inverted = [row for row in found if row not in fixed]
     if verdict.inverted:
         uniform = sum(1 for row in verdict.inverted if not case.pairs[row].marked.any())
-        follow = f", {uniform} uniform ones, which follow the rest, among them" if uniform else ""
+        follow = f" (with {uniform} uniform ones, which follow the rest)" if uniform else ""
         verdict.notes.append(
             f"{len(verdict.inverted)} of {len(case.pairs)} masks marked the background, as the "
-            f"pixels show, and were inverted{follow}, e.g. {case.some(verdict.inverted)}"
+            f"pixels show, and were inverted{follow}. {case.look_at(verdict.inverted)}"
         )
 
 
 def _marks_background(case: _Case, row: int) -> bool:
-    """Whether a single mask is inverted beyond doubt, where most others are not."""
+    """Whether a mask is inverted beyond doubt, although most others are not."""
     image, mask = case.read(row)
     darker = case.pairs[row].untied < _HALF and measures.edge_contrast(image, mask) < _HALF
     return darker and measures.is_sheet(mask)
@@ -215,7 +203,7 @@ def _judge_outlines(case: _Case, verdict: Verdict) -> None:
         return
     verdict.say(
         f"outlines: only {filled:.0%} of marked pixels have marked ones around them: the masks "
-        f"seem to be outlines, not areas. Look at {case.some(case.sample())}.",
+        f"seem to be outlines, not areas. {case.look_at(case.sample())}",
         refuse=filled < 0.15 and len(case.judged) > 2,  # noqa: PLR2004
     )
 
@@ -229,15 +217,15 @@ def _judge_shift(case: _Case, verdict: Verdict) -> None:
     if np.hypot(down, right) >= _SHIFT_PX:
         verdict.say(
             f"shifted: the masks fit best when moved by {-down:.1f} pixels down and {-right:.1f} "
-            f"to the right; right ones are within 1.5. Look at {case.some(case.sample())}.",
+            f"to the right; right ones are within 1.5. {case.look_at(case.sample())}",
             refuse=len(case.judged) >= _FEW,
         )
 
 
 def shift(pairs: Sequence[Pair]) -> tuple[float, float]:
-    """How far masks lie from where they fit best, in blocks down and to the right.
+    """How far masks are displaced, in blocks down and to the right.
 
-    The peak of the pooled cross-correlation, between blocks by a parabola.
+    This is the peak of the pooled cross-correlation, interpolated by a parabola.
     """
     shape = pairs[0].bright.shape
     bright, marked = _stacks(pairs)
@@ -269,24 +257,21 @@ def _judge_pairing(case: _Case, verdict: Verdict) -> None:
     step = sum(part.step for part in found) / count
     swapped: list[list[int]] = []
     if count >= _FEW and kept < _HALF:
-        off_by_one = (
-            f"{step:.0%} would go better with the mask that is one same step away, as if names "
-            "were off by one. "
-        )
+        off_by_one = f"{step:.0%} fit the mask that is the same number of places away better. "
         verdict.say(
-            f"pairing: with only {kept:.0%} of {count} images does their own mask go best; right "
-            f"ones: 99%. {off_by_one if step >= _HALF else ''}Look at {case.some(case.sample())}.",
+            f"pairing: only {kept:.0%} of {count} images fit their own mask best; right ones: 99%. "
+            f"{off_by_one if step >= _HALF else ''}{case.look_at(case.sample())}",
             refuse=count >= 25 and kept < 0.1 and step >= _HALF,  # noqa: PLR2004
         )
     elif count >= _FEW / 2 and (1 - kept) * count <= max(2, 0.1 * count):
         swapped = [ring for part in found for ring in part.swapped]
     if swapped:
-        rings = "; ".join(case.some(ring) for ring in swapped[:_SHOWN])
+        rings = "; ".join(some(case.names[row] for row in ring) for ring in swapped[:3])
         verdict.doubts.append(f"swapped: masks that seem to be exchanged among {rings}.")
     if strays := _strays(case, {row for ring in swapped for row in ring}):
         verdict.doubts.append(
-            f"stray: {len(strays)} masks do not fit their images, unlike the others. Look at "
-            f"{case.some(strays)}."
+            f"stray: {len(strays)} masks do not fit their images, unlike the others. "
+            f"{case.look_at(strays)}"
         )
 
 
@@ -301,14 +286,14 @@ def _strays(case: _Case, known: set[int]) -> list[int]:
 
 
 class _Match(NamedTuple):
-    """The one-to-one pairing of some images and masks that fits best."""
+    """The one-to-one pairing of images and masks that fits best."""
 
     kept: int
     """Images that keep their mask."""
     step: int
-    """Images that get the mask which is the same number of places away."""
+    """Images that get the mask at one same distance, in places."""
     swapped: list[list[int]]
-    """Rows that gain clearly by exchanging their masks among each other."""
+    """Rings of rows that fit clearly better after exchanging their masks."""
 
 
 def _match(case: _Case, rows: NDArray[np.intp]) -> _Match:
@@ -317,23 +302,22 @@ def _match(case: _Case, rows: NDArray[np.intp]) -> _Match:
     )
     fit = np.zeros((len(rows), len(rows)), np.float32)
     for start in range(0, bright.shape[1], _STRIP):
-        # BLAS starts threads for larger products; these spin while other programs compute.
+        # BLAS starts threads for larger products; these spin and slow other programs down.
         strip = slice(start, start + _STRIP)
         fit += bright[:, strip] @ marked[:, strip].T
     if _none_gains(fit):
         return _Match(len(rows), len(rows), [])
-    from scipy.optimize import linear_sum_assignment  # slow to import, and rarely needed
+    from scipy.optimize import linear_sum_assignment  # slow to import, rarely needed
 
     _, best = linear_sum_assignment(-fit)
     places, own, gained = np.arange(len(rows)), fit.diagonal(), fit[np.arange(len(rows)), best]
-    swapped, seen = [], set()
-    for start in np.flatnonzero(best != places).tolist():
-        if start in seen:
-            continue
-        ring = [start]
-        while best[ring[-1]] != start:
-            ring.append(int(best[ring[-1]]))
-        seen |= set(ring)
+    swapped = []
+    moved = set(np.flatnonzero(best != places).tolist())
+    while moved:
+        ring = [min(moved)]
+        while (following := int(best[ring[-1]])) != ring[0]:
+            ring.append(following)
+        moved -= set(ring)
         if gained[ring].mean() > max(own[ring].mean() + _GAIN, float(np.median(own)) / 2):
             swapped.append(rows[ring].tolist())
     steps = np.bincount((best - places) % len(rows))
@@ -341,10 +325,10 @@ def _match(case: _Case, rows: NDArray[np.intp]) -> _Match:
 
 
 def _none_gains(fit: Floats) -> bool:
-    """Whether no images gain clearly by exchanging their masks in a ring.
+    """Whether no ring of images fits clearly better after exchanging masks.
 
-    In a graph whose edges weigh what an image gains by another one's mask, less what is not
-    clearly a gain, longest paths are then finite and are found in few rounds (Bellman and Ford).
+    An edge of the graph weighs what an image gains by another one's mask, less a clear gain.
+    Without rings of positive weight, longest paths are found in few rounds (Bellman and Ford).
     """
     own = fit.diagonal()
     gain = fit - np.maximum(own + np.float32(_GAIN), np.median(own) / 2)[:, None]

@@ -1,8 +1,8 @@
 """From the files of a condition to its store: decode, check, label, write, all in one pass.
 
-Files come as a stream (in a solid archive: all images, then all masks) and each goes straight to
-its place in the arrays, so memory does not grow with the number of images. Decoding the archive and
-handling what comes out of it run side by side.
+Files come as a stream (in a solid archive: all images, then all masks) and each is written straight
+to its place in the arrays, so memory does not grow with the number of images. One thread decodes
+the archive while another handles its files.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import queue
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from importlib.metadata import version
@@ -26,18 +25,15 @@ from bmgd_data._system import disk
 from bmgd_data.errors import CorruptArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from bmgd_data import facts
     from bmgd_data._container.members import Files
 
-Progress = Callable[[int], object]
-"""Called with the number of steps taken since the last call."""
-
 _QUEUED: Final = 32
 _PARTICULARS: Final = re.compile(r"\(.*?\)|\S*[\d/]\S*")
-"""What differs between faults of one kind: numbers, shapes, names of files."""
+"""What differs between equal faults: numbers, shapes, names of files."""
 _SHOWN: Final = 3
 _KINDS: Final = 20
 _BUILT_WITH: Final = ("imagecodecs", "numpy", "py7zr", "scipy", "tifffile")
@@ -48,22 +44,22 @@ def build(
     condition: facts.Condition,
     key: str,
     final: Path,
-    progress: Progress | None = None,
+    progress: Callable[[int], object] | None = None,
     *,
     check: Callable[[], object] | None = None,
 ) -> None:
-    """Make the store of one condition.
+    """Make the store of one condition from its archive or folder.
 
     Args:
-        files: The archive or folder to read.
+        files: The open archive or folder.
         condition: Which condition it holds.
-        key: What the store is known by.
+        key: Identifies what the store is built from.
         final: The store's folder; it appears whole or not at all.
-        progress: Called as members are done.
-        check: Called when all is read and nothing is kept yet; what it raises comes through.
+        progress: Called with the number of members done since the last call.
+        check: Called when all is read and nothing is kept yet; its errors come through.
 
     Raises:
-        CorruptArchiveError: The stream is damaged, or members are; lists them all.
+        CorruptArchiveError: The stream or members are damaged; lists all faults.
         StorageError: The disk is full or not writable.
     """
     plan = pairing.pair_up((member.path for member in files.members), condition)
@@ -124,23 +120,22 @@ def _damage(
 
 
 def _grouped(faults: Sequence[str]) -> list[str]:
-    """One line for faults of many files that differ in numbers and names only."""
+    """One line for the faults of many files that differ in numbers and names only."""
     alike: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for fault in faults:
         path, _, why = fault.partition(": ")
         alike[_PARTICULARS.sub("", why)].append((path, why))
     lines = []
     for group in alike.values():
-        paths = [path for path, _ in group]
-        some = ", ".join(paths[:_SHOWN])
-        many = f"{len(group)} files, e.g. {some}" if len(group) > _SHOWN else some
-        lines.append(f"{many}: {group[0][1]}" if group[0][1] else many)
+        paths = ", ".join(path for path, _ in group[:_SHOWN])
+        many = f"{len(group)} files, e.g. {paths}" if len(group) > _SHOWN else paths
+        lines.append(f"{many}: {group[0][1]}")
     more = [f"and {len(lines) - _KINDS} other kinds of faults"] if len(lines) > _KINDS else []
     return lines[:_KINDS] + more
 
 
 class _Weighed(queue.Queue[tuple[str, bytes] | None]):
-    """A queue in which a file counts as many as it has megabytes: large ones do not pile up."""
+    """A queue in which a file counts once per megabyte, so that large ones do not pile up."""
 
     def _qsize(self) -> int:
         return sum(1 + len(item[1]) // 2**20 if item else 1 for item in self.queue)
@@ -148,7 +143,7 @@ class _Weighed(queue.Queue[tuple[str, bytes] | None]):
 
 @contextlib.contextmanager
 def _in_background(work: Callable[[str, bytes], None]) -> Iterator[Callable[[str, bytes], None]]:
-    """Run `work` on what is handed over, in order, in another thread; raise here what it raises."""
+    """Run `work` on what is handed over, in order, in another thread; raise its errors here."""
     waiting = _Weighed(_QUEUED)
     failure: list[BaseException] = []
 

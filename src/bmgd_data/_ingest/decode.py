@@ -1,7 +1,7 @@
 """File bytes to what they mean: a grey image, a mask or labels, a prediction.
 
-A mask is read plainly: the lower, darker or surrounding value is background. Which way round its
-values are is not decided here, but from the pixels of mask and image together.
+In a mask the lower, darker or surrounding value is read as background. Whether that is right is not
+decided here, but from the pixels of mask and image together.
 """
 
 from __future__ import annotations
@@ -16,21 +16,24 @@ from bmgd_data._ingest.raster import DecodeError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bmgd_data._ingest.raster import Raster
+
 __all__ = ["DecodeError", "Image", "Labels", "image", "labels", "prediction"]
 
 _MAX_UINT16: Final = 65535
-_FEWEST_GREYS: Final = 16  # between background and foreground, where grey fringes can be told
+_FEWEST_GREYS: Final = 16  # between background and foreground, where grey fringes can be seen
 _WHITES: Final = (255, 65535, 1)
 _STRAYS: Final = 3  # pixels of other values that a mask may have
-_TWO_COLOURS: Final = 0.8  # share of an image that has two, and others along edges
-_OTHER_COLOURS: Final = 0.001  # share of colours that are neither, in such an image
-_OFF_LINE: Final = 0.25  # of their distance: by how much JPEG moves colours along edges
+_TWO_COLOURS: Final = 0.8  # share of pixels in one of two colours; the others lie along edges
+_OTHER_COLOURS: Final = 0.001  # share of pixels in such an image that lie between neither
+_OFF_LINE: Final = 0.25  # of the two colours' distance: JPEG moves colours along edges by less
 _LUMA: Final = np.array([0.299, 0.587, 0.114])  # brightness of red, green, blue: ITU-R BT.601
+_CODE: Final = np.array([2**32, 2**16, 1], np.uint64)
 _NEAR: Final = 0.1  # of the range: noise of JPEG in flat places
 _NOISE: Final = 0.05  # of the range: noise of JPEG away from edges
-_EDGES: Final = 0.4  # share of an image that has other values at most
-_FLAT: Final = 0.25  # share of fringes in places of one value; of labels, that is most
-_SURROUNDING: Final = 0.25  # share of an image that a background other than 0 covers at least
+_EDGES: Final = 0.4  # largest share of an image with other values
+_FLAT: Final = 0.25  # share of fringes in places of one value; most labels lie there
+_SURROUNDING: Final = 0.25  # smallest share of an image that a background other than 0 covers
 
 
 class Image(NamedTuple):
@@ -39,29 +42,25 @@ class Image(NamedTuple):
     pixels: NDArray[np.uint16]
     """(H, W)."""
     bits: int
-    """8 if it was stored with 8 bits a pixel, else 16."""
+    """8 if it is stored with 8 bits a pixel, else 16."""
     note: str | None
-    """What was unusual about it."""
+    """What is unusual about it."""
 
 
 def image(data: bytes, path: str) -> Image:
-    """Decode a grey image.
-
-    One that is shown in a single colour, as DAPI in blue, is grey. Fractions are rounded.
+    """Decode a grey image, or one in shades of one colour, as DAPI in blue; round fractions.
 
     Raises:
         DecodeError: Not decodable, several planes, several colours, values beyond 0..65535, or
             fractions on an unknown scale.
     """
-    pixels, notes, _ = raster.read(data, path)
-    if pixels.ndim == 3:  # noqa: PLR2004
-        grey = _one_channel(pixels)
-        if grey is None:
-            raise DecodeError(
-                "a colour image, where a grey one is expected; save the DAPI channel alone, with "
-                "16 bits a pixel"
-            )
-        pixels, notes = grey, ["stored as colour", *notes]
+    found = raster.read(data, path)
+    notes, pixels = found.notes, _one_channel(found)
+    if pixels is None:
+        raise DecodeError(
+            "a colour image, where a grey one is expected; save the DAPI channel alone, with "
+            "16 bits a pixel"
+        )
     if pixels.dtype == np.bool_:
         raise DecodeError(
             "a 1-bit image, where at least 8 bits are expected; put the grey image in its place"
@@ -79,141 +78,118 @@ class Labels(NamedTuple):
     """A decoded mask or label image."""
 
     pixels: NDArray[np.integer[Any]]
-    """(H, W), of whatever integer type."""
+    """(H, W), of any integer type."""
     note: str | None
-    """What was unusual about how it was stored."""
+    """What is unusual about how it is stored."""
 
 
 def labels(data: bytes, path: str) -> Labels:
     """Decode a mask or label image to one integer a pixel, 0 for background.
 
-    A colour is one value: two colours are two labels. Transparent pixels are background. Of two
-    values the lower one is background, of two colours the darker one. Grey fringes, as resizing
-    and JPEG leave them along edges, are cut at half the maximum.
+    Each colour is one label. Transparent pixels are background. Of two values the lower one is
+    background, of two colours the darker one. Grey fringes, as resizing and JPEG leave them along
+    edges, are cut at half the maximum.
 
     Raises:
         DecodeError: Not decodable, several planes, fractions, or no background.
     """
-    pixels, notes, indices = raster.read(data, path)
-    if pixels.ndim == 3:  # noqa: PLR2004
-        notes = ["stored as colour", *notes]
-        grey = _one_channel(pixels)
-        if indices is not None and _number_labels(indices, pixels):
-            pixels = indices
-        elif grey is None:
-            pixels = _colours_as_labels(pixels, notes)
-        else:
-            pixels = np.where(_transparent(pixels), 0, grey)
+    found = raster.read(data, path)
+    notes, pixels = found.notes, _one_channel(found)
+    if found.indices is not None and _number_labels(found.indices, found.pixels):
+        pixels = found.indices
+    elif pixels is None:
+        pixels = _colours_as_labels(found)
+    elif found.transparent is not None:
+        pixels = np.where(found.transparent, 0, pixels)
     if pixels.dtype == np.bool_:
         pixels = pixels.view(np.uint8)
-    found = _as_labels(pixels, notes)
-    return Labels(found, " and ".join(notes) or None)
+    values = _as_labels(pixels, notes)
+    return Labels(values, " and ".join(notes) or None)
 
 
 def prediction(data: bytes, path: str) -> NDArray[Any]:
-    """Decode what a model has put out: a binary mask, instance labels, or probabilities.
+    """Decode the output of a model: a binary mask, instance labels, or probabilities.
 
     Unlike a mask it may have no background, and a TIFF may hold floats.
 
     Returns:
-        (H, W), bool, integer or float as it was stored; of a picture in one or two colours one
-        integer a colour.
+        (H, W), bool, integer or float as it is stored; for a picture in two colours one integer a
+        colour.
 
     Raises:
         DecodeError: Not decodable, several planes, or a picture in more colours.
     """
-    pixels, _, _ = raster.read(data, path)
-    if pixels.ndim < 3:  # noqa: PLR2004
+    found = raster.read(data, path)
+    pixels = _one_channel(found)
+    if pixels is not None and found.transparent is None:
         return pixels
-    colour, alpha = _colour_and_alpha(pixels)
-    if (colour == colour[..., :1]).all() and not alpha.size:
-        return colour[..., 0]
-    labels = _coded(pixels)
-    if len(np.unique(labels)) > 2:  # noqa: PLR2004
+    codes = _coded(found)
+    if len(np.unique(codes)) > 2:  # noqa: PLR2004
         raise DecodeError(
             "a picture in colours, from which the number of a nucleus cannot be read; save the "
             "labels themselves, as TIFF or PNG with one channel of 8 or 16 bits"
         )
-    return labels
+    return codes
 
 
 # ------------------------------------------------------------------------------------------ colours
 
 
-def _colour_and_alpha(pixels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """(H, W, channels) as its 1 or 3 colour channels, and its 0 or 1 of transparency."""
-    colours = 1 if pixels.shape[-1] == 2 else 3  # noqa: PLR2004 - grey and alpha, or true colour
-    return pixels[..., :colours], pixels[..., colours:]
-
-
-def _one_channel(pixels: NDArray[Any]) -> NDArray[Any] | None:
-    """The grey values of an image in shades of one colour; None if it has several.
-
-    Raises:
-        DecodeError: All that varies is the transparency.
-    """
-    colour, alpha = _colour_and_alpha(pixels)
-    channels = [colour[..., number] for number in range(colour.shape[-1])]
+def _one_channel(found: Raster) -> NDArray[Any] | None:
+    """The grey values of an image in shades of one colour; None if it has several."""
+    pixels = found.pixels
+    if pixels.ndim == 2 and found.transparent is None:  # noqa: PLR2004
+        return pixels
+    channels = [pixels] if pixels.ndim == 2 else list(np.moveaxis(pixels, -1, 0))  # noqa: PLR2004
     used = [channel for channel in channels if channel.min() != channel.max()]
-    if not used and alpha.size and alpha.min() != alpha.max():
-        raise DecodeError(
-            "an image that only its transparency tells anything of; save that channel as grey"
-        )
+    if not used and found.transparent is not None:
+        raise DecodeError("an image in which only the transparency varies; save that as grey")
     first, *others = used or channels[:1]
     return first if all(np.array_equal(first, other) for other in others) else None
 
 
-def _transparent(pixels: NDArray[Any]) -> NDArray[np.bool_]:
-    """(H, W); nothing is, where everything would be."""
-    alpha = _colour_and_alpha(pixels)[1]
-    if not alpha.size or not alpha.any():
-        return np.zeros(pixels.shape[:2], bool)
-    return np.asarray(alpha[..., 0] == 0)
+def _coded(found: Raster) -> NDArray[np.uint64]:
+    """One number a pixel, equal for equal colours, and 0 for black and transparent pixels."""
+    colours = found.pixels.reshape(*found.pixels.shape[:2], -1)
+    if colours.dtype.kind not in "bu":
+        colours, _ = _rounded(colours)
+    codes: NDArray[np.uint64] = colours.astype(np.uint64) @ _CODE[-colours.shape[2] :]
+    if found.transparent is not None:
+        codes[found.transparent] = 0
+    return codes
 
 
-def _coded(pixels: NDArray[Any]) -> NDArray[np.uint64]:
-    """(H, W, channels) to one number a pixel that is equal where the colours are, 0 for black."""
-    colour = _colour_and_alpha(pixels)[0]
-    if colour.dtype.kind not in "bu":
-        colour, _ = _rounded(colour)
-    value = np.zeros(pixels.shape[:2], np.uint64)
-    for channel in range(colour.shape[-1]):
-        value = value << np.uint64(16) | colour[..., channel].astype(np.uint64)
-    value[_transparent(pixels)] = 0
-    return value
-
-
-def _colours_as_labels(pixels: NDArray[Any], notes: list[str]) -> NDArray[np.integer[Any]]:
+def _colours_as_labels(found: Raster) -> NDArray[np.integer[Any]]:
     """Colours by number, 0 for black, or else for the darker of two or the most common of many."""
-    codes = _coded(pixels)
+    codes = _coded(found)
     _, first, places, counts = np.unique(
         codes, return_index=True, return_inverse=True, return_counts=True
     )
     places = places.reshape(codes.shape)  # flat before numpy 2
-    colour = _colour_and_alpha(pixels)[0].reshape(codes.size, -1)
-    colours = np.where(codes.ravel()[first, None] == 0, 0, colour[first].astype(float))
+    colours = found.pixels.reshape(codes.size, -1)[first].astype(float)
+    colours[codes.ravel()[first] == 0] = 0
     common = int(counts.argmax())
     other = int((counts * ((colours - colours[common]) ** 2).sum(axis=1)).argmax())
     background, bright = sorted((common, other), key=lambda number: colours[number] @ _LUMA)
     between = _between(colours[background], colours[bright], colours)
     at_ends, off = counts[between.round(1) % 1 == 0].sum(), counts[np.isnan(between)].sum()
     if at_ends > _TWO_COLOURS * codes.size and off < _OTHER_COLOURS * codes.size:
-        found = (255 * np.nan_to_num(between)).round().astype(np.uint8)[places]
+        labels = (255 * np.nan_to_num(between)).round().astype(np.uint8)[places]
     elif codes.min() == 0:
         return codes
     else:
         background = common
-        found = np.where(places == background, 0, places + 1)
+        labels = np.where(places == background, 0, places + 1)
     if colours[background].any():
         shown = tuple(colours[background].astype(int).tolist())
-        notes.append(f"with the colour {shown} as background")
-    return found
+        found.notes.append(f"with the colour {shown} as background")
+    return labels
 
 
 def _number_labels(indices: NDArray[Any], colours: NDArray[Any]) -> bool:
     """Whether indices into a colour table are labels, as programs that draw labels store them.
 
-    They are not where black, which is background, has another index than 0.
+    They are not if black, which is background, has another index than 0.
     """
     black = np.asarray(~colours.any(axis=-1))
     return not black[indices != 0].any() or bool(black[indices == 0].any())
@@ -222,7 +198,7 @@ def _number_labels(indices: NDArray[Any], colours: NDArray[Any]) -> bool:
 def _between(
     dark: NDArray[Any], bright: NDArray[Any], colours: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Where from 0 (dark) to 1 (bright) each colour lies; NaN if it is none between them."""
+    """The position of each colour from 0 (dark) to 1 (bright); NaN if it is not between them."""
     line = bright - dark
     place: NDArray[np.float64] = ((colours - dark) @ line / (line @ line)).clip(0, 1)
     off = np.abs(colours - dark - place[:, None] * line).max(axis=1)
@@ -233,7 +209,7 @@ def _between(
 
 
 def _rounded(pixels: NDArray[Any]) -> tuple[NDArray[np.uint16], bool]:
-    """Grey values as uint16, and whether they had fractions."""
+    """Grey values as uint16, and whether some were rounded."""
     pixels = _numbers(pixels)
     low, high = float(pixels.min()), float(pixels.max())
     whole = np.rint(pixels) if pixels.dtype.kind == "f" else pixels
@@ -241,12 +217,12 @@ def _rounded(pixels: NDArray[Any]) -> tuple[NDArray[np.uint16], bool]:
     if fractions and high < _FEWEST_GREYS:
         raise DecodeError(
             f"fractions from {low:.9g} to {high:.9g}, whose scale is unknown; multiply them by "
-            "what 1 stood for, 4095 for 12 bits, and save whole numbers"
+            "the value that 1 stands for, 4095 for 12 bits, and save whole numbers"
         )
     if low < -0.5 or high >= _MAX_UINT16 + 0.5:  # noqa: PLR2004
         raise DecodeError(
             f"values from {low:.9g} to {high:.9g}, where 0 to {_MAX_UINT16} are expected; "
-            "subtract the lowest, or clip them, in all images alike"
+            "subtract the lowest value, or clip, in the same way in all images"
         )
     return whole.astype(np.uint16), fractions
 
@@ -262,10 +238,10 @@ def _numbers(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _as_labels(pixels: NDArray[Any], notes: list[str]) -> NDArray[np.integer[Any]]:
-    """Values to labels, 0 for background."""
+    """Turn values into labels, 0 for background."""
     pixels = _numbers(pixels)
     low, high = pixels.min(), pixels.max()
-    if low == high:  # empty or full: what lies around a nucleus does not tell
+    if low == high:  # empty or full
         return np.full(pixels.shape, low != 0, np.uint8)
     top = pixels == high
     if (top | (pixels == low)).all():
@@ -284,10 +260,10 @@ def _as_labels(pixels: NDArray[Any], notes: list[str]) -> NDArray[np.integer[Any
 
 
 def _without_fringes(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
-    """What is above half the maximum, if all other values are fringes and noise along edges.
+    """Pixels above half the maximum, if all other values are fringes and noise along edges.
 
-    Fringes lie between two values that fill the places; labels fill places themselves. A few pixels
-    of any other value are strays.
+    Fringes lie between areas of two values; labels form areas of their own. A few pixels of any
+    other value are ignored.
     """
     from scipy.ndimage import maximum_filter, minimum_filter
 
@@ -315,7 +291,7 @@ def _without_fringes(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
 
 
 def _with_background(values: NDArray[np.int64], notes: list[str]) -> NDArray[np.int64]:
-    """Labels with another background than 0, and with 0 in its place."""
+    """Replace another background by 0."""
     if values.min() < -1:
         raise DecodeError(f"labels from {values.min()} on; number nuclei from 1, background 0")
     kinds, counts = np.unique(values, return_counts=True)
@@ -336,9 +312,9 @@ def _with_background(values: NDArray[np.int64], notes: list[str]) -> NDArray[np.
 
 
 def _is_labkit(values: NDArray[np.int64]) -> bool:
-    """Whether 0 is not labelled, 1 background and 2 foreground, as Labkit's labels are.
+    """Whether 0 is unlabelled, 1 background and 2 foreground, as Labkit writes it.
 
-    1 then surrounds 2, and reaches the borders of the image. Labels of nuclei that touch do not.
+    If so, 1 surrounds 2 and reaches the borders of the image, which labels of nuclei do not.
     """
     from scipy.ndimage import binary_dilation
 

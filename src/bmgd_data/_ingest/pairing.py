@@ -1,8 +1,8 @@
 """Pairs images with their masks, by the paths alone.
 
-Upstream lays a condition out as ``250 Pa/image/*.tif`` and ``250 Pa/mask/*.tif``, paired by equal
-file names. As its archives have not been seen by this package, one rule reads every plausible
-variation: names are equal after removing one constant affix on each side, whatever it is.
+Upstream stores a condition as ``250 Pa/image/*.tif`` and ``250 Pa/mask/*.tif``, paired by equal
+file names. Since its archives could not be tried, one rule reads every plausible variation: names
+are equal after one constant affix is removed on each side, whatever it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from bmgd_data import facts
 from bmgd_data._container.folder import is_junk
 from bmgd_data._ingest import roles
-from bmgd_data._ingest.roles import File, some
+from bmgd_data._ingest.findings import Findings, some
+from bmgd_data._ingest.roles import File
 from bmgd_data.errors import printable
 
 if TYPE_CHECKING:
@@ -34,15 +35,16 @@ _WORD: Final = re.compile(r"\d+|[A-Z]?[a-z]+|[A-Z]+|.", re.DOTALL)
 _SEPARATORS: Final = re.compile(r"[\s_-]+")
 _LAST_NUMBER: Final = re.compile(r"\d{1,9}(?=\D*$)")
 _ENDINGS: Final = {*_SUFFIXES, ".ome"}
-_ROUNDS: Final = 3  # in which names left over are paired by a rule of their own
+_ROUNDS: Final = 3  # each pairs the names that are left by another rule
 _LONGEST: Final = 32  # words of an affix
-_MOST_TRIES: Final = 300_000  # names that rules are tried on; fifteen rules on ten thousand pairs
-_ENOUGH: Final = 3  # pairs that are needed where little else speaks for a rule
+_MOST_TRIES: Final = 300_000  # names times rules that are tried: 15 rules for 10,000 pairs
+_ENOUGH: Final = 3  # pairs that a rule needs if little else speaks for it
 _FEW: Final = 0.05  # share of files without a partner that is no doubt
+_MANY: Final = 10  # names shown
 
 
 class Pair(NamedTuple):
-    """The paths, inside the archive or folder, of what makes up one sample."""
+    """The paths of one sample's files, inside the archive or folder."""
 
     image: str
     mask: str
@@ -50,42 +52,31 @@ class Pair(NamedTuple):
 
 
 @dataclass
-class Plan:
-    """What the paths of a condition say."""
+class Plan(Findings):
+    """The pairs of a condition, and what is unusual about its paths."""
 
     pairs: dict[str, Pair] = field(default_factory=dict)
-    """By sample name, names ascending by code point."""
+    """By sample name, ascending by code point."""
     images: int = 0
     """Images found, with or without a mask."""
-    notes: list[str] = field(default_factory=list)
-    """Harmless; for the user's information."""
-    doubts: list[str] = field(default_factory=list)
-    """The samples may be wrong. Each begins with a short code and a colon, as in "numbering: "."""
     damage: list[str] = field(default_factory=list)
-    """Makes the condition unusable until fixed."""
+    """What makes the condition unusable until it is fixed."""
 
 
 def pair_up(paths: Iterable[str], condition: facts.Condition) -> Plan:
-    """Find the image/mask pairs among the files of one condition.
+    """Find the image/mask pairs among all files of one condition, by relative paths.
 
     A name is ``<pa>Pa/<path below the image folder, without the last suffix, Unicode NFC>``.
-
-    Args:
-        paths: Relative paths of all files, separated by ``/``.
-        condition: Which condition they are of.
-
-    Returns:
-        The pairs, notes, doubts, and damage (two files with one name; no pairs at all).
     """
     plan = Plan()
     everything = sorted(paths)
     files = [path for path in map(PurePosixPath, everything) if _is_image(path)]
     if others := sorted(set(everything) - {str(path) for path in files}):
         plan.notes.append(f"{len(others)} other files left out, e.g. {others[0]}")
-    found = roles.sort(_of_condition(files, condition, plan), plan.notes, plan.doubts)
-    if extra := found["overlay"] + found[""]:
+    found = roles.sort(_of_condition(files, condition, plan), plan)
+    if extra := found["overlay"] + found[roles.OTHER]:
         folders = sorted({str(PurePosixPath(file.path).parent) for file in extra})
-        plan.notes.append(f"{len(extra)} images in other folders left out: {some(folders)}")
+        plan.notes.append(f"{len(extra)} images in other folders left out: {some(folders, _MANY)}")
 
     images = _without_twins(found[IMAGE], plan.damage)
     plan.images = len(images)
@@ -104,7 +95,9 @@ def pair_up(paths: Iterable[str], condition: facts.Condition) -> Plan:
         plan.notes.append(
             f"{len(plan.pairs)} image/mask pairs, where the paper counts {condition.images}"
         )
-    own = Counter(word for name in plan.pairs for word in _splits_of(name))
+    own = Counter(
+        word for name in plan.pairs for word in roles.SPLITS & {*name.casefold().split("/")[:-1]}
+    )
     if len(own) > 1:
         counts = ", ".join(f"{count} {word}" for word, count in own.most_common())
         plan.notes.append(f"the folders are split already ({counts}); the names keep that")
@@ -120,17 +113,17 @@ def _is_image(path: PurePosixPath) -> bool:
 def _of_condition(
     files: list[PurePosixPath], condition: facts.Condition, plan: Plan
 ) -> list[PurePosixPath]:
-    """The files without those in the folders of another stiffness, if any are in the right one."""
+    """The files, without those of another stiffness if some folders name the right one."""
     named: dict[str, list[PurePosixPath]] = defaultdict(list)
     for path in files:
         named[_stiffness_in(path.parent)].append(path)
-    strange = sorted(named.keys() - {"", condition.name})
-    if condition.name in named and strange:
-        count = sum(len(named.pop(name)) for name in strange)
-        plan.notes.append(f"{count} images in the folders of {', '.join(strange)} left out")
-    elif len(strange) > 1:
+    others = sorted(named.keys() - {"", condition.name})
+    if condition.name in named and others:
+        count = sum(len(named.pop(name)) for name in others)
+        plan.notes.append(f"{count} images in the folders of {', '.join(others)} left out")
+    elif len(others) > 1:
         plan.damage.append(
-            f"folders of {' and '.join(strange)}, none of {condition.name}; put what belongs to "
+            f"folders of {' and '.join(others)}, none of {condition.name}; put what belongs to "
             f"{condition.name} into a folder {condition.archive[:-3]!r}"
         )
     files = sorted(itertools.chain(*named.values()))
@@ -143,7 +136,7 @@ def _of_condition(
 
 
 def _stiffness_in(path: PurePosixPath) -> str:
-    """The name of the stiffness that a path names last, if any."""
+    """The stiffness that a path names last, if any."""
     found = list(_STIFFNESS.finditer(str(path)))
     return f"{found[-1][1]}Pa" if found else ""
 
@@ -154,13 +147,13 @@ _Found = list[tuple[File, File]]
 
 
 def _without_twins(files: list[File], faults: list[str]) -> list[File]:
-    """Files whose name is unique; files that share one are reported and left out."""
+    """Files whose name is unique; others are reported and left out."""
     named: dict[str, list[File]] = defaultdict(list)
     for file in files:
         named[file.key].append(file)
     twins = [alike for alike in named.values() if len(alike) > 1]
     if twins:
-        example = some(file.path for file in twins[0])
+        example = some((file.path for file in twins[0]), _MANY)
         more = f" (and {len(twins) - 1} names more)" if len(twins) > 1 else ""
         faults.append(f"files with one name: {example}{more}; keep one of each")
     return [only for only, *more in named.values() if not more]
@@ -192,7 +185,7 @@ def _partners(role: str, images: list[File], files: list[File], plan: Plan) -> d
 
 
 def _best_rule(images: list[File], files: list[File]) -> tuple[_Found, str]:
-    """The pairs by the rule that finds most, of these by the one that removes least; its doubt."""
+    """The pairs by the rule that finds most, if equal by the one that removes least; its doubt."""
     best: tuple[_Found, str] = [], ""
     for found, doubt in _by_rules(images, files):
         if len(found) > len(best[0]):
@@ -210,10 +203,10 @@ def _by_rules(images: list[File], files: list[File]) -> Iterator[tuple[_Found, s
         for head, tail in _rules([name.words for name in ours], [name.words for name in theirs]):
             left, right = _cores(ours, head[0], tail[0]), _cores(theirs, head[1], tail[1])
             found = [(file, right[core]) for core, file in left.items() if core in right]
-            strange = _is_strange(*head) or _is_strange(*tail)
-            if strange and len(found) < _ENOUGH:
+            unclear = _is_unclear(*head) or _is_unclear(*tail)
+            if unclear and len(found) < _ENOUGH:
                 continue
-            why = ["names: images and masks are named differently"] if strange else []
+            why = ["names: images and masks are named differently"] if unclear else []
             why += [] if padded else ["numbering: zero padding differs"]
             yield found, " and ".join(why)
             for step in () if padded else (1, -1):
@@ -226,7 +219,7 @@ def _by_rules(images: list[File], files: list[File]) -> Iterator[tuple[_Found, s
 
 
 class _Name(NamedTuple):
-    """A file's name without what users and programs change in it."""
+    """A file's name without what users and programs add to it."""
 
     file: File
     series: tuple[str, ...]
@@ -247,9 +240,9 @@ def _words(text: str, *, padded: bool) -> _Words:
 
 
 def _rules(ours: list[_Words], theirs: list[_Words]) -> list[tuple[_Affix, _Affix]]:
-    """What may be removed ahead and behind from the images' names and the others', least first.
+    """The affixes that may be removed at both ends, from the images' names and the others'.
 
-    The rest begins and ends alike on both sides, and nothing more is removed than that needs.
+    The rests begin and end alike. The rules that remove least come first.
     """
     ends: list[list[_Affix]] = []
     for back in (1, -1):
@@ -265,13 +258,13 @@ def _rules(ours: list[_Words], theirs: list[_Words]) -> list[tuple[_Affix, _Affi
 
 
 def _removed(rule: tuple[_Affix, _Affix]) -> tuple[int, int]:
-    """How many words a rule removes, and how many of them from images' names."""
+    """The number of words that a rule removes, and of those from images' names."""
     head, tail = rule
     return sum(map(len, head + tail)), len(head[0] + tail[0])
 
 
 def _shared(names: list[_Words]) -> _Words:
-    """The words that more than half of the names begin with."""
+    """The words with which more than half of the names begin."""
     shared: _Words = ()
     while len(shared) < _LONGEST:
         longer = Counter(name[: len(shared) + 1] for name in names if len(name) > len(shared))
@@ -283,7 +276,7 @@ def _shared(names: list[_Words]) -> _Words:
 
 
 def _cores(names: list[_Name], head: _Words, tail: _Words) -> dict[tuple[str, ...], File]:
-    """Files by what the affixes leave of their names, without names that several then share."""
+    """Files by their names without the affixes; files with equal rests are left out."""
     cores: dict[tuple[str, ...], list[File]] = defaultdict(list)
     for file, series, words in names:
         end = len(words) - len(tail)
@@ -294,11 +287,8 @@ def _cores(names: list[_Name], head: _Words, tail: _Words) -> dict[tuple[str, ..
     return {core: only for core, (only, *more) in cores.items() if not more}
 
 
-def _is_strange(ours: _Words, theirs: _Words) -> bool:
-    """Whether both affixes say something, and neither what is an image or a mask.
-
-    As in "colony 1" and "colony 2", which may be different samples.
-    """
+def _is_unclear(ours: _Words, theirs: _Words) -> bool:
+    """Whether both affixes say something, but not a role: "colony 1" and "colony 2" may differ."""
     told = all(any(map(str.isalnum, words)) for words in (ours, theirs))
     return told and not roles.role_of(ours + theirs)
 
@@ -307,21 +297,19 @@ def _stepped(core: tuple[str, ...], step: int) -> tuple[str, ...]:
     return *core[:-1], _LAST_NUMBER.sub(lambda n: str(int(n[0]) + step), core[-1])
 
 
-def _splits_of(name: str) -> set[str]:
-    return roles.SPLITS.intersection(name.casefold().split("/")[:-1])
-
-
 def _nothing_found(paths: list[str]) -> str:
     folders: dict[str, list[str]] = defaultdict(list)
     for path in map(PurePosixPath, paths):
         if not is_junk(path):
             folders[str(path.parent)].append(path.name)
-    seen = some(
+    listed = [
         f"{folder} ({len(names)} files, e.g. {names[0]})" for folder, names in folders.items()
-    )
+    ]
     other = {PurePosixPath(path).suffix.lower() for path in paths} - _SUFFIXES - {""}
-    unread = f" Files that end in {some(sorted(other))} are not read as images." if other else ""
+    unread = (
+        f" Files that end in {some(sorted(other), _MANY)} are not read as images." if other else ""
+    )
     return (
         "no image/mask pairs found; expected an 'image' and a 'mask' folder with equal file names, "
-        f"found {seen or 'no files at all'}.{unread}"
+        f"found {some(listed, _MANY) or 'no files at all'}.{unread}"
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from bmgd_data._ingest.roles import some
+from bmgd_data._ingest.findings import some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,18 +15,17 @@ if TYPE_CHECKING:
 
 _REGIONS_PER_LABEL: Final = 1.1
 _LINE_PX: Final = 2  # labels may be separated by lines, which the mask covers
-_SPECK_PX: Final = 20  # smaller regions of a mask are not missed
+_SPECK_PX: Final = 20  # smaller regions of a mask need no label
 _UNCOVERED: Final = 0.01  # share of the masks' pixels
 _GAP_PX: Final = 2  # between the pieces of one nucleus
-_SHOWN: Final = 3
 
 
 class Labels:
     """Collects the label images of a stiffness, of one kind.
 
-    Images are labels if each value is one 8-connected region. Over all images, 1.1 regions a value
-    are allowed, since annotators leave some nuclei in two pieces. Grey fringes, class maps, and
-    binary masks in a folder for labels are no labels.
+    Images are labels if each value is one 8-connected region. Over all images, 1.1 regions per
+    value are allowed, since annotators leave some nuclei in two pieces. Grey fringes, class maps,
+    and binary masks in a folder for labels are no labels.
     """
 
     def __init__(self, rows: int) -> None:
@@ -40,7 +38,7 @@ class Labels:
         self._labels = self._regions = 0
 
     def add(self, row: int, path: str, labels: NDArray[np.uint16]) -> None:
-        """Take a label image that is numbered 1..n."""
+        """Add a label image that is numbered 1..n."""
         from skimage.measure import label
 
         self.taken[row] = True
@@ -50,7 +48,7 @@ class Labels:
         self._regions += int(label(labels, connectivity=2).max())
 
     def add_binary(self, row: int, regions: int) -> None:
-        """Take a mask of one value: a label image, too, where it has one region."""
+        """Add a mask of one value: it is a label image as well, if it has one region."""
         self.taken[row] = True
         self.counts[row] = min(regions, 1)
         self.binary[row] = regions
@@ -70,7 +68,7 @@ class Fit(NamedTuple):
     marked: int
     """Pixels that the mask marks."""
     uncovered: int
-    """Pixels that only one of both marks, farther than a line's width from the other."""
+    """Pixels that only one of them marks, farther than a line's width from the other."""
     lost: int
     """Regions of the mask without any label."""
     alike: int
@@ -102,14 +100,13 @@ def _alike(labels: NDArray[np.uint16]) -> int:
     pieces, count = label(labels, connectivity=2, return_num=True)
     if count == int(labels.max()):
         return 0
-    boxes = ndimage.find_objects(pieces)
-    owner = np.zeros(count + 1, np.intp)
-    owner[pieces.ravel()] = labels.ravel()
-    apart = 0
-    for value in (value for value, times in Counter(owner[1:].tolist()).items() if times > 1):
-        first, *others = (box for box, own in zip(boxes, owner[1:], strict=True) if own == value)
-        apart += any(_gap(first, other) > _GAP_PX for other in others)
-    return apart
+    first: dict[int, tuple[slice, ...]] = {}  # by label, the box of its first piece
+    apart = set()
+    for number, box in enumerate(ndimage.find_objects(pieces), 1):
+        value = int(labels[box][pieces[box] == number][0])
+        if _gap(first.setdefault(value, box), box) > _GAP_PX:
+            apart.add(value)
+    return len(apart)
 
 
 def _gap(one: tuple[slice, ...], other: tuple[slice, ...]) -> int:
@@ -122,27 +119,21 @@ def doubts(
     names: Sequence[str],
     read: Callable[[int], tuple[NDArray[np.uint16], NDArray[np.bool_]]],
 ) -> list[str]:
-    """What makes provided labels doubtful.
-
-    Args:
-        names: What to call the rows.
-        read: Gives labels and mask of a row.
-    """
+    """What makes provided labels doubtful; `read` gives labels and mask of a row."""
     fits = [fit(*read(row)) for row in range(len(names))]
-    share = sum(f.uncovered for f in fits) / max(1, sum(f.marked for f in fits))
+    marked, uncovered, lost, alike = zip(*fits, strict=True)
+    share = sum(uncovered) / max(1, sum(marked))
     found = [
-        (f"{sum(f.lost for f in fits)} regions of masks hold no label", [f.lost for f in fits]),
-        (f"{sum(f.alike for f in fits)} labels number regions alike that lie apart",
-         [f.alike for f in fits]),
-    ]  # fmt: skip
+        (f"{sum(lost)} regions of masks hold no label", lost),
+        (f"{sum(alike)} labels number regions alike that lie apart", alike),
+    ]
     if share > _UNCOVERED:
-        uncovered = [f.uncovered for f in fits]
         found.append((f"labels and masks differ in {share:.1%} of what is marked", uncovered))
     lines = []
     for what, numbers in found:
         if affected := [name for name, number in zip(names, numbers, strict=True) if number]:
             lines.append(
                 f"labels: {what}, so that instances='provided' may be wrong. Look at "
-                f"{some(affected, _SHOWN)}."
+                f"{some(affected)}."
             )
     return lines

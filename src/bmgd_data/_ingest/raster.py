@@ -1,14 +1,14 @@
 """Reads the pixels of an image file as they are stored; refuses what is too large to decode.
 
-TIFF through tifffile, everything else through Pillow, told apart by their first bytes. Pixels come
-as every reader gives them: neither a white-is-zero tag nor a colour table for display changes them.
+tifffile reads TIFF, Pillow everything else; the first bytes decide. Pixels are those that other
+readers return: neither a white-is-zero tag nor a colour table for display changes them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
-import struct
 import threading
 import warnings
 from pathlib import PurePosixPath
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MAX_VALUES: Final = 4096 * 4096
 """A file that declares more (pixels times channels) is refused before it is decoded; BMGD's images
-have 65,536. At 16 bytes a value, the most there are, that is 256 MB."""
+have 65,536. At 16 bytes a value, the largest type, this is 256 MB."""
 
 _TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG, _BMP, _JPEG = b"\x89PNG", b"BM", b"\xff\xd8"
@@ -41,8 +41,8 @@ _COMPRESSIONS: Final = {
     *(8, 32946, 32773),  # Deflate, its older number, PackBits
     *(34925, 50000),  # LZMA, Zstandard
 }
-"""Of TIFF: those that decode into as many bytes as the page has. Others (JPEG and its kin) bring a
-size of their own, which nothing bounds: 469 bytes were seen to take 4 GB."""
+"""Of TIFF: those that decode into as many bytes as the page has. Others (JPEG and its kin) declare
+sizes of their own, which nothing bounds: 469 bytes took 4 GB."""
 _ORIENTATION: Final = 274
 _TURNS: Final[dict[int, Callable[[NDArray[Any]], NDArray[Any]]]] = {
     2: lambda p: p[:, ::-1],
@@ -53,16 +53,15 @@ _TURNS: Final[dict[int, Callable[[NDArray[Any]], NDArray[Any]]]] = {
     7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
     8: lambda p: p[:, ::-1].swapaxes(0, 1),
 }
-"""By the value of the Orientation tag (TIFF 6.0, and EXIF in JPEG): what brings rows to the top and
-columns to the left."""
+"""By the value of the Orientation tag (TIFF 6.0, and EXIF in JPEG): moves the first row to the top
+and the first column to the left."""
 _TURNED: Final = "turned as their Orientation tag says"
 _PHOTOMETRICS: Final = {"MINISWHITE", "MINISBLACK", "RGB", "PALETTE"}
 _MAX_CHANNELS: Final = 4
-_MAX_PAGES: Final = 100
-_MAX_EXTRA_PAGES: Final = 8
-_SMOOTH: Final = 20  # steps of 255 from a colour to the next, in tables for display
+_MAX_PAGES: Final = 8
+_SMOOTH: Final = 20  # largest step, of 255, from a colour to the next in tables for display
 _QUIET: Final = threading.Lock()
-_LONGEST: Final = 200  # letters of a decoder's message, which may quote the file
+_LONGEST: Final = 200  # characters of a decoder's message, which may quote the file
 
 
 class DecodeError(ValueError):
@@ -73,11 +72,13 @@ class Raster(NamedTuple):
     """The pixels of a file."""
 
     pixels: NDArray[Any]
-    """(H, W); or (H, W, channels), 2 to 4 of them, of which 2 and 4 end in transparency."""
+    """(H, W), or (H, W, 3) colours."""
     notes: list[str]
-    """What was unusual about how they were stored; follows "images" or "masks"."""
+    """What is unusual about how they are stored; follows "images" or "masks"."""
     indices: NDArray[Any] | None = None
-    """(H, W) of a file with a colour table that is not for display: what the file stores."""
+    """(H, W): the stored indices, if the file has a colour table that is not for display."""
+    transparent: NDArray[np.bool_] | None = None
+    """(H, W); None if no pixel is transparent, or all are."""
 
 
 def read(data: bytes, path: str) -> Raster:
@@ -94,22 +95,30 @@ def read(data: bytes, path: str) -> Raster:
             f"neither TIFF, PNG, BMP nor JPEG; it begins with {data[:8]!r}; save it as TIFF"
         )
     try:
-        pixels, notes, indices = _read_tiff(data) if magic in _TIFF else _read_other(data, magic)
+        found = _read_tiff(data) if magic in _TIFF else _read_other(data, magic)
     except DecodeError:
         raise
     # Decoders raise whatever their parsers meet: ValueError, struct.error, KeyError, ...
     except Exception as error:
         why = printable(f"{type(error).__name__}: {error}"[:_LONGEST])
         raise DecodeError(f"not decodable ({why})") from error
-    while pixels.ndim > 2 and 1 in pixels.shape:  # noqa: PLR2004 - as (1, H, W) is written
+    pixels = found.pixels
+    while pixels.ndim > 2 and 1 in pixels.shape:  # noqa: PLR2004 - such as (1, H, W)
         pixels = pixels.squeeze(pixels.shape.index(1))
     channels = pixels.shape[2:] or (1,)
     if pixels.ndim not in (2, 3) or pixels.size == 0 or channels[0] > _MAX_CHANNELS:
         raise DecodeError(f"of shape {pixels.shape}, where one grey plane is expected")
+    transparent = None
+    if pixels.ndim == 3:  # noqa: PLR2004
+        found.notes.insert(0, "stored as colour")
+        if channels[0] in (2, 4):
+            clear = pixels[..., -1] == 0
+            transparent = clear if clear.any() and not clear.all() else None
+        pixels = pixels[..., 0] if channels[0] == 2 else pixels[..., :3]  # noqa: PLR2004
     suffix = PurePosixPath(path).suffix.strip().lower()
     if suffix not in _SUFFIXES[magic]:
-        notes.append(f"in files named {suffix} which are {_SUFFIXES[magic][0][1:].upper()}")
-    return Raster(pixels, notes, indices)
+        found.notes.append(f"in files named {suffix} which are {_SUFFIXES[magic][0][1:].upper()}")
+    return Raster(pixels, found.notes, found.indices, transparent)
 
 
 # --------------------------------------------------------------------------------------------- TIFF
@@ -118,21 +127,20 @@ def read(data: bytes, path: str) -> Raster:
 def _read_tiff(data: bytes) -> Raster:
     import tifffile
 
-    pages = _pages(data)
-    # tifffile keeps a file it cannot open in a cycle of references; closed, that holds no data.
+    # tifffile keeps a file it cannot open in a cycle of references; once closed, it holds no data.
     with io.BytesIO(data) as file, tifffile.TiffFile(file) as tiff:
-        page = _main_page(tiff, pages)
+        page = _main_page(tiff)
         _refuse_absurd(page.shape)
         _refuse_absurd(page.chunks if page.is_tiled else ())
         if page.compression not in _COMPRESSIONS:
             how = tifffile.COMPRESSION(page.compression).name
             raise DecodeError(f"compressed as {how}; save it uncompressed, or with LZW or Deflate")
-        # ImageJ and tifffile may write one page only, and the other planes bare behind it.
+        # ImageJ and tifffile may write one page only, followed by the bare pixels of other planes.
         if tiff.is_imagej or tiff.is_shaped:
             shape = tiff.series[0].shape
             if math.prod(shape) > math.prod(page.shape):
                 raise _several(f"a stack of shape {shape}")
-        pixels, notes, indices = _pixels(data, page, display_only=bool(tiff.is_imagej))
+        pixels, notes, indices, _ = _pixels(data, page, display_only=bool(tiff.is_imagej))
         tag = page.tags.get(_ORIENTATION)
         if turn := _TURNS.get(int(tag.value) if tag is not None else 1):
             pixels = turn(pixels)
@@ -141,16 +149,23 @@ def _read_tiff(data: bytes) -> Raster:
     return Raster(pixels, notes, indices)
 
 
-def _main_page(tiff: TiffFile, pages: int) -> TiffPage:
+def _main_page(tiff: TiffFile) -> TiffPage:
     """The largest page; others may be smaller copies of it."""
-    if pages > _MAX_EXTRA_PAGES:
-        raise _several(f"{f'more than {_MAX_PAGES}' if pages > _MAX_PAGES else pages} pages")
-    found: list[TiffPage] = [tiff.pages[number].aspage() for number in range(max(1, pages))]
+    found: list[TiffPage] = []
+    with contextlib.suppress(IndexError):
+        # One by one: asked for their number, tifffile follows some loops of pages without end.
+        while len(found) <= _MAX_PAGES:
+            page = tiff.pages[len(found)].aspage()
+            if page.offset in [each.offset for each in found]:
+                break
+            found.append(page)
+    if len(found) > _MAX_PAGES:
+        raise _several(f"more than {_MAX_PAGES} pages")
     main = max(found, key=lambda page: (not page.is_reduced, page.imagewidth * page.imagelength))
     for page in found:
         smaller = page.imagewidth < main.imagewidth and page.imagelength < main.imagelength
         if page is not main and not (page.is_reduced or smaller):
-            raise _several(f"{pages} pages")
+            raise _several(f"{len(found)} pages")
     return main
 
 
@@ -161,32 +176,11 @@ def _several(what: str) -> DecodeError:
     )
 
 
-def _pages(data: bytes) -> int:
-    """How many pages (TIFF 6.0: IFDs) are chained up; tifffile follows some loops for ever."""
-    order = ">" if data.startswith(b"MM") else "<"
-    big = data[2:4] in (b"+\0", b"\0+")
-    first, count, tag, following = (8, "Q", 20, "Q") if big else (4, "H", 12, "I")
-    seen: set[int] = set()
-    try:
-        (at,) = struct.unpack_from(order + following, data, first)
-        while at and at not in seen and len(seen) <= _MAX_PAGES:
-            (tags,) = struct.unpack_from(order + count, data, at)
-            seen.add(at)
-            end = at + struct.calcsize(order + count) + tags * tag
-            (at,) = struct.unpack_from(order + following, data, end)
-    except (struct.error, OverflowError):
-        pass  # the chain leads out of the file; tifffile ends it there too
-    return len(seen)
-
-
 def _pixels(data: bytes, page: TiffPage, *, display_only: bool) -> Raster:
-    """A page's pixels, and what is unusual.
+    """The pixels of a page of an allowed size and compression.
 
-    Args:
-        data: The file.
-        page: Of an allowed size and compression.
-        display_only: Whether a colour table says how to show the pixels, not what they are: ImageJ
-            stores its lookup tables so, Fire and Glasbey as much as an inverting one.
+    With `display_only`, a colour table only says how to show them: ImageJ stores all its lookup
+    tables in this way, Fire and Glasbey as well as an inverting one.
     """
     import tifffile
 
@@ -221,7 +215,7 @@ def _pixels(data: bytes, page: TiffPage, *, display_only: bool) -> Raster:
             indices = pixels.astype(np.intp)
             pixels = table[indices]
     elif kind == "MINISWHITE":
-        if pixels.dtype == np.bool_:  # as the standard says; readers do not agree on deeper ones
+        if pixels.dtype == np.bool_:  # as in the standard; readers disagree on deeper ones
             pixels = ~pixels
         else:
             notes.append("stored with white as zero")
@@ -229,7 +223,7 @@ def _pixels(data: bytes, page: TiffPage, *, display_only: bool) -> Raster:
 
 
 def _padded(page: TiffPage) -> bool:
-    """Whether 10 to 15 bits are claimed, and the pixels take 16, as some cameras write them."""
+    """Whether pixels of 9 to 15 bits, by the tag, take 16 bits in the file, as some cameras do."""
     size = page.imagewidth * page.imagelength * page.samplesperpixel
     return (
         page.compression == 1
@@ -252,16 +246,16 @@ def _read_other(data: bytes, magic: bytes) -> Raster:
         _JPEG: JpegImagePlugin.JpegImageFile,
     }
     notes: list[str] = []
-    # Pillow warns of damage that it can read. The filters belong to the whole process: a lock.
+    # Pillow warns of damage that it can read. Warning filters are global, hence the lock.
     with _QUIET, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # By default Pillow tries dozens of formats, PostScript among them.
+        # Image.open tries dozens of formats, PostScript among them.
         picture = kinds[magic](io.BytesIO(data))
         bands = len(picture.getbands())
         _refuse_absurd(picture.size[::-1] if bands == 1 else (*picture.size[::-1], bands))
         if (frames := getattr(picture, "n_frames", 1)) > 1:
             raise _several(f"{frames} frames")
-        if magic == _PNG and data[24:25] == b"\x10":  # 16 bits, of which Pillow drops 8 in colour
+        if magic == _PNG and data[24:25] == b"\x10":  # Pillow reduces 16-bit colours to 8 bits
             import imagecodecs
 
             return Raster(imagecodecs.png_decode(data), notes)
@@ -293,10 +287,10 @@ def _refuse_absurd(shape: tuple[int, ...]) -> None:
 
 
 def _is_for_display(table: NDArray[np.uint8]) -> bool:
-    """Whether a colour table (colours, 3) says how to show grey values, which are the data.
+    """Whether a colour table (colours, 3) says how to show grey values.
 
-    Such as one that only grows brighter, or changes smoothly, as ImageJ's Fire and its inverting
-    one. White and black, or the colours of classes, are no such table.
+    It does if it only grows brighter, or changes smoothly, as ImageJ's Fire and inverting tables.
+    White and black, or the colours of classes, do not.
     """
     steps = np.diff(table.astype(np.int16), axis=0)
     grows = (steps >= 0).all() and steps.any(axis=1).all()

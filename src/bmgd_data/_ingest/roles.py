@@ -1,4 +1,4 @@
-"""What a file is (image, mask or labels): its folders tell, or else its own name."""
+"""What a file is (image, mask or labels), by its folders, or else by its own name."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from collections import defaultdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bmgd_data._ingest.findings import some
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bmgd_data._ingest.findings import Findings
+
 IMAGE, MASK, LABELS = "image", "mask", "labels"
+OTHER: Final = ""
 
 _ROLES: Final = [
     (re.compile(words), role)
@@ -24,7 +29,7 @@ _ROLES: Final = [
         (r"images?|imgs?|raw|orig\w*|inputs?|x", IMAGE),
     )
 ]
-"""What a word in a name says; the first that matches, so that "labelled masks" holds labels."""
+"""The role that a word in a name tells; the first match counts, so "labelled masks" is labels."""
 _PLAIN: Final = {IMAGE: re.compile("images?"), MASK: re.compile("masks?")}
 _NUMBERED: Final = re.compile(r"[a-z]+[ ._-]*\d+", re.IGNORECASE)
 _ALONE: Final = {"x", "y"}  # they count only alone, or with the name of a split as in "y_train"
@@ -32,7 +37,7 @@ SPLITS: Final = {"train", "training", "val", "valid", "validation", "test", "tes
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 
 _Placed = dict[str, list[tuple[PurePosixPath, int]]]
-"""By role: the files, and where in each one's parts the folder stands that says so."""
+"""By role: the files, and the position in each path of the folder that tells the role."""
 
 
 class File(NamedTuple):
@@ -41,25 +46,19 @@ class File(NamedTuple):
     path: str
     """As it is stored."""
     series: tuple[str, ...]
-    """The folders that tell it from other files of its role, NFC."""
+    """The folders that distinguish it from other files of its role, NFC."""
     stem: str
     """Its name without the last suffix, NFC."""
 
     @property
     def key(self) -> str:
-        """What a sample's name holds."""
+        """Its part of the sample's name."""
         return "/".join((*self.series, self.stem))
 
 
-def sort(files: list[PurePosixPath], notes: list[str], doubts: list[str]) -> dict[str, list[File]]:
-    """Files by role; "" is what belongs to none.
-
-    Args:
-        files: All image files of a condition.
-        notes: Takes what is harmless.
-        doubts: Takes what may make samples wrong.
-    """
-    top = len(_common({path.parts[:-1] for path in files}))  # above everything, it tells nothing
+def sort(files: list[PurePosixPath], findings: Findings) -> dict[str, list[File]]:
+    """All image files of a condition by role; the findings take what is unusual."""
+    top = len(_common({path.parts[:-1] for path in files}))  # folders above all files tell nothing
     placed: _Placed = defaultdict(list)
     for path in files:
         role, depth = _role_of_folders(path, top)
@@ -67,22 +66,24 @@ def sort(files: list[PurePosixPath], notes: list[str], doubts: list[str]) -> dic
     if not placed[IMAGE]:  # images may lie above their masks, or beside them
         _by_stem(placed)
     if not placed[MASK]:
-        placed[MASK] = placed.pop(LABELS, [])  # label images show the foreground too
-    rest = {path.parent for path, _ in placed[""]}
-    if not placed[MASK] and len(rest) == 1 and 2 * len(placed[""]) >= len(placed[IMAGE]):
-        placed[MASK] = placed.pop("")
-        notes.append(f"the images in {rest.pop()} are read as masks; no folder is called 'mask'")
-    for role, plain in _PLAIN.items():  # where "image" is there, "raw" is not meant
-        sure: _Placed = defaultdict(list)
+        placed[MASK] = placed.pop(LABELS, [])  # label images show the foreground as well
+    rest = {path.parent for path, _ in placed[OTHER]}
+    if not placed[MASK] and len(rest) == 1 and 2 * len(placed[OTHER]) >= len(placed[IMAGE]):
+        placed[MASK] = placed.pop(OTHER)
+        findings.notes.append(
+            f"the images in {rest.pop()} are read as masks; no folder is called 'mask'"
+        )
+    for role, plain in _PLAIN.items():  # if there is a folder "image", "raw" is another one
+        called_so: dict[bool, list[tuple[PurePosixPath, int]]] = {True: [], False: []}
         for path, depth in placed[role]:
-            called_so = plain.fullmatch(path.parts[depth].lower())
-            sure[role if called_so else ""].append((path, depth))
-        if sure[role] and sure[""]:
-            placed[role] = sure[role]
-            placed[""] += sure[""]
+            called_so[bool(plain.fullmatch(path.parts[depth].lower()))].append((path, depth))
+        sure, others = called_so[True], called_so[False]
+        if sure and others:
+            placed[role] = sure
+            placed[OTHER] += others
             if role == MASK:
-                others = some(sorted({str(path.parent) for path, _ in sure[""]}))
-                doubts.append(f"masks: read from {sure[role][0][0].parent}, not from {others}")
+                folders = some(sorted({str(path.parent) for path, _ in others}))
+                findings.doubts.append(f"masks: read from {sure[0][0].parent}, not from {folders}")
     return _in_series(placed)
 
 
@@ -91,21 +92,21 @@ def _by_stem(placed: _Placed) -> None:
 
     A word in all names tells nothing, such as the "gt" of "gt_1" and "gt_1_mask".
     """
-    loose, masks_known = placed.pop("", []), bool(placed[MASK])
+    loose, masks_known = placed.pop(OTHER, []), bool(placed[MASK])
     words = [set(_LETTERS.findall(path.stem.casefold())) - _ALONE for path, _ in loose]
     everywhere = set.intersection(*words) if words else set()
     for entry, telling in zip(loose, words, strict=True):
-        role = "" if masks_known else role_of(telling - everywhere)
+        role = OTHER if masks_known else role_of(telling - everywhere)
         placed[role or IMAGE].append(entry)
 
 
 def _role_of_folders(path: PurePosixPath, top: int) -> tuple[str, int]:
-    """The role, and where in the path's parts the folder that says so stands.
+    """The role, and the position in the path of the folder that tells it.
 
-    "mask/Image 2" holds masks: a number makes a series, which tells only if nothing above does.
+    "mask/Image 2" holds masks: a number makes a series, which counts only if no folder above does.
     """
     parents = path.parts[:-1]
-    numbered = "", len(parents)
+    numbered = OTHER, len(parents)
     for depth in range(len(parents) - 1, top - 1, -1):
         words = set(_LETTERS.findall(parents[depth].casefold()))
         if words - _ALONE - SPLITS:
@@ -118,10 +119,10 @@ def _role_of_folders(path: PurePosixPath, top: int) -> tuple[str, int]:
 
 
 def role_of(words: Iterable[str]) -> str:
-    """What words, in lower case, say together; "" where they say nothing."""
+    """The role that words, in lower case, tell together."""
     words = list(words)
     told = (role for telling, role in _ROLES if any(map(telling.fullmatch, words)))
-    return next(told, "")
+    return next(told, OTHER)
 
 
 def _common(paths: set[tuple[str, ...]]) -> tuple[str, ...]:
@@ -134,10 +135,10 @@ def _common(paths: set[tuple[str, ...]]) -> tuple[str, ...]:
 def _in_series(placed: _Placed) -> dict[str, list[File]]:
     """Each file with the folders that are part of its name.
 
-    Folders above the image folder that all images share ("250 Pa", an added level) say nothing;
-    those that differ (a folder per colony) are part of the name, and so is what a role's folders
-    are called besides ("colony 1 masks"). Masks beside images follow them; elsewhere
-    ("250 Pa/image", but "250 Pa labels") they lose what they share among themselves.
+    Folders above the image folder that all images share ("250 Pa", an added level) are left out;
+    those that differ (a folder per colony) are part of the name, and so is the rest of the name of
+    a role's folder ("colony 1 masks"). Masks beside images follow them; elsewhere ("250 Pa/image",
+    but "250 Pa labels") they lose what they share among themselves.
     """
     above_images = {path.parts[:depth] for path, depth in placed[IMAGE]}
     titled = len({_title(path, depth) for path, depth in placed[IMAGE]}) > 1 or any(
@@ -157,15 +158,8 @@ def _in_series(placed: _Placed) -> dict[str, list[File]]:
 
 
 def _title(path: PurePosixPath, depth: int) -> str:
-    """What a role's folder is called besides its role."""
+    """The name of a role's folder without the words that tell the role."""
     if depth == len(path.parts) - 1:
         return ""
     bare = _LETTERS.sub(lambda w: "" if role_of([w[0].casefold()]) else w[0], path.parts[depth])
     return bare.strip(" ._-")
-
-
-def some(names: Iterable[str], most: int = 10) -> str:
-    """The first of many names; lists come from archives and may be very long."""
-    listed = list(names)
-    more = f", and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
