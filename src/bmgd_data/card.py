@@ -101,14 +101,14 @@ def copy_of(readers: Mapping[str, Reader]) -> str:
 
 def description(reader: Reader) -> str:
     """The provenance of the samples, as text."""
-    told = "\n".join(f"{key}: {value}" for key, value in provenance(reader).items())
-    return f"{facts.NAME}, the {facts.LONG_NAME}.\n{told}"
+    lines = [f"{key}: {value}" for key, value in provenance(reader).items()]
+    return "\n".join([f"{facts.NAME}, the {facts.LONG_NAME}.", *lines])
 
 
 def provenance(reader: Reader) -> dict[str, Any]:
     """The provenance of a reader's samples: the same keys in every output, values as JSON has them.
 
-    ``full_scale`` is the largest grey value of the bit depth, by stiffness where they differ.
+    ``full_scale`` is the largest grey value of the bit depth, by stiffness if they differ.
     """
     scales = {f"{pa}Pa": scale for pa, scale in reader.full_scales.items()}
     same = len(set(scales.values())) == 1

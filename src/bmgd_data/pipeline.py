@@ -48,11 +48,7 @@ def origin_of(wanted: Wanted) -> Origin:
 
 
 def open_store(
-    wanted: Wanted,
-    *,
-    download: bool = True,
-    accept_changed: bool = False,
-    unaccepted: bool = False,
+    wanted: Wanted, *, download: bool = True, accept_changed: bool = False, unaccepted: bool = False
 ) -> Store:
     """Open the store of a condition; fetch and build what is missing.
 
@@ -92,8 +88,8 @@ def verify_command(wanted: Sequence[Wanted]) -> str:
 
 def _opened(wanted: Wanted, *, download: bool, accept_changed: bool) -> Store:
     origin = origin_of(wanted)
-    if origin.told:
-        warnings.warn(origin.told, BMGDWarning, stacklevel=2)
+    if origin.notice:
+        warnings.warn(origin.notice, BMGDWarning, stacklevel=2)
     if not accept_changed and (opened := _known(origin)):
         return opened
     online = download and not home.offline()

@@ -58,11 +58,11 @@ def test_folders_in_between(tmp_path, archive):
 
 def test_what_lies_side_by_side_is_told(tmp_path, archive):
     path = archive("950 Pa.7z")
-    assert locate.find(tmp_path, C950).told == ""
+    assert locate.find(tmp_path, C950).notice == ""
     (tmp_path / "950 Pa").mkdir()
     found = locate.find(tmp_path, C950)
     assert found.path == path
-    assert f"{path} is read, and {tmp_path / '950 Pa'} beside it is not" in found.told
+    assert f"{path} is read, and {tmp_path / '950 Pa'} beside it is not" in found.notice
     # The advice works.
     assert locate.find(tmp_path / "950 Pa", C950).path == tmp_path / "950 Pa"
     archive("950 Pa (1).7z")

@@ -300,7 +300,7 @@ def test_verify(local):
     assert row[3] == f"{images.min()}..{images.max()}"
     assert row[4:] == ["not", "compared", "ok"]
     assert "950Pa: 10 image/mask pairs, where the paper counts 54" in shown
-    assert "read again, and as they were when they were built" in shown
+    assert "were read again; nothing has changed since they were built" in shown
     assert "verified" not in shown
 
 

@@ -59,10 +59,7 @@ class _Nuclei(NamedTuple):
 
 
 def image_colony(
-    rng: np.random.Generator,
-    condition: facts.Condition,
-    slices: int,
-    step: float = facts.Z_STEP_UM,
+    rng: np.random.Generator, condition: facts.Condition, slices: int, step: float = facts.Z_STEP_UM
 ) -> tuple[NDArray[np.uint16], Labels, int]:
     """Simulate one colony and cut consecutive slices from it.
 

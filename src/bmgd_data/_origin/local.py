@@ -31,7 +31,7 @@ class Local(Origin):
     def __init__(self, wanted: Wanted) -> None:
         super().__init__(wanted)
         found = locate.find(Path(wanted.source.location), wanted.condition)
-        self.shown, self._inside, self.told = found
+        self.shown, self._inside, self.notice = found
         self.unpacked = found.unpacked
         self.files = folder.files_of(self.shown)
         self.fingerprint = disk.sha256_of([self._inside, folder.fingerprint(self.files)])

@@ -36,7 +36,7 @@ class Found(NamedTuple):
     """An archive, or an unpacked folder."""
     inside: str = ""
     """Within a .zip: a .7z, or a folder. Empty for the whole."""
-    told: str = ""
+    notice: str = ""
     """What else could have been meant."""
 
     @property
@@ -83,11 +83,11 @@ def _best(entries: list[Path], condition: facts.Condition) -> Found | None:
     own = [e for e in entries if named[e] == condition and (_is_archive(e) or e.is_dir())]
     if own:
         read, *others = sorted(own, key=lambda e: (e.is_dir(), e.name != condition.archive, e))
-        told = (
+        notice = (
             f"{read} is read, and {', '.join(map(str, others))} beside it is not. To read another, "
             "give its own path as source=; or move away what is not meant."
         )
-        return Found(read, told=told if others else "")
+        return Found(read, notice=notice if others else "")
     for entry in entries:
         if _is_archive(entry) and named[entry] is None and _is_zip(entry):
             inside = _inside(entry)

@@ -61,11 +61,11 @@ class Origin(abc.ABC):
     Attributes:
         seen: What the note says; None without a note.
         shown: The archive or folder, as messages name it.
-        told: What the user should know about how the source was read; may be empty.
+        notice: What the user should know about how the source was read; may be empty.
         unpacked: Whether there is no archive with a digest of its own.
     """
 
-    told = ""
+    notice = ""
     unpacked = False
 
     def __init__(self, wanted: Wanted) -> None:

@@ -174,12 +174,12 @@ def explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if isinstance(error, StorageError) or not (told := _told(error, folder)):
+        if isinstance(error, StorageError) or not (advice := _advice(error, folder)):
             raise
-        raise StorageError(told) from error
+        raise StorageError(advice) from error
 
 
-def _told(error: OSError, folder: Path) -> str:
+def _advice(error: OSError, folder: Path) -> str:
     if error.errno in _CANNOT_WRITE:
         return (
             f"Cannot write below {folder}: {error.strerror}. Nothing half-written was left. Free "

@@ -102,10 +102,7 @@ def lock_file(root: Path, name: str) -> Path:
 
 
 KINDS: Final = {
-    "archives": (
-        ("sources", _SLUG, rf"\.?({_ARCHIVES})"),
-        ("archives", rf"\.?{_SLUG}", None),
-    ),
+    "archives": (("sources", _SLUG, rf"\.?({_ARCHIVES})"), ("archives", rf"\.?{_SLUG}", None)),
     "stores": (("stores", rf"\.?({_CONDITIONS})-[0-9a-f]{{16}}-v\d+", None),),
     "records": (("tfds", rf"{_SLUG}-.+", None),),
     "notes": (("sources", _SLUG, rf"\.?({_CONDITIONS})\.json"),),

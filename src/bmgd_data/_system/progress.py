@@ -111,10 +111,10 @@ class _InNotebook(Bar):
 
         factor, unit = (1e6, " MB") if self._in_bytes else (1, "")
         of_all = f" of {self._total / factor:.0f}" if self._total else ""
-        told = f"{self._title}: {self._done / factor:.0f}{of_all}{unit}"
+        text = f"{self._title}: {self._done / factor:.0f}{of_all}{unit}"
         share = f' value="{self._done}" max="{self._total}"' if self._total else ""
-        drawn = f"<progress{share}></progress> {html.escape(told)}"
-        state = {"text/html": drawn, "text/plain": told}
+        drawn = f"<progress{share}></progress> {html.escape(text)}"
+        state = {"text/html": drawn, "text/plain": text}
         if self._handle is None:
             self._handle = display(state, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:

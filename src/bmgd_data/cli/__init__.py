@@ -11,6 +11,7 @@ import sys
 from typing import Annotated, Any, Final
 
 import typer
+from typer import Option
 from typer.core import TyperGroup
 
 from bmgd_data import __version__
@@ -71,10 +72,9 @@ def _show_version(value: bool) -> None:
 def main(
     ctx: typer.Context,
     _version: Annotated[
-        bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+        bool, Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
-    _debug: Annotated[bool, typer.Option("--debug", help="Show errors with tracebacks.")] = False,
+    _debug: Annotated[bool, Option("--debug", help="Show errors with tracebacks.")] = False,
 ) -> None:
     """BMGD, the Breast Mammary Gland Dataset: nuclei images and masks as trustworthy samples.
 

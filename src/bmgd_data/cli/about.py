@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from bmgd_data import facts
 from bmgd_data.cli.console import say, show
 
 
 def info(
-    bibtex: Annotated[bool, typer.Option("--bibtex", help="Only the BibTeX entry.")] = False,
+    bibtex: Annotated[bool, Option("--bibtex", help="Only the BibTeX entry.")] = False,
 ) -> None:
     """Show what the data set is, how to cite it, and the licences; needs no data."""
     if bibtex:

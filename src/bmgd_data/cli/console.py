@@ -142,21 +142,24 @@ def _table(columns: Sequence[Sequence[str]], width: int) -> Table:
 
 
 def write(path: Path, text: str) -> None:
-    """Write text to a file, or print it if the file is called "-".
-
-    Raises:
-        StorageError: The file cannot be written.
-    """
+    """Write text to a file, or print it if the file is called "-"."""
     if path == Path("-"):
         say(text.rstrip("\n"))
         return
-    try:
+    with writing(path):
         path.write_text(text, encoding="utf-8")
+    remark(f"written: {path}")
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise StorageError if the file cannot be written."""
+    try:
+        yield
     except OSError as error:
         raise StorageError(
             f"Cannot write {path} ({error.strerror or error}). Name another file."
         ) from error
-    remark(f"written: {path}")
 
 
 def _prose(text: str, stream: TextIO | None) -> Text:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.filesize import decimal as size
+from typer import Option
 
 from bmgd_data._store import acceptance
 from bmgd_data._system import home
@@ -24,10 +25,10 @@ def download(
     *,
     accept_changed: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--accept-changed",
-            help="Fetch again, and trust the archive even if it differs from what was seen first; "
-            "what is pinned still binds, and the old data is kept.",
+            help="Fetch again, and trust the archive even if it differs from the first one; pins "
+            "still bind, and the old data is kept.",
         ),
     ] = False,
     data: dict[str, Any],
@@ -62,7 +63,7 @@ def download(
         say(line)
     if all(kept):
         say(f"Labels by {method} are kept with the data.")
-    say(f"\nReady to be read in {home.root(data['root'])}.")
+    say(f"\nThe data is ready in {home.root(data['root'])}.")
 
 
 @takes("stiffness", "root", "source")
@@ -70,8 +71,8 @@ def verify(
     *,
     accept: Annotated[
         bool,
-        typer.Option(
-            "--accept", help="Record that the doubts shown were looked at, and samples are right."
+        Option(
+            "--accept", help="Record that you have checked the doubts, and the samples are right."
         ),
     ] = False,
     data: dict[str, Any],
@@ -113,13 +114,13 @@ def verify(
         raise typer.Exit(1)
     leaks.show_schemes(measure(Reader("all", download=False, **data)))
     in_bytes = size(sum(finding.size for finding in found))
-    say(f"\n{in_bytes} read again, and as they were when they were built.")
+    say(f"\n{in_bytes} were read again; nothing has changed since they were built.")
 
 
 def checksums(root: Root = None, source: Source = None) -> None:
-    """Print the sha256 of the archives seen, to be pinned: BMGD_CHECKSUMS takes such a file.
+    """Print the sha256 of the archives seen, as a file for BMGD_CHECKSUMS, which pins them.
 
-    How far they can be trusted is printed to the standard error stream.
+    Their trust is printed to the standard error stream.
     """
     from bmgd_data.cli import findings
 
@@ -131,7 +132,7 @@ def checksums(root: Root = None, source: Source = None) -> None:
 
 def where(
     root: Root = None,
-    long: Annotated[bool, typer.Option("--long", "-l", help="Also what is in it.")] = False,
+    long: Annotated[bool, Option("--long", "-l", help="Also list what is in it.")] = False,
 ) -> None:
     """Print the folder that data is kept in."""
     from bmgd_data.cli import upkeep
@@ -140,7 +141,7 @@ def where(
     if long and (found := upkeep.items(home.root(root))):
         _list(found)
     elif long:
-        say("Nothing of this package is in it.")
+        say("It holds nothing of this package.")
 
 
 def clean(
@@ -148,26 +149,26 @@ def clean(
     root: Root = None,
     source: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="SOURCE",
             help='Only data from this source, as --source elsewhere or "from" in '
             "`bmgd where --long` names it.",
         ),
     ] = None,
     archives: Annotated[
-        bool, typer.Option("--archives", help="Downloaded or generated archives.")
+        bool, Option("--archives", help="Downloaded or generated archives.")
     ] = False,
     stores: Annotated[
-        bool, typer.Option("--stores", help="What samples are read from; built again when needed.")
+        bool, Option("--stores", help="Arrays that samples are read from; built again when needed.")
     ] = False,
     records: Annotated[
-        bool, typer.Option("--records", help="Records for TensorFlow Datasets kept here.")
+        bool, Option("--records", help="Records for TensorFlow Datasets kept here.")
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="All of these, and the notes of what was seen.")
+        bool, Option("--all", help="All of these, and the notes on archives seen.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    yes: Annotated[bool, Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only show what would be removed.")] = False,
 ) -> None:
     """Remove data from the folder it is kept in; sources elsewhere are never touched."""
     from bmgd_data.cli import upkeep

@@ -59,7 +59,7 @@ def leaks(
     measured = measure(reader)
     if Path("-") not in (json_file, csv_file):
         show(_GROUPS, _groups(measured))
-        say("Likeness: median over pairs of images, 0 to 1. Evidence: what the groups rest on.")
+        say("Likeness: median over pairs of images, 0 to 1. Evidence: what shows the groups.")
         show_schemes(measured)
         for text in measured.remarks():
             remark(text, "warning")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, get_type_hints
 
 import typer
+from typer import Option
 
 from bmgd_data import conditions, splits
 from bmgd_data.errors import DatasetNotFoundError
@@ -130,14 +131,14 @@ def split_names() -> list[str]:
 
 
 def _text(metavar: str, help: str, callback: Any, values: Callable[[], list[str]]) -> Any:  # noqa: A002
-    return typer.Option(metavar=metavar, help=help, callback=callback, autocompletion=values)
+    return Option(metavar=metavar, help=help, callback=callback, autocompletion=values)
 
 
-NewFile: Final = partial(typer.Option, metavar="FILE", callback=writable)
+NewFile: Final = partial(Option, metavar="FILE", callback=writable)
 """An option that names a file to write."""
 Root = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         metavar="FOLDER",
         help="Folder that data is kept in. Default: BMGD_HOME, or the user's cache folder.",
     ),
@@ -174,8 +175,8 @@ _Instances = _text(
     _valid(lambda name: _instances().parse_method(name)),
     lambda: list(_instances().METHODS),
 )
-_Download = typer.Option(help="Whether the network may be used. BMGD_OFFLINE=1 forbids it too.")
-_Quiet = typer.Option("--quiet", "-q", callback=_hush, help="Show no progress bars.")
+_Download = Option(help="Whether the network may be used. BMGD_OFFLINE=1 forbids it too.")
+_Quiet = Option("--quiet", "-q", callback=_hush, help="Show no progress bars.")
 SHARED: Final[dict[str, tuple[Any, Any]]] = {
     "split": (Annotated[str, _text("SPLIT", SPLIT_HELP, valid_split, split_names)], "all"),
     "stiffness": (Annotated[list[str] | None, _Stiffness], None),

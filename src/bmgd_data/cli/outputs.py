@@ -7,16 +7,10 @@ from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import Annotated, Any, Final, Literal
 
 import typer
+from typer import Argument, Option
 
 from bmgd_data.cli.console import say
-from bmgd_data.cli.options import (
-    READER,
-    SPLIT_HELP,
-    split_names,
-    takes,
-    valid_config,
-    valid_split,
-)
+from bmgd_data.cli.options import READER, SPLIT_HELP, split_names, takes, valid_config, valid_split
 from bmgd_data.conditions import parse_stiffness
 from bmgd_data.splits import SPLITS
 
@@ -38,19 +32,17 @@ def _new(dest: Path) -> Path:
 def export(
     form: Annotated[
         Format,
-        typer.Argument(
+        Argument(
             metavar="FORMAT",
             help="tiff (as upstream), cellpose, folders (StarDist and others), rois (ImageJ and "
             "Fiji), coco, imagefolder (Hugging Face), webdataset or parquet (with Croissant).",
         ),
     ],
-    dest: Annotated[
-        Path, typer.Argument(metavar="DEST", callback=_new, help="The folder to make.")
-    ],
+    dest: Annotated[Path, Argument(metavar="DEST", callback=_new, help="The folder to make.")],
     *,
     split: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="SPLIT",
             callback=valid_split,
             autocompletion=split_names,
@@ -71,7 +63,7 @@ def export(
         readers = {name: reader for name in SPLITS if (reader := Reader(name, **data))}
     made = exports.export(readers, form, dest)
     say(f"Written to {made}: {layout.layout}.")
-    say("index.csv there tells which file is which sample.")
+    say("index.csv lists the sample of each file.")
     method = data["instances"]
     say(f"Nuclei are told apart by {method}" + _TOUCHING * (method == "components") + ".")
 
@@ -81,7 +73,7 @@ def tfds(
     *,
     stiffness: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="PASCAL",
             callback=valid_config,
             help='The config: "all", or one stiffness as elsewhere.',
@@ -89,13 +81,13 @@ def tfds(
     ] = "all",
     data_dir: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="FOLDER", help="Folder that TFDS keeps data in. Default: that of tfds.load."
         ),
     ] = None,
     form: Annotated[
         Literal["tfrecord", "array_record"],
-        typer.Option(
+        Option(
             "--format",
             metavar="FORMAT",
             help="tfrecord for tfds.load, array_record for tfds.data_source.",
@@ -109,5 +101,5 @@ def tfds(
     folder = prepare(stiffness, data_dir=data_dir, file_format=form, **data)
     verb = "load" if form == "tfrecord" else "data_source"
     config = "" if stiffness == "all" else f"/{parse_stiffness(stiffness)[0].name}"
-    say("Written. In any process now:\n\n  import tensorflow_datasets as tfds")
+    say("Written. Load it in any process with\n\n  import tensorflow_datasets as tfds")
     say(f'  tfds.{verb}("bmgd{config}", split="train", data_dir="{folder}")')

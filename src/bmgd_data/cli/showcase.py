@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from typer import Option
 
 import bmgd_data
 from bmgd_data import facts
-from bmgd_data.cli.console import say, show
+from bmgd_data.cli.console import say, show, writing
 from bmgd_data.cli.options import READER, takes, writable
-from bmgd_data.errors import StorageError
 
 if TYPE_CHECKING:
     from bmgd_data.reader import Reader
@@ -34,9 +34,7 @@ def demo(
     *,
     out: Annotated[
         Path,
-        typer.Option(
-            metavar="FILE", callback=_picture, help="The picture to write: PNG, JPEG or TIFF."
-        ),
+        Option(metavar="FILE", callback=_picture, help="The picture to write: PNG, JPEG or TIFF."),
     ] = Path("bmgd-demo.png"),
     data: dict[str, Any],
 ) -> None:
@@ -52,13 +50,13 @@ def demo(
     say(f"{len(reader)} images, from archives to samples ({captions(reader)['note']}).")
     titles = [title.format(method) for title in _COUNTED + _PAPER]
     show(titles, counts(reader), total=True)
-    say(f"Nuclei: in the masks, told apart by {method} (--instances); the paper's, by hand.")
+    say(f"Nuclei: in the masks, told apart by {method} (--instances); in the paper, by hand.")
     say("\nA batch of the train split:")
     for name in ("images", "masks", "instances"):
         array = getattr(train, name)[:_BATCH]
         say(f"  {name:<10}{array.shape} {array.dtype}, {int(array.min())} to {int(array.max())}")
     draw(reader, out)
-    say(f"\nA picture of it: {out}\nThe data is in: {reader.root}\n\nGo on in Python with\n")
+    say(f"\nPicture: {out}\nData: {reader.root}\n\nGo on in Python with\n")
     for line in next_lines(reader, data):
         say(f"  {line}")
 
@@ -79,11 +77,7 @@ def _counted(images: int, nuclei: int) -> list[str]:
 
 
 def draw(reader: Reader, path: Path) -> None:
-    """Write a montage with one image of each stiffness: the one with the median count of nuclei.
-
-    Raises:
-        StorageError: It cannot be written.
-    """
+    """Write a montage with one image of each stiffness: the one with the median count of nuclei."""
     import numpy as np
     from PIL import Image
 
@@ -95,16 +89,12 @@ def draw(reader: Reader, path: Path) -> None:
         ranked = rows[np.argsort(reader.n_nuclei[rows], kind="stable")]
         chosen += [reader[int(row)] for row in ranked[len(ranked) // 2 :][:1]]
     picture = montage(chosen, **captions(reader))
-    try:
+    with writing(path):
         Image.fromarray(picture).save(path)
-    except OSError as error:
-        raise StorageError(
-            f"Cannot write {path} ({error.strerror or error}). Name another file with --out."
-        ) from error
 
 
 def next_lines(reader: Reader, data: dict[str, Any]) -> list[str]:
-    """Three lines of Python that read the same samples, for torch if it is installed."""
+    """Lines of Python that read the same samples, for torch if it is installed."""
     name = "BMGD" if "BMGD" in bmgd_data.__all__ else "Reader"
     given: dict[str, Any] = {}
     if len(reader.conditions) < len(facts.CONDITIONS):

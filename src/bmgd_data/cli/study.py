@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import typer
 from rich.filesize import decimal as size
+from typer import Argument, Option
 
 from bmgd_data import facts
 from bmgd_data.cli import console
@@ -26,7 +26,7 @@ _FEW: Final = 5
 def evaluate(
     folder: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             metavar="FOLDER",
             exists=True,
             file_okay=False,
@@ -67,8 +67,7 @@ def nuclei(
         "nuclei.csv"
     ),
     pixel_size: Annotated[
-        float,
-        typer.Option(metavar="UM", min=0.001, help="Width and height of a pixel in micrometres."),
+        float, Option(metavar="UM", min=0.001, help="Width and height of a pixel in micrometres.")
     ] = facts.PIXEL_SIZE_UM,
     data: dict[str, Any],
 ) -> None:
@@ -97,7 +96,7 @@ def nuclei(
             ]
         )
     console.show(_COLUMNS, rows)
-    say("By chance: where the median lies in 95 % of samples of groups drawn with replacement.")
+    say("By chance: range of the median in 95 % of samples of groups drawn with replacement.")
     for note in table.notes:
         say(note)
     say(f"\nWritten to {out}: {len(table)} rows, {len(table.columns)} columns.")
