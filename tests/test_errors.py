@@ -1,4 +1,4 @@
-"""What errors and warnings say is safe to print, whatever names they quote."""
+"""Messages of errors and warnings are safe to print, whatever names they quote."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def test_a_message_is_printable(kind):
     assert (type(copy), str(copy), copy.args) == (kind, str(error), error.args)
 
 
-def test_a_warning_as_python_shows_it():
+def test_a_warning_is_printable_as_python_shows_it():
     with pytest.warns(errors.BMGDWarning) as told:
         warnings.warn(STEERS, errors.BMGDWarning, stacklevel=1)
     shown = warnings.formatwarning(told[0].message, errors.BMGDWarning, "a.py", 1, "")
     assert shown.endswith(f"BMGDWarning: {SPELLED}\n")
 
 
-def test_built_in_errors_catch_what_they_used_to():
+def test_built_in_errors_catch_them():
     for kind, old in (
         *((errors.DatasetNotFoundError, FileNotFoundError), (errors.StorageError, OSError)),
         *((errors.DownloadError, ConnectionError), (errors.CorruptArchiveError, OSError)),

@@ -1,4 +1,4 @@
-"""The facts are in one place: whatever else states them agrees."""
+"""README and CITATION.cff agree with `facts`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What importing loads, in fresh processes."""
+"""Which modules an import loads, in fresh processes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ sys.meta_path[:] = map(Without, sys.meta_path)
 
 
 OF_CLICK = "ignore:'click:DeprecationWarning"
-"""The lowest typer calls what click is going to drop."""
+"""The oldest supported typer uses features that click has deprecated."""
 
 
 def run(code: str, *arguments: object) -> str:
@@ -67,7 +67,7 @@ def test_importing_is_light(code):
     assert loaded_by(code) & HEAVY == set()
 
 
-def test_importing_the_package_alone_does_not_even_load_numpy():
+def test_importing_the_package_does_not_load_numpy():
     assert "numpy" not in loaded_by("import bmgd_data; dir(bmgd_data)")
 
 

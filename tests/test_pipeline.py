@@ -1,4 +1,4 @@
-"""Where fetching, trust and building meet: real archives, a real server, real folders."""
+"""Fetching, trust and building together: real archives, a real server, real folders."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ C950 = facts.CONDITIONS[1]
 
 
 @pytest.fixture(autouse=True)
-def _no_naps(monkeypatch):
+def _no_pauses(monkeypatch):
     monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
 
 
 @pytest.fixture
 def make(tmp_path, write_7z, nuclei):
-    """An archive of so many pairs, as bytes; another number gives another archive."""
+    """An archive with `count` pairs, as bytes; another number gives another archive."""
 
     def packed(count: int = 10) -> bytes:
         path = write_7z(tmp_path / "made" / f"{count}.7z", nuclei(count=count))
@@ -63,7 +63,7 @@ def make(tmp_path, write_7z, nuclei):
 
 @pytest.fixture
 def broken(tmp_path, write_7z, nuclei) -> bytes:
-    """Whole by magic bytes, header and length; one bit of the content is wrong."""
+    """An archive whose first bytes, header and length are right; one bit of the content is wrong."""
     path = write_7z(tmp_path / "made" / "broken.7z", nuclei(), filters=[{"id": py7zr.FILTER_COPY}])
     data = bytearray(path.read_bytes())
     data[2000] ^= 1
@@ -97,7 +97,7 @@ def place(source: str | Path | None = None, condition: facts.Condition = C950) -
 
 
 def read(source: str | Path | None = None, **options: bool) -> str:
-    """The key of what was prepared."""
+    """The key of the opened store."""
     return pipeline.open_store(place(source), **options).index.key
 
 
@@ -156,7 +156,7 @@ def test_accepting_keeps_the_old_store(answer, make):
     assert first.verify() == []
 
 
-def test_accepting_what_has_not_changed_changes_nothing(answer, make):
+def test_accepting_an_unchanged_archive_changes_nothing(answer, make):
     url, server = answer(send(make()))
     read(url)
     before = note(url)
@@ -179,10 +179,8 @@ def test_a_digest_is_recorded_only_after_the_whole_archive_decoded(answer, make,
     assert len(server.asked) == 2
 
 
-def test_an_archive_that_fetching_again_would_not_repair_is_kept(
-    answer, write_7z, nuclei, tmp_path
-):
-    """Its CRCs are right; its members are not, and the user may want to look at them."""
+def test_an_intact_archive_with_a_bad_member_is_kept(answer, write_7z, nuclei, tmp_path):
+    """Its CRCs are right, so fetching it again would not help; users may want to look at it."""
     members = nuclei() | {"950 Pa/mask/003.tif": b"no TIFF"}
     data = write_7z(tmp_path / "made" / "950 Pa.7z", members).read_bytes()
     url, server = answer(send(data))
@@ -215,7 +213,7 @@ def test_a_failed_download_leaves_the_older_archive(answer, make):
     assert read(url) == sha256(data)
 
 
-# ------------------------------------------------------------------------ what has gone meanwhile
+# ---------------------------------------------------------------- files that were removed or changed
 
 
 def test_a_store_that_was_deleted_is_rebuilt_from_the_kept_archive(answer, make):
@@ -226,7 +224,7 @@ def test_a_store_that_was_deleted_is_rebuilt_from_the_kept_archive(answer, make)
     assert len(server.asked) == 1
 
 
-def test_user_and_password_are_sent_and_kept_nowhere(answer, make):
+def test_user_and_password_are_sent_but_not_stored(answer, make):
     bare, server = answer(send(make()), refuse(404), refuse(404), refuse(401))
     url = bare.replace("//", "//me:se%2Fcret@")
     read(url)
@@ -250,7 +248,7 @@ def test_a_garbled_note_trusts_nothing(answer, make):
     assert {item.kind for item in upkeep.items(home.root())} == {*home.KINDS} - {"records"}
 
 
-def test_a_note_that_was_lost_is_written_again_from_the_kept_archive(answer, make):
+def test_a_lost_note_is_written_again_from_the_kept_archive(answer, make):
     url, server = answer(send(make()))
     key = read(url)
     inode = place(url).store(key).stat().st_ino
@@ -261,7 +259,7 @@ def test_a_note_that_was_lost_is_written_again_from_the_kept_archive(answer, mak
     assert len(server.asked) == 1
 
 
-def test_with_note_and_archive_lost_a_store_is_of_no_known_source(answer, make):
+def test_without_note_and_archive_a_store_has_no_known_source(answer, make):
     url, server = answer(send(make()))
     key = read(url)
     inode = place(url).store(key).stat().st_ino
@@ -274,7 +272,7 @@ def test_with_note_and_archive_lost_a_store_is_of_no_known_source(answer, make):
     assert place(url).store(key).stat().st_ino == inode
 
 
-def test_a_kept_archive_that_rotted_is_fetched_again(answer, make):
+def test_a_damaged_kept_archive_is_fetched_again(answer, make):
     data = make()
     url, server = answer(send(data))
     key = read(url)
@@ -287,7 +285,7 @@ def test_a_kept_archive_that_rotted_is_fetched_again(answer, make):
     assert len(server.asked) == 2
 
 
-def test_two_sources_with_one_archive_share_the_store_and_not_the_trust(answer, make, tmp_path):
+def test_two_sources_with_one_archive_share_the_store_but_not_the_trust(answer, make, tmp_path):
     data = make()
     (tmp_path / "local").mkdir()
     (tmp_path / "local" / "950 Pa.7z").write_bytes(data)
@@ -313,7 +311,7 @@ def test_a_renamed_store_is_not_served_under_another_key(answer, make):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"shape": 3}'])
-def test_a_garbled_index_is_told(answer, make, text):
+def test_a_garbled_index_is_reported(answer, make, text):
     url, _ = answer(send(make()))
     index = place(url).store(read(url)) / "index.json"
     index.write_text(text)
@@ -325,7 +323,7 @@ def test_a_garbled_index_is_told(answer, make, text):
 
 @pytest.mark.parametrize("size", [0, 60, 5000])
 @pytest.mark.parametrize("name", ["images.npy", "masks.npy", "components/labels.npy"])
-def test_a_truncated_array_is_told(answer, make, name, size):
+def test_a_truncated_array_is_reported(answer, make, name, size):
     from bmgd_data import Reader
 
     url, _ = answer(send(make()))
@@ -365,7 +363,7 @@ def test_the_pins_of_a_file_bind_addresses_and_local_archives(
     assert read(source) == key
 
 
-def test_a_pin_opens_the_store_with_no_note(answer, make, monkeypatch):
+def test_a_pin_opens_the_store_without_a_note(answer, make, monkeypatch):
     data = make()
     url, server = answer(send(data))
     read(url)
@@ -392,9 +390,7 @@ def test_the_packages_pins_bind_upstream_and_mirrors_but_no_local_folder(
     assert read(tmp_path / "local") == sha256(wrong)
 
 
-def test_a_pinned_archive_that_cannot_be_read_is_not_fetched_again_and_again(
-    answer, broken, monkeypatch
-):
+def test_a_damaged_pinned_archive_is_fetched_once(answer, broken, monkeypatch):
     url, server = answer(send(broken))
     monkeypatch.setattr(facts, "SHA256", {"950 Pa.7z": sha256(broken)})
     for _ in range(2):
@@ -419,9 +415,7 @@ def test_a_mirror_that_differs_from_upstream_is_reported(answer, make, monkeypat
 
 
 @pytest.mark.parametrize("how", ["download=False", "BMGD_OFFLINE"])
-def test_without_the_network_what_is_there_is_read_and_nothing_is_asked(
-    answer, make, monkeypatch, how
-):
+def test_without_the_network_only_existing_data_is_read(answer, make, monkeypatch, how):
     url, server = answer(send(make()))
     options = {"download": False} if how == "download=False" else {}
     if not options:
@@ -438,7 +432,7 @@ def test_without_the_network_what_is_there_is_read_and_nothing_is_asked(
 
 
 @pytest.mark.parametrize("how", ["download=False", "BMGD_OFFLINE"])
-def test_what_cannot_be_fetched_again_is_not_called_missing(answer, make, monkeypatch, how):
+def test_data_that_cannot_be_fetched_again_is_not_called_missing(answer, make, monkeypatch, how):
     url, server = answer(send(make()))
     key = read(url)
     if how == "BMGD_OFFLINE":
@@ -551,7 +545,7 @@ def test_local_files_are_hashed_once_a_call(kind, request, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["local", "unpacked"])
 def test_local_files_that_change_while_they_are_read(kind, request, monkeypatch):
-    """Else the new samples would lie under the old files' key."""
+    """Otherwise the new samples would be stored under the key of the old files."""
     source = request.getfixturevalue(kind)
     real = build.build
 
@@ -593,7 +587,7 @@ def test_a_folder_that_was_edited_is_read_again_without_an_error(unpacked):
     assert len(stores()) == 2
 
 
-def test_an_archive_beside_a_folder_that_was_read_before_is_no_change_of_an_archive(unpacked, make):
+def test_an_archive_beside_a_folder_read_before_is_not_a_changed_archive(unpacked, make):
     read(unpacked)
     data = make()
     (unpacked / "950 Pa.7z").write_bytes(data)
@@ -606,7 +600,7 @@ def test_an_archive_beside_a_folder_that_was_read_before_is_no_change_of_an_arch
 
 @pytest.mark.parametrize("kind", ["local", "unpacked"])
 def test_how_often_a_local_source_is_looked_at(kind, request, monkeypatch):
-    """Before the lock, under it, and once more against change while reading; read once."""
+    """Before the lock, under it, and after reading; it is read once."""
     source = request.getfixturevalue(kind)
     calls = Counter()
 
@@ -633,12 +627,12 @@ def test_how_often_a_local_source_is_looked_at(kind, request, monkeypatch):
     assert calls == looks | once
     calls.clear()
     read(source)
-    assert calls == dict.fromkeys(looks, 1), "a store that is known costs one look"
+    assert calls == dict.fromkeys(looks, 1), "a known store costs one look"
 
 
 @pytest.mark.parametrize("inside", ["Breast-main/950 Pa.7z", "Breast-main/950 Pa/"])
 def test_a_zip_of_the_repository(tmp_path, make, nuclei, inside):
-    """As GitHub's "Download ZIP" gives it; a .7z within has the digest that upstream's has."""
+    """As GitHub's "Download ZIP" gives it; a .7z within has the same key as upstream's."""
     data = make()
     members = {inside: data} if inside.endswith(".7z") else {}
     if not members:
@@ -676,7 +670,7 @@ def test_a_damaged_local_archive_stays_where_it_is(local, broken):
     assert stores() == set()
 
 
-def test_notes_are_told_once(local):
+def test_notes_are_shown_once(local):
     with pytest.warns(BMGDWarning, match=r"with notes: 10 image/mask pairs.*bmgd verify"):
         read(local)
     with warnings.catch_warnings():
@@ -687,7 +681,7 @@ def test_notes_are_told_once(local):
 # ---------------------------------------------------------------------------------- generated data
 
 
-def test_an_archive_of_an_earlier_generator_is_not_taken_for_this_ones(monkeypatch, one_image):
+def test_archives_of_an_earlier_generator_are_not_used(monkeypatch, one_image):
     from bmgd_data._origin import phantom
 
     old = read(one_image)

@@ -70,7 +70,7 @@ def test_samples_cannot_be_written_to(reader):
             reader[0][key][0, 0] = 1
 
 
-def test_samples_copy_nothing(reader):
+def test_samples_are_not_copied(reader):
     assert np.shares_memory(reader[3]["image"], reader[3]["image"])
 
 
@@ -83,7 +83,7 @@ def test_order_is_stiffness_then_name(reader):
 # ---------------------------------------------------------------------------------------- as sequence
 
 
-def test_indices_are_as_of_a_list(reader):
+def test_indices_behave_like_those_of_a_list(reader):
     count = len(reader)
     assert isinstance(reader, Sequence)
     assert count == 48
@@ -129,7 +129,7 @@ def test_a_name_is_an_index(few):
         train[:0]["300Pa/1"]
 
 
-def test_names_are_listed_once_for_searching(reader, monkeypatch):
+def test_names_are_listed_once_for_searches(reader, monkeypatch):
     whole = pickle.loads(pickle.dumps(reader))  # noqa: S301
     names = whole.names
     assert names[3] in whole
@@ -191,12 +191,12 @@ def test_splits_divide_the_whole(few):
     assert Reader.__init__.__defaults__ == ("train", None)
 
 
-def test_membership_does_not_depend_on_what_else_is_asked_for(few):
+def test_membership_does_not_depend_on_other_stiffnesses(few):
     together = [name for name in few("test").names if name.startswith("950Pa")]
     assert few("test", "950 Pa").names == together
 
 
-def test_only_what_is_asked_for_is_needed(few, tmp_path):
+def test_only_the_requested_stiffness_is_needed(few, tmp_path):
     (tmp_path / "source" / "250 Pa.7z").unlink()
     assert len(few("all", 950)) == 10
     with pytest.raises(DatasetNotFoundError, match=r"250 Pa.7z.*stiffness="):
@@ -234,7 +234,7 @@ def test_wrong_arguments_list_the_valid_ones_and_fetch_nothing(wrong, says, tmp_
 # ------------------------------------------------------------------------------------------ instances
 
 
-def test_watershed_is_kept_for_the_next_time(few, monkeypatch):
+def test_watershed_is_computed_once(few, monkeypatch):
     first = few(instances="watershed")
     monkeypatch.setitem(
         derived.instances.DERIVED, "watershed", lambda _: pytest.fail("computed again")
@@ -245,7 +245,7 @@ def test_watershed_is_kept_for_the_next_time(few, monkeypatch):
     assert again.digest == few().digest, "the data is the same"
 
 
-def test_provided_where_the_archive_brought_none(few):
+def test_provided_labels_that_the_archive_lacks(few):
     with pytest.raises(DatasetNotFoundError, match=r"250Pa brought no .*'components'.*'watershed'"):
         few(instances="provided")
 
@@ -253,7 +253,7 @@ def test_provided_where_the_archive_brought_none(few):
 # ------------------------------------------------------------------------------------- about the data
 
 
-def test_a_notebook_shows_what_repr_says_and_some_samples(few):
+def test_a_notebook_shows_the_repr_and_some_samples(few):
     reader = few("all")
     shown = reader._repr_html_()
     assert shown.count("<img ") == 6
@@ -261,7 +261,7 @@ def test_a_notebook_shows_what_repr_says_and_some_samples(few):
     assert reader[:0]._repr_html_().count("<img ") == 0
 
 
-def test_stats_are_of_the_train_split_whatever_split_this_is(few):
+def test_stats_are_those_of_the_train_split_in_every_split(few):
     pixels = np.asarray(few("train").images) / 4095
     for split in ("train", "val", "all"):
         mean, std = few(split).stats()
@@ -269,7 +269,7 @@ def test_stats_are_of_the_train_split_whatever_split_this_is(few):
         assert std == pytest.approx(pixels.std(), rel=1e-9)
 
 
-def test_stats_scale_each_condition_by_its_own_full_scale(tmp_path, nuclei, write_7z):
+def test_stats_scale_each_stiffness_by_its_own_full_scale(tmp_path, nuclei, write_7z):
     files = nuclei(count=10, bits=8)
     write_7z(tmp_path / "source" / "950 Pa.7z", files)
     write_7z(tmp_path / "source" / "250 Pa.7z", nuclei("250 Pa", count=10))
@@ -283,7 +283,7 @@ def test_stats_scale_each_condition_by_its_own_full_scale(tmp_path, nuclei, writ
     assert reader.stats() == pytest.approx((np.mean(pixels), np.std(pixels)), rel=1e-9)
 
 
-def test_repr_tells_what_it_is(few, reader, tmp_path):
+def test_repr(few, reader, tmp_path):
     text = repr(few("train"))
     for part in (
         "Reader: 24 images, split 'train' (random)",
@@ -297,10 +297,10 @@ def test_repr_tells_what_it_is(few, reader, tmp_path):
     ):
         assert part in text
     assert "generated" in repr(reader)
-    assert "Licence" not in repr(reader), "what is generated is not BMGD"
+    assert "Licence" not in repr(reader), "generated data is not BMGD"
 
 
-def test_digest_is_of_the_data_not_of_its_packing(few, tmp_path, write_7z, nuclei):
+def test_the_digest_depends_on_the_data_and_not_on_its_packing(few, tmp_path, write_7z, nuclei):
     digest = few("all", 950).digest
     assert few("train", 950).digest == digest != few("all").digest != few("all", 250).digest
     unpacked = tmp_path / "unpacked"
@@ -417,7 +417,7 @@ def test_standin_as_archives_as_folders_and_over_http(
 
 
 @pytest.mark.slow
-def test_standin_statistics_are_numpys(read_standin):
+def test_standin_statistics_agree_with_numpy(read_standin):
     reader = read_standin("train")
     scales = np.array([reader.full_scales[pa] for pa in reader.stiffness_pa])
     pixels = np.asarray(reader.images) / scales[:, None, None]
@@ -442,7 +442,7 @@ def test_standin_instances_agree_with_the_true_ones(method, at_least, read_stand
 def test_standin_nuclei_are_split_where_they_touch_and_seldom_elsewhere(
     read_standin, truth, capsys
 ):
-    """On images that had no part in the fit: the validation and test images."""
+    """On images that were not used in the fit: the validation and test images."""
     true, found, lone, cut = [], [], 0, 0
     for sample in itertools.chain(
         *(read_standin(s, instances="watershed") for s in ("val", "test"))

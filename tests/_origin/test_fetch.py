@@ -28,7 +28,7 @@ NAME = "950 Pa.7z"
 
 
 @pytest.fixture(autouse=True)
-def naps(monkeypatch):
+def pauses(monkeypatch):
     """The pauses between tries, in seconds."""
     taken: list[float] = []
     monkeypatch.setattr("pooch.core.time.sleep", taken.append)
@@ -47,7 +47,7 @@ def final(tmp_path) -> Path:
 
 @pytest.fixture
 def older(final) -> Path:
-    """An archive that lies there already."""
+    """An archive that is there already."""
     final.parent.mkdir(parents=True)
     final.write_bytes(b"older")
     return final
@@ -68,7 +68,7 @@ def test_the_archive_arrives_whole_and_alone(answer, packed, final):
     assert names(final.parent) == [NAME]
 
 
-def test_it_says_who_asks_and_waits_only_so_long(answer, packed, final, monkeypatch):
+def test_requests_have_a_user_agent_and_timeouts(answer, packed, final, monkeypatch):
     import requests
 
     (url, server), timeouts = answer(send(packed)), []
@@ -85,16 +85,16 @@ def test_it_says_who_asks_and_waits_only_so_long(answer, packed, final, monkeypa
 
 
 @pytest.mark.parametrize("status", [403, 429, 500, 503])
-def test_a_refusal_is_tried_again(answer, packed, final, naps, status):
+def test_a_refusal_is_retried(answer, packed, final, pauses, status):
     url, server = answer(refuse(status), refuse(status), send(packed))
     get(url + NAME, final)
     assert final.read_bytes() == packed
     assert len(server.asked) == 3
-    assert naps == [1, 2]
+    assert pauses == [1, 2]
 
 
 @pytest.mark.parametrize("status", [403, 429, 500])
-def test_a_lasting_refusal_is_told_with_its_status(answer, older, status):
+def test_a_lasting_refusal_is_reported_with_its_status(answer, older, status):
     url, server = answer(refuse(status))
     with pytest.raises(DownloadError, match=f"answered {status} .*3 retries.*by hand") as raised:
         get(url + NAME, older)
@@ -104,7 +104,7 @@ def test_a_lasting_refusal_is_told_with_its_status(answer, older, status):
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_a_missing_file_is_not_asked_for_again(answer, older, status):
+def test_a_missing_file_is_not_retried(answer, older, status):
     url, server = answer(refuse(status))
     with pytest.raises(DatasetNotFoundError, match=rf"There is no .*{status}.*mirror.*by hand"):
         get(url + NAME, older)
@@ -118,7 +118,7 @@ def lfs_pointer(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("arrives", "told"),
+    ("arrives", "says"),
     [
         (lambda _: b"\n<!DOCTYPE html>\n<html><body>Sign in</body></html>", "it is a web page"),
         (lambda _: b"<html>", "it is a web page"),
@@ -130,16 +130,16 @@ def lfs_pointer(data: bytes) -> bytes:
     ],
     ids=["page", "short page", "pointer", "empty", "cut", "cut header", "zip"],
 )
-def test_what_is_no_archive_never_takes_its_place(answer, packed, older, arrives, told):
+def test_other_files_do_not_replace_an_archive(answer, packed, older, arrives, says):
     url = answer(send(arrives(packed)))[0] + NAME
-    with pytest.raises(CorruptArchiveError, match=told) as raised:
+    with pytest.raises(CorruptArchiveError, match=says) as raised:
         get(url, older)
     assert url in str(raised.value)
     assert older.read_bytes() == b"older"
     assert names(older.parent) == [NAME]
 
 
-def test_a_cut_connection_is_tried_again_and_then_told(answer, packed, older):
+def test_a_cut_connection_is_retried_and_then_reported(answer, packed, older):
     half = send(packed[: len(packed) // 2], length=len(packed))
     url, server = answer(half)
     with pytest.raises(DownloadError, match=r"IncompleteRead.*3 retries"):
@@ -159,7 +159,7 @@ def test_a_stalled_connection_ends(answer, packed, older, monkeypatch):
     assert older.read_bytes() == b"older"
 
 
-def test_a_redirect_is_followed_but_not_for_ever(answer, packed, final):
+def test_redirects_are_followed_up_to_a_limit(answer, packed, final):
     url, server = answer(send(b"", 302, Location="/there"), send(packed))
     get(url + NAME, final)
     assert [path for path, _ in server.asked] == ["/950%20Pa.7z", "/there"]
@@ -167,7 +167,7 @@ def test_a_redirect_is_followed_but_not_for_ever(answer, packed, final):
         get(answer(send(b"", 302, Location="/round"))[0] + NAME, final)
 
 
-def test_a_length_that_is_no_number_is_no_bare_traceback(answer, packed, final):
+def test_an_invalid_length_is_a_download_error(answer, packed, final):
     def garbled(to):
         to.send_response(200)
         to.send_header("Content-Length", "many")
@@ -177,7 +177,7 @@ def test_a_length_that_is_no_number_is_no_bare_traceback(answer, packed, final):
         get(answer(garbled)[0] + NAME, final)
 
 
-def test_certificates_that_are_not_there(final, monkeypatch):
+def test_missing_certificates(final, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/certificates.pem")
     with (
         pytest.raises(DownloadError, match=r"certificates\.pem.*REQUESTS_CA_BUNDLE and CURL"),
@@ -186,7 +186,7 @@ def test_certificates_that_are_not_there(final, monkeypatch):
         fetch.download("https://127.0.0.1:9/x.7z", final, lambda _: None, bar)
 
 
-def test_no_server_is_there_and_nothing_is_left(final, tmp_path):
+def test_without_a_server_nothing_is_left(final, tmp_path):
     with pytest.raises(DownloadError, match=r"refused.*3 retries.*by hand"):
         get("http://127.0.0.1:9/" + NAME, final)
     assert names(tmp_path) == []
@@ -205,7 +205,7 @@ def test_another_archive_is_refused_after_one_download(answer, packed, older):
     assert names(older.parent) == [NAME]
 
 
-def test_room_is_made_sure_of_before_the_bytes_come(answer, packed, older, monkeypatch):
+def test_free_space_is_checked_before_the_download(answer, packed, older, monkeypatch):
     usage = shutil.disk_usage(older.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=len(packed) - 1))
     with pytest.raises(StorageError, match=r"needed for the download.*BMGD_HOME"):
@@ -215,7 +215,7 @@ def test_room_is_made_sure_of_before_the_bytes_come(answer, packed, older, monke
 
 
 def test_a_folder_that_pooch_may_not_write_to(final, monkeypatch):
-    """Its error has no number."""
+    """The error of pooch has no errno."""
 
     def refuse_folder(*_, **__):
         raise PermissionError("no data cache folder")
@@ -225,38 +225,38 @@ def test_a_folder_that_pooch_may_not_write_to(final, monkeypatch):
         get("http://127.0.0.1:9/" + NAME, final)
 
 
-def test_pooch_stays_silent_here_and_only_here(answer, packed, final, caplog):
-    talk = pooch.get_logger()
-    talk.addHandler(caplog.handler)
+def test_the_log_of_pooch_is_hidden_only_during_a_download(answer, packed, final, caplog):
+    logger = pooch.get_logger()
+    logger.addHandler(caplog.handler)
     try:
         get(answer(refuse(500), send(packed))[0] + NAME, final)
         assert not caplog.records
-        talk.info("of another user of pooch")
+        logger.info("of another user of pooch")
         assert len(caplog.records) == 1
-        assert not talk.filters
+        assert not logger.filters
     finally:
-        talk.removeHandler(caplog.handler)
+        logger.removeHandler(caplog.handler)
 
 
-def test_nothing_is_printed_and_the_bar_is_told_all_bytes(answer, packed, final, capfd):
-    told: list[int] = []
+def test_nothing_is_printed_and_the_bar_counts_all_bytes(answer, packed, final, capfd):
+    counted: list[int] = []
 
     class Bar:
         def __call__(self, steps: int) -> None:
-            told[-1] += steps
+            counted[-1] += steps
 
         def start_over(self, total: int) -> None:
-            told.append(0)
+            counted.append(0)
             assert total == len(packed)
 
     fetch.download(answer(send(packed))[0] + NAME, final, lambda _key: None, Bar())
-    assert told[-1] == len(packed)
+    assert counted[-1] == len(packed)
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
 @pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o022, 0o644), (0o077, 0o600)])
-def test_the_umask_says_who_may_read(answer, packed, final, umask, mode):
+def test_archives_have_the_mode_of_the_umask(answer, packed, final, umask, mode):
     before = os.umask(umask)
     try:
         get(answer(send(packed))[0] + NAME, final)

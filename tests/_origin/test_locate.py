@@ -1,4 +1,4 @@
-"""Whatever people name, and whatever programs have done to the names, the right files are found."""
+"""The files of a stiffness are found, also if programs or users changed their names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_any_spelling_of_an_archive_or_a_folder(tmp_path, archive, name):
 
 
 @pytest.mark.parametrize("name", ["950 Pa labels", "1950 Pa", "950", "950 Pascal", "old 950 Pa"])
-def test_other_names_are_not_taken(tmp_path, name):
+def test_other_names_do_not_count(tmp_path, name):
     (tmp_path / name).mkdir()
     with pytest.raises(DatasetNotFoundError, match=f"found: {name}"):
         locate.find(tmp_path, C950)
@@ -56,7 +56,7 @@ def test_folders_in_between(tmp_path, archive):
     assert locate.find(tmp_path, C950).path == nearer
 
 
-def test_what_lies_side_by_side_is_told(tmp_path, archive):
+def test_files_side_by_side_give_a_notice(tmp_path, archive):
     path = archive("950 Pa.7z")
     assert locate.find(tmp_path, C950).notice == ""
     (tmp_path / "950 Pa").mkdir()
@@ -117,7 +117,7 @@ def test_an_archive_of_another_stiffness_or_of_none(tmp_path, archive):
         ("950 Pa.tar.gz", "Unpack it and give the unpacked folder as source="),
     ],
 )
-def test_what_is_not_read_says_what_it_is(tmp_path, name, says):
+def test_files_that_are_not_read_are_explained(tmp_path, name, says):
     (tmp_path / name).write_bytes(b"Rar!")
     for named in (tmp_path, tmp_path / name):
         with pytest.raises(DatasetNotFoundError, match=f"{name} .*{says}"):

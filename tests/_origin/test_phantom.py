@@ -105,13 +105,13 @@ def test_counts_are_multiples_of_the_papers():
     assert {TINY.count(c) for c in facts.CONDITIONS} == {phantom.MIN_IMAGES}
 
 
-def test_generate_gives_as_many_as_count(slices):
+def test_generate_yields_count_slices(slices):
     assert {name: len(items) for name, items in slices.items()} == {
         c.name: Phantom().count(c) for c in facts.CONDITIONS
     }
 
 
-def test_key_changes_with_whatever_changes_the_samples(monkeypatch):
+def test_every_parameter_changes_the_key(monkeypatch):
     assert Phantom(1).key(SOFT) == Phantom(1.0, 0).key(SOFT)
     keys = {
         Phantom(size, seed).key(c) for size in (0.1, 1) for seed in (0, 1) for c in facts.CONDITIONS
@@ -135,7 +135,7 @@ def test_seed_and_condition_and_colony_change_the_images(slices):
     assert not any(np.array_equal(a, b) for a, b in itertools.combinations(firsts, 2))
 
 
-def test_form(slices, everything):
+def test_shapes_types_and_names(slices, everything):
     for item in everything:
         assert item.image.shape == item.mask.shape == item.instances.shape == facts.IMAGE_SHAPE
         assert item.image.dtype == item.instances.dtype == np.uint16
@@ -161,7 +161,7 @@ def test_clipped_at_full_scale(monkeypatch):
 
 
 def test_chromatin_below_zero_sends_no_light():
-    """Rare in thin slices, but stacks of 3 um steps met it and stopped with numpy's ValueError."""
+    """Rare in thin slices; with steps of 3 um, it once raised numpy's ValueError."""
     rng, glow = np.random.default_rng(0), np.full((7, 16, 16), -20, np.float32)
     image = colony._expose(rng, glow, margin=3, step=3.0)
     assert abs(image.mean() - 420) < 5  # the pedestal
@@ -199,7 +199,7 @@ def test_neighbouring_slices_look_alike_and_colonies_do_not(slices):
 
 
 def test_slices_of_a_colony_and_their_step(slices):
-    """Slices twice as far apart are less alike; images are numbered colony by colony."""
+    """Slices at twice the distance are less alike; images are numbered colony by colony."""
     items = list(phantom.generate(Phantom(size=0.02, slices=7, step=2), SOFT))
     assert [item.colony for item in items] == [(number - 1) // 7 for number in range(1, 13)]
 

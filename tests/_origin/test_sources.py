@@ -47,7 +47,7 @@ def test_a_mirror_is_the_same_with_and_without_the_last_slash(slash):
     assert sources.resolve("http://host/data" + slash) == sources.resolve("http://host/data")
 
 
-def test_user_and_password_of_a_mirror_are_for_fetching_alone():
+def test_user_and_password_of_a_mirror_are_only_for_fetching():
     source = sources.resolve("http://me:se%2Fcret@host:8/data")
     assert remote.auth(source) == ("me", "se/cret")
     bare = sources.resolve("http://host:8/data")
@@ -82,7 +82,7 @@ def test_a_mirror_with_a_query_is_refused(tail):
         sources.resolve("http://host/data" + tail)
 
 
-def test_a_folder_by_every_way_to_name_it(tmp_path, monkeypatch):
+def test_every_way_to_name_a_folder(tmp_path, monkeypatch):
     folder = tmp_path / "my data"
     folder.mkdir()
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -102,18 +102,18 @@ def test_a_folder_called_phantom_is_named_by_a_path(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["ftp://host/data", "s3://bucket", "http://", "https:///x", ""])
-def test_an_address_that_is_not_understood(text):
+def test_an_invalid_address(text):
     with pytest.raises(ValueError, match="Valid: 'upstream', 'phantom'"):
         sources.resolve(text)
 
 
-def test_a_phantom_that_is_not_understood():
+def test_an_invalid_phantom():
     with pytest.raises(ValueError, match="Valid:"):
         sources.resolve("phantom:colour=red")
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "~nosuchuser/data"])
-def test_nothing_there_lists_what_may_be_named(path):
+def test_a_missing_path_lists_the_valid_sources(path):
     with pytest.raises(DatasetNotFoundError, match=rf"'{path}' does not exist.*base URL.*unpacked"):
         sources.resolve(path)
 
@@ -123,7 +123,7 @@ def test_an_archive_is_a_source(tmp_path):
     assert sources.resolve(tmp_path / "250 Pa.7z").kind == "folder"
 
 
-def test_what_others_are_told_holds_no_path(tmp_path):
+def test_the_label_for_others_holds_no_path(tmp_path):
     assert str(tmp_path) not in sources.resolve(tmp_path).label_for_others
     assert sources.resolve("phantom").label_for_others == "phantom (generated)"
 

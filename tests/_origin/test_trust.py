@@ -70,7 +70,7 @@ def test_both_forms_of_a_checksum_file(checksums, text):
     ],
 )
 def test_a_file_that_pins_nothing_is_refused(checksums, text):
-    """Otherwise its user would believe to be protected."""
+    """Otherwise its user would rely on pins that do not exist."""
     checksums(text)
     with pytest.raises(
         ValueError, match=r"pins \(BMGD_CHECKSUMS\) does not hold sha256.*sha256sum"
@@ -78,7 +78,7 @@ def test_a_file_that_pins_nothing_is_refused(checksums, text):
         trust.pinned(C250)
 
 
-def test_a_file_that_is_no_text_or_not_there(tmp_path, monkeypatch):
+def test_a_checksum_file_that_is_missing_or_no_text(tmp_path, monkeypatch):
     monkeypatch.setenv("BMGD_CHECKSUMS", str(tmp_path / "pins"))
     with pytest.raises(DatasetNotFoundError, match=r"BMGD_CHECKSUMS names .*pins.*unset it"):
         trust.pinned(C250)
@@ -87,7 +87,7 @@ def test_a_file_that_is_no_text_or_not_there(tmp_path, monkeypatch):
         trust.pinned(C250)
 
 
-def test_whom_the_packages_own_pins_bind(monkeypatch, folder):
+def test_which_sources_the_packages_pins_bind(monkeypatch, folder):
     monkeypatch.setattr(facts, "SHA256", {C950.archive: A})
     binds = {
         source.kind: trust.binding(source, C950) for source in (UPSTREAM, MIRROR, folder, PHANTOM)
@@ -96,14 +96,14 @@ def test_whom_the_packages_own_pins_bind(monkeypatch, folder):
     assert trust.binding(UPSTREAM, C250) is None
 
 
-def test_whom_the_pins_of_a_file_bind(monkeypatch, folder, checksums):
+def test_which_sources_the_pins_of_a_file_bind(monkeypatch, folder, checksums):
     monkeypatch.setattr(facts, "SHA256", {C950.archive: A, C250.archive: C})
     checksums(f"{B}  950 Pa.7z")
     binds = {
         source.kind: trust.binding(source, C950) for source in (UPSTREAM, MIRROR, folder, PHANTOM)
     }
     assert binds == {"upstream": B, "mirror": B, "folder": B, "phantom": None}
-    # What the file does not name stays pinned as it was.
+    # Other archives stay pinned by the package.
     assert trust.binding(UPSTREAM, C250) == C
     assert trust.binding(folder, C250) is None
 
@@ -126,12 +126,12 @@ def test_the_first_is_trusted_and_another_is_not():
         (sources.resolve("http://me:secret@host/"), "http://host/"),
         (sources.Source("folder", "/it's here"), """'/it'"'"'s here'"""),
     ):
-        told = re.escape(f"--source {named} --stiffness 950Pa --accept-changed")
-        with pytest.raises(ChecksumError, match=told):
+        option = re.escape(f"--source {named} --stiffness 950Pa --accept-changed")
+        with pytest.raises(ChecksumError, match=option):
             trust.compare(source, C950, SEEN, B, "here")
 
 
-def test_a_pin_goes_before_what_was_seen_and_cannot_be_waved_through(monkeypatch, checksums):
+def test_a_pin_overrides_the_note_and_cannot_be_overridden(monkeypatch, checksums):
     monkeypatch.setattr(facts, "SHA256", {C950.archive: C})
     trust.compare(UPSTREAM, C950, SEEN, C, "here")
     for seen in (SEEN, None, dataclasses.replace(SEEN, key=C)):
@@ -143,7 +143,7 @@ def test_a_pin_goes_before_what_was_seen_and_cannot_be_waved_through(monkeypatch
         trust.compare(UPSTREAM, C950, SEEN, A, "here")
 
 
-def test_what_is_written_down_is_read_again(tmp_path):
+def test_notes_round_trip(tmp_path):
     note = tmp_path / "sources" / "x" / "950Pa.json"
     assert trust.recall(note) is None
     trust.remember(note, None, SEEN)
@@ -183,7 +183,7 @@ def test_a_note_that_cannot_be_read_does_not_count_as_none(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
 @pytest.mark.parametrize(("mode", "said"), [(0o777, "StorageError"), (0o555, "None")])
 def test_a_colleagues_private_note(mode, said):
-    """It is an error where it could be replaced, and nothing to be known where it could not."""
+    """An error if this user could replace it; otherwise it counts as none."""
     code = (
         "try: print(trust.recall(Path(sys.argv[1])))\n"
         "except Exception as error: print(type(error).__name__)"
@@ -198,7 +198,7 @@ def test_a_colleagues_private_note(mode, said):
     assert (ran.returncode, ran.stdout.strip()) == (0, said)
 
 
-def test_what_a_newer_version_notes_besides_is_passed_over(tmp_path):
+def test_fields_of_a_newer_version_are_ignored(tmp_path):
     note = tmp_path / "note"
     note.write_text(json.dumps({**dataclasses.asdict(SEEN), "colour": "blue"}))
     assert trust.recall(note) == SEEN

@@ -25,7 +25,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_staged_folder_appears_whole_at_the_end(tmp_path):
+def test_a_staged_folder_appears_complete_at_the_end(tmp_path):
     final = tmp_path / "deep" / "final"
     with disk.staged(final) as folder:
         (folder / "sub").mkdir()
@@ -53,7 +53,7 @@ def test_the_first_of_two_staged_folders_wins(tmp_path):
     assert names(tmp_path) == ["final"]
 
 
-def test_a_file_in_the_way_of_a_staged_folder_is_no_winner(tmp_path):
+def test_a_file_in_the_way_of_a_staged_folder_is_an_error(tmp_path):
     (tmp_path / "final").write_text("a file")
     with pytest.raises(OSError, match="final"), disk.staged(tmp_path / "final") as folder:
         (folder / "a").write_text("a")
@@ -61,7 +61,7 @@ def test_a_file_in_the_way_of_a_staged_folder_is_no_winner(tmp_path):
 
 
 def test_everything_is_synced_before_the_rename(tmp_path, monkeypatch):
-    """A power cut must not leave a final name with empty files behind it."""
+    """A power cut must not leave empty files under the final name."""
     synced = []
     real = disk.fsync
     monkeypatch.setattr(disk, "fsync", lambda path: (synced.append(path), real(path)))
@@ -72,7 +72,7 @@ def test_everything_is_synced_before_the_rename(tmp_path, monkeypatch):
     assert synced[-1] == tmp_path
 
 
-def test_a_staged_file_replaces_or_leaves_alone(tmp_path):
+def test_a_staged_file_replaces_the_old_one_or_leaves_it(tmp_path):
     final = tmp_path / "deep" / "a.txt"
     with disk.staged_file(final) as partial:
         partial.write_text("one")
@@ -112,7 +112,7 @@ def test_sweep_removes_what_a_killed_process_left_and_nothing_else(tmp_path):
     assert names(tmp_path) == others
 
 
-def test_json_is_readable_and_keeps_every_letter(tmp_path):
+def test_json_is_readable_and_keeps_all_characters(tmp_path):
     path = tmp_path / "a.json"
     disk.write_json(path, {"name": "größe 細胞", "counts": [1, 2]})
     assert json.loads(path.read_text(encoding="utf-8")) == {"name": "größe 細胞", "counts": [1, 2]}
@@ -130,7 +130,7 @@ def test_sha256_of_plain_data_is_the_same_for_equal_data():
     assert disk.sha256_of(["a", 1]) == hashlib.sha256(b'["a",1]').hexdigest()
 
 
-def test_require_space_asks_the_nearest_folder_there_is(tmp_path):
+def test_require_space_checks_the_nearest_existing_folder(tmp_path):
     disk.require_space(tmp_path / "not" / "yet", 1, "to test")
     assert names(tmp_path) == []
     free = shutil.disk_usage(tmp_path).free
@@ -141,7 +141,7 @@ def test_require_space_asks_the_nearest_folder_there_is(tmp_path):
 @pytest.mark.parametrize(
     "code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG]
 )
-def test_faults_of_the_disk_are_explained(tmp_path, code):
+def test_errors_of_the_disk_are_explained(tmp_path, code):
     with (
         pytest.raises(StorageError, match=rf"{os.strerror(code)}.*BMGD_HOME") as caught,
         disk.staged(tmp_path / "final"),
@@ -155,14 +155,14 @@ def test_faults_of_the_disk_are_explained(tmp_path, code):
     "error",
     [StorageError("as it is"), CorruptArchiveError("as it is"), OSError(errno.EIO, "as it is")],
 )
-def test_other_faults_pass_as_they_are(error):
+def test_other_errors_pass_unchanged(error):
     with pytest.raises(type(error), match="as it is") as caught, disk.explained("folder"):
         raise error
     assert caught.value is error
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
-def test_what_links_lead_to_is_left_alone(tmp_path):
+def test_targets_of_links_are_left_alone(tmp_path):
     (elsewhere := tmp_path / "elsewhere" / "inner").mkdir(parents=True)
     elsewhere.chmod(0o755)
     (tmp_path / ".final-01234567.partial").symlink_to(elsewhere.parent)
@@ -173,7 +173,7 @@ def test_what_links_lead_to_is_left_alone(tmp_path):
     assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o755
 
 
-def test_what_cannot_be_discarded_can_be_tried_again(tmp_path, monkeypatch):
+def test_a_failed_discard_can_be_repeated(tmp_path, monkeypatch):
     def refused(folder):
         raise PermissionError(errno.EACCES, "Permission denied", str(folder))
 
@@ -190,8 +190,8 @@ def test_what_cannot_be_discarded_can_be_tried_again(tmp_path, monkeypatch):
     assert names(tmp_path) == []
 
 
-def test_only_what_is_gone_below_the_folder_is_said_to_be(tmp_path):
-    """A neighbour whose name begins alike is another folder."""
+def test_only_files_below_the_folder_are_reported_as_removed(tmp_path):
+    """A folder beside it whose name begins alike is another folder."""
     (tmp_path / "root").mkdir()
     with (
         pytest.raises(StorageError, match="was removed"),
@@ -202,14 +202,14 @@ def test_only_what_is_gone_below_the_folder_is_said_to_be(tmp_path):
         (tmp_path / "root-other").read_bytes()
 
 
-def test_a_folder_that_vanishes_while_it_is_made_was_removed(tmp_path):
-    """mkdir(exist_ok=True) says "exists" where it finds a folder that then goes."""
+def test_a_folder_that_is_removed_while_it_is_made(tmp_path):
+    """mkdir(exist_ok=True) raises FileExistsError for a folder that is then removed."""
     with pytest.raises(StorageError, match="was removed"), disk.explained(tmp_path):
         raise FileExistsError(errno.EEXIST, "File exists", str(tmp_path / "gone"))
 
 
 @pytest.mark.parametrize("below", ["file/a.txt", "file/deep/a.txt", "folder"])
-def test_what_is_in_the_way_is_named_and_left(tmp_path, below):
+def test_a_file_in_the_way_is_named_and_left(tmp_path, below):
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     before = names(tmp_path)
@@ -222,7 +222,7 @@ def test_what_is_in_the_way_is_named_and_left(tmp_path, below):
     assert names(tmp_path) == before
 
 
-def test_folders_made_for_nothing_go_again_and_others_stay(tmp_path):
+def test_folders_made_by_a_failed_write_are_removed_and_others_stay(tmp_path):
     def fail(final: Path, beside: Path | None = None) -> None:
         with contextlib.suppress(KeyError), disk.staged_file(final):
             if beside:

@@ -20,7 +20,7 @@ with locks.lock(Path(sys.argv[1]), "work"):
 """
 
 
-def test_one_process_at_a_time_and_a_killed_one_lets_go(tmp_path, caplog):
+def test_one_process_at_a_time_and_a_killed_one_releases_the_lock(tmp_path, caplog):
     from filelock import FileLock, Timeout
 
     holder = subprocess.Popen(
@@ -40,7 +40,7 @@ def test_one_process_at_a_time_and_a_killed_one_lets_go(tmp_path, caplog):
         pass
 
 
-def test_locks_are_as_open_to_colleagues_as_their_folder(tmp_path):
+def test_locks_have_the_permissions_of_their_folder(tmp_path):
     (tmp_path / "locks").mkdir()
     (tmp_path / "locks").chmod(0o2775)
     before = os.umask(0)

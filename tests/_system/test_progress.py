@@ -30,7 +30,7 @@ def work() -> None:
 
 @pytest.fixture
 def terminal(monkeypatch) -> Callable[[], Terminal]:
-    """Puts a terminal in place; pytest puts its own stream there between fixtures and tests."""
+    """Replaces the error stream by a terminal; called in the test, after pytest has set its own."""
 
     def begin() -> Terminal:
         monkeypatch.setenv("TERM", "xterm")
@@ -40,7 +40,7 @@ def terminal(monkeypatch) -> Callable[[], Terminal]:
     return begin
 
 
-def test_a_user_sees_what_is_done(terminal, capsys):
+def test_a_terminal_shows_progress(terminal, capsys):
     stream = terminal()
     work()
     shown = stream.getvalue()
@@ -50,21 +50,21 @@ def test_a_user_sees_what_is_done(terminal, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_silent_when_asked(terminal, monkeypatch):
+def test_bmgd_quiet_silences_the_bar(terminal, monkeypatch):
     monkeypatch.setenv("BMGD_QUIET", "1")
     stream = terminal()
     work()
     assert stream.getvalue() == ""
 
 
-def test_not_silent_when_told_no(terminal, monkeypatch):
+def test_bmgd_quiet_0_does_not_silence_the_bar(terminal, monkeypatch):
     monkeypatch.setenv("BMGD_QUIET", "0")
     stream = terminal()
     work()
     assert stream.getvalue()
 
 
-def test_silent_where_no_terminal_is(capfd):
+def test_silent_without_a_terminal(capfd):
     work()
     assert capfd.readouterr() == ("", "")
 

@@ -1,4 +1,4 @@
-"""What a person meets who types `bmgd`."""
+"""The `bmgd` command, as its users meet it."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def spoil(path: Path) -> None:
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-# ------------------------------------------------------------------------------------------- bare
+# ------------------------------------------------------------------------------------------- help
 
 
-def test_alone_it_shows_help():
+def test_without_a_command_it_shows_help():
     shown = bmgd().output
     for command in (
         *("demo", "download", "verify", "evaluate", "leaks", "export", "tfds", "nuclei", "report"),
@@ -81,7 +81,7 @@ def test_alone_it_shows_help():
 
 
 @pytest.mark.parametrize("width", [60, 80])
-def test_help_is_whole_and_speaks_no_python(width):
+def test_help_is_complete_and_free_of_python(width):
     commands = typer.main.get_command(app).commands
     listed = " ".join(bmgd("-h", COLUMNS=str(width)).output.split())
     for name, command in commands.items():
@@ -164,7 +164,7 @@ def test_demo_and_the_lines_it_suggests_count_alike(method, tiny_root, tmp_path)
     assert "told apart by components" in exported
 
 
-def test_the_last_lines_name_no_source_where_it_is_upstream(local, serve, monkeypatch, tmp_path):
+def test_the_last_lines_do_not_name_upstream(local, serve, monkeypatch, tmp_path):
     monkeypatch.setattr(facts, "UPSTREAM", serve(local))
     shown = bmgd("demo", "--source", "upstream", "--stiffness", 950, "--out", tmp_path / "a.png")
     assert (
@@ -182,7 +182,7 @@ def test_demo_of_other_data_does_not_call_it_generated(local, tmp_path):
 
 
 @pytest.mark.parametrize("out", ["demo.xyz", "demo"])
-def test_demo_refuses_a_picture_it_cannot_write_before_it_works(out, tmp_path):
+def test_demo_refuses_an_unknown_picture_format_before_any_work(out, tmp_path):
     assert ".png" in bmgd("demo", "--out", tmp_path / out, code=2).stderr
     assert not (tmp_path / "home").exists()
 
@@ -195,8 +195,8 @@ def test_demo_refuses_a_picture_it_cannot_write_before_it_works(out, tmp_path):
         *(("leaks", "--json", "{}/a.json"), ("evaluate", "{here}", "--json", "{}/a.json")),
     ],
 )
-def test_no_folder_is_made_for_an_output_in_silence(command, tmp_path):
-    """And it is refused before any work, such as a download."""
+def test_no_folder_is_made_for_an_output(command, tmp_path):
+    """The output is refused before any work, such as a download."""
     missing = tmp_path / "nowhere"
     told = bmgd(*(word.format(missing, here=tmp_path) for word in command), code=2).stderr
     assert f"There is no folder {missing}" in " ".join(told.split())
@@ -213,7 +213,7 @@ def test_demo_says_where_it_cannot_write(tiny_root, tmp_path):
 # --------------------------------------------------------------------------------------- download
 
 
-def test_download_from_a_mirror_tells_that_nothing_was_compared(mirror):
+def test_download_from_a_mirror_says_that_nothing_was_compared(mirror):
     shown = bmgd("download", *mirror).output
     row = next(line.split() for line in shown.splitlines() if "950Pa" in line)
     assert row[1] == "10"
@@ -229,7 +229,7 @@ def test_download_warns_in_one_line(mirror):
     assert stderr.count("\n") == 1
 
 
-def test_download_takes_a_changed_archive_only_when_told(mirror, local, write_7z, nuclei):
+def test_download_accepts_a_changed_archive_only_on_request(mirror, local, write_7z, nuclei):
     bmgd("download", *mirror)
     write_7z(local / "950 Pa.7z", nuclei(count=11))
     bmgd("clean", "--archives", "--stores", "--yes")
@@ -238,24 +238,24 @@ def test_download_takes_a_changed_archive_only_when_told(mirror, local, write_7z
     assert re.search(r"950Pa +11 ", shown)
 
 
-def test_download_keeps_the_labels_of_the_method_that_will_be_read(mirror, monkeypatch):
+def test_download_keeps_the_labels_of_the_named_method(mirror, monkeypatch):
     shown = bmgd("download", *mirror, "--instances", "watershed").output
     assert "Labels by watershed are kept" in shown
     monkeypatch.setitem(DERIVED, "watershed", lambda _: pytest.fail("computed again"))
     assert len(Reader("all", 950, source=mirror[1], instances="watershed")) == 10
 
 
-def test_download_of_labels_that_no_archive_brings_says_what_there_is(mirror):
+def test_download_of_missing_provided_labels(mirror):
     told = bmgd("download", *mirror, "--instances", "provided", code=1)
     assert re.search(r"950Pa +10 ", told.stdout)
     assert "950Pa brought no instance labels" in told.stderr
 
 
-def test_what_came_before_an_error_is_told(mirror):
+def test_downloads_before_an_error_are_shown(mirror):
     result = bmgd("download", *mirror, "--stiffness", "1200", code=1)
     assert re.search(r"950Pa +10 ", result.stdout)
     assert "There is no http" in result.stderr
-    assert "Ready" not in result.stdout
+    assert "is ready" not in result.stdout
 
 
 def test_offline():
@@ -275,12 +275,12 @@ def test_a_wrong_source_is_a_wrong_argument(source, command):
     given = " ".join(bmgd(command, "--source", source, code=2).stderr.split())
     assert "Invalid value for '--source'" in given
     assert "None" not in given
-    if command != "demo":  # it generates, unless told otherwise
+    if command != "demo":  # its default is the phantom
         told = " ".join(bmgd(command, code=2, BMGD_SOURCE=source).stderr.split())
         assert f"BMGD_SOURCE: {given.partition('--source')[2][3:]}" in told
 
 
-def test_debug_shows_where_an_error_arose():
+def test_debug_shows_tracebacks():
     for args, env in ((["--debug"], {}), ([], {"BMGD_DEBUG": "1"})):
         done = process(*args, "download", BMGD_OFFLINE="1", **env)
         assert "Traceback" in done.stderr
@@ -304,7 +304,7 @@ def test_verify(local):
     assert "verified" not in shown
 
 
-def test_verify_tells_of_provided_labels(tmp_path, write_7z, nuclei):
+def test_verify_mentions_provided_labels(tmp_path, write_7z, nuclei):
     members = nuclei()
     masks = {name: data for name, data in members.items() if "/mask/" in name}
     from skimage.measure import label
@@ -332,12 +332,12 @@ def test_verify_finds_a_changed_array(array, local):
     result = bmgd("verify", *args, code=1)
     assert f"{array} has changed" in result.stderr.replace("\\", "/")
     assert "changed" in next(line for line in result.stdout.splitlines() if "950Pa" in line)
-    assert "as they were" not in result.output
+    assert "nothing has changed" not in result.output
     bmgd("clean", "--stores", "--yes")
-    assert "as they were" in bmgd("verify", *args).output
+    assert "nothing has changed" in bmgd("verify", *args).output
 
 
-def test_verify_reads_a_damaged_index_as_damage(local):
+def test_verify_reports_a_damaged_index(local):
     args = ("--source", local, "--stiffness", "950")
     bmgd("download", *args)
     next(Path(os.environ["BMGD_HOME"]).glob("stores/950Pa-*/index.json")).write_text("{")
@@ -349,7 +349,7 @@ def test_verify_finds_a_changed_archive(mirror):
     spoil(next(Path(os.environ["BMGD_HOME"]).glob("sources/*/950 Pa.7z")))
     assert "950 Pa.7z has changed since it was read" in bmgd("verify", *mirror, code=1).stderr
     bmgd("clean", "--archives", "--yes")
-    assert "as they were" in bmgd("verify", *mirror).output
+    assert "nothing has changed" in bmgd("verify", *mirror).output
 
 
 def test_verify_finds_a_changed_local_archive_that_looks_unchanged(local):
@@ -359,7 +359,7 @@ def test_verify_finds_a_changed_local_archive_that_looks_unchanged(local):
     stderr = bmgd("verify", *args, code=1).stderr
     assert "though its size and date have not" in stderr
     assert "--stiffness 950Pa --accept-changed" in " ".join(stderr.split())
-    assert "clean" not in stderr, "the user's own file is not ours to remove"
+    assert "clean" not in stderr, "the file belongs to the user"
 
 
 def test_verify_names_what_is_missing_and_writes_no_data():
@@ -369,7 +369,7 @@ def test_verify_names_what_is_missing_and_writes_no_data():
     assert not list(Path(os.environ["BMGD_HOME"]).glob("stores/*"))
 
 
-def test_verify_tells_pinned_from_first_seen(mirror, tmp_path):
+def test_verify_distinguishes_pinned_and_first_seen(mirror, tmp_path):
     bmgd("download", *mirror)
     pins = tmp_path / "pins.json"
     pins.write_text(bmgd("checksums", *mirror[:2]).stdout)
@@ -381,7 +381,7 @@ def test_verify_tells_pinned_from_first_seen(mirror, tmp_path):
 # -------------------------------------------------------------------------------------- checksums
 
 
-def test_checksums_read_as_python_and_as_a_file(mirror, local, tmp_path):
+def test_checksums_are_valid_python_and_a_valid_file(mirror, local, tmp_path):
     bmgd("download", *mirror)
     result = bmgd("checksums", *mirror[:2])
     import hashlib
@@ -394,14 +394,14 @@ def test_checksums_read_as_python_and_as_a_file(mirror, local, tmp_path):
     assert re.search(r"seen on \d{4}-\d\d-\d\d from http", result.stderr)
 
 
-def test_checksums_of_nothing():
+def test_checksums_without_archives():
     result = bmgd("checksums", code=1)
     assert "No archive of upstream" in result.stderr
     assert not result.stdout
     assert "generated" in bmgd("checksums", "--source", "phantom", code=2).stderr.lower()
 
 
-def test_checksums_are_never_those_of_an_unpacked_folder(tmp_path, nuclei):
+def test_unpacked_folders_have_no_checksums(tmp_path, nuclei):
     for name, data in nuclei().items():
         path = tmp_path / "unpacked" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -415,7 +415,7 @@ def test_checksums_are_never_those_of_an_unpacked_folder(tmp_path, nuclei):
 # ------------------------------------------------------------------------------------------- info
 
 
-def test_info_tells_the_facts():
+def test_info_shows_the_facts():
     shown = bmgd("info").output
     for condition in facts.CONDITIONS:
         assert f"{condition.images:>8}{condition.nuclei:>8}" in shown
@@ -436,7 +436,7 @@ def test_bibtex_alone():
 
 @pytest.fixture
 def kept(mirror) -> Path:
-    """A root with one archive and its store, and files of others beside them."""
+    """A root with one archive and its store, and other files beside them."""
     bmgd("download", *mirror)
     home = Path(os.environ["BMGD_HOME"])
     for other in ("mine.txt", "sources/mine.7z", "stores/mine/a.npy", "sources/holiday/b.jpg"):
@@ -452,11 +452,11 @@ def files(folder: Path) -> set[str]:
 def test_where(tmp_path):
     assert bmgd("where").output == f"{os.environ['BMGD_HOME']}\n"
     assert bmgd("where", "--root", tmp_path).output == f"{tmp_path}\n"
-    assert "Nothing" in bmgd("where", "--long").output
+    assert "holds nothing of this package" in bmgd("where", "--long").output
     assert not Path(os.environ["BMGD_HOME"]).exists()
 
 
-def test_where_long_tells_kinds_sources_and_sizes(kept, mirror):
+def test_where_long_lists_kinds_sources_and_sizes(kept, mirror):
     shown = bmgd("where", "--long", COLUMNS="120").output
     for kind in ("archives", "stores"):
         row = next(line for line in shown.splitlines() if f" {kind} " in line)
@@ -483,7 +483,7 @@ def test_clean_asks(kept):
         ("--all", {"archives", "stores", "notes"}),
     ],
 )
-def test_clean_removes_what_is_ours_and_was_named(option, gone, kept):
+def test_clean_removes_only_own_files_of_the_named_kind(option, gone, kept):
     before = files(kept)
     bmgd("clean", option, "--yes")
     after = files(kept)
@@ -501,7 +501,7 @@ def test_clean_removes_what_is_ours_and_was_named(option, gone, kept):
 
 
 def test_clean_of_one_source_leaves_the_others(kept, mirror, tmp_path, write_7z, nuclei):
-    """By its address, and by what the list calls it once it is gone."""
+    """Named by its address, or by its label once it is gone."""
     write_7z(tmp_path / "own" / "1200 Pa.7z", nuclei("1200 Pa"))
     bmgd("download", "--source", tmp_path / "own", "--stiffness", "1200")
     assert "nothing to remove" in bmgd("clean", "--all", "--source", "phantom", "--yes").output
@@ -514,7 +514,7 @@ def test_clean_of_one_source_leaves_the_others(kept, mirror, tmp_path, write_7z,
     gone = before - ours - files(kept)
     assert gone
     assert all(name.startswith("stores/950Pa-") for name in gone)
-    assert "as they were" in bmgd("verify", *mirror).output
+    assert "nothing has changed" in bmgd("verify", *mirror).output
 
 
 def test_clean_follows_no_links(kept, tmp_path):
@@ -530,8 +530,8 @@ def test_clean_follows_no_links(kept, tmp_path):
     assert not (source / "950 Pa.7z").exists()
 
 
-def test_clean_all_leaves_nothing_of_ours(kept):
-    """Not where version 0.1 kept archives, and not the records of TensorFlow Datasets."""
+def test_clean_all_removes_all_own_files(kept):
+    """Also archives of version 0.1, and records of TensorFlow Datasets."""
     slug = next(kept.glob("sources/mirror*")).name
     for made in (f"archives/{slug}/950 Pa.7z", f"tfds/{slug}-components-tfrecord/bmgd/x"):
         (kept / made).parent.mkdir(parents=True)
@@ -554,12 +554,12 @@ def test_clean_removes_what_killed_processes_left(kept):
     assert not stray.exists()
 
 
-def test_clean_needs_to_know_what(kept):
+def test_clean_requires_a_kind(kept):
     assert "--archives" in bmgd("clean", code=2).stderr
 
 
-def test_clean_waits_for_who_is_building(kept, monkeypatch):
-    """The lock that a builder holds is held by a process of its own, which then lets go."""
+def test_clean_waits_for_a_building_process(kept, monkeypatch):
+    """Another process holds the lock of a build, and releases it after a second."""
     monkeypatch.setattr(locks, "SAY_AFTER_S", 0.1)
     store = next(kept.glob("stores/950Pa-*"))
     hold = (
@@ -576,7 +576,7 @@ def test_clean_waits_for_who_is_building(kept, monkeypatch):
     assert not store.exists()
 
 
-# ------------------------------------------------------------------------- terminals, pipes, noise
+# ---------------------------------------------------------------------------- terminals and pipes
 
 
 def test_into_a_pipe_there_is_no_colour_and_no_line_is_cut(local):
@@ -588,7 +588,7 @@ def test_into_a_pipe_there_is_no_colour_and_no_line_is_cut(local):
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 120])
-def test_no_width_cuts_a_cell(width, tiny_root):
+def test_cells_are_not_cut_at_any_width(width, tiny_root):
     args = ("verify", "--source", TINY, "--root", tiny_root)
     shown = bmgd(*args, COLUMNS=str(width)).output
     assert "…" not in shown
@@ -611,7 +611,7 @@ def test_the_installed_command_starts():
     assert done.stdout == f"{os.environ['BMGD_HOME']}\n"
 
 
-def test_a_source_is_known_by_what_the_list_calls_it():
+def test_a_source_can_be_named_by_its_label():
     """A store's folder does not name the source."""
     found = [upkeep.Item("stores", Path("950Pa-0"), (), "phantom (generated)", 0)]
     assert upkeep.of_source(found, "phantom") == found

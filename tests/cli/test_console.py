@@ -1,4 +1,4 @@
-"""How the command line speaks; what it says is in test_cli.py."""
+"""How the command line prints; test_cli.py tests what it prints."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_only_this_packages_warnings_become_lines(capsys):
     assert capsys.readouterr().err == "warning: ours\n"
 
 
-def test_what_is_waited_for_becomes_a_line_and_the_log_is_as_before(capsys, caplog):
+def test_log_records_become_lines_and_the_log_is_restored(capsys, caplog):
     log = logging.getLogger("bmgd_data")
     caplog.set_level(logging.ERROR, log.name)
     before = log.level, log.handlers[:]
@@ -41,8 +41,8 @@ def test_what_is_waited_for_becomes_a_line_and_the_log_is_as_before(capsys, capl
     assert (log.level, log.handlers) == before
 
 
-def test_it_speaks_to_any_stream():
-    """A notebook's, for one, which is no file and knows no encoding."""
+def test_any_stream_can_be_printed_to():
+    """Such as that of a notebook, which is no file and has no encoding."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
         console.say("µm")
         console.show(("a", ">b"), [("x", "1")])
@@ -50,8 +50,8 @@ def test_it_speaks_to_any_stream():
     assert words == ["µm", "a", "b", "x", "1"]
 
 
-def test_names_do_not_steer_the_terminal(capsys, monkeypatch):
-    """Prose, tables and narrow tables, warnings, errors and what is waited for."""
+def test_control_characters_in_names_are_escaped(capsys, monkeypatch):
+    """In text, tables and narrow tables, warnings, errors and log records."""
     name = "a\x1b[2J\r\x9b\u202e"
     console.say(f"{name}\nb")
     console.remark(name)
@@ -68,7 +68,7 @@ def test_names_do_not_steer_the_terminal(capsys, monkeypatch):
 
 
 class Minimal:
-    """A stream that knows how to write, and no more."""
+    """A stream without isatty."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -80,7 +80,7 @@ class Minimal:
         pass
 
 
-def test_it_speaks_to_a_stream_that_knows_no_terminals(monkeypatch):
+def test_streams_without_isatty(monkeypatch):
     monkeypatch.setattr(sys, "stdout", out := Minimal())
     monkeypatch.setattr(sys, "stderr", err := Minimal())
     console.say("a")
@@ -90,7 +90,7 @@ def test_it_speaks_to_a_stream_that_knows_no_terminals(monkeypatch):
     assert (out.text, err.text) == ("a\n", "note: b\n")
 
 
-def test_it_is_silent_where_there_is_no_stream(monkeypatch):
+def test_without_streams_nothing_is_printed(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     console.say("a")
@@ -100,7 +100,7 @@ def test_it_is_silent_where_there_is_no_stream(monkeypatch):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("streams", [("stdout",), ("stderr",), ("stdout", "stderr")])
-def test_a_full_disk_takes_no_output(streams):
+def test_output_to_a_full_disk(streams):
     with Path("/dev/full").open("w") as full:
         given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | dict.fromkeys(
             streams, full

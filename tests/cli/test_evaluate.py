@@ -1,4 +1,4 @@
-"""What a person meets who types `bmgd evaluate`."""
+"""The command `bmgd evaluate`, as its users meet it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def shown(output: str) -> dict[str, list[str]]:
     return {label: [cell.strip() for cell in cells if cell.strip()] for label, *cells in lines}
 
 
-def test_it_shows_what_the_evaluator_finds(folder, data, tiny_root):
+def test_it_shows_the_scores_of_the_evaluator(folder, data, tiny_root):
     result = bmgd("evaluate", folder, *data)
     evaluator = Evaluator("test", source=TINY, root=tiny_root)
     evaluator.add_folder(folder)
@@ -66,7 +66,7 @@ def test_stiffness_and_instances(folder, data):
     assert "true instances: watershed" in result.stdout
 
 
-def test_another_split_is_not_what_the_folder_holds(folder, data):
+def test_a_folder_of_another_split(folder, data):
     result = bmgd("evaluate", folder, *data, "--split", "val", code=2)
     assert result.stderr.startswith(f"error: {folder} cannot be scored:")
     assert "4 of 4 predictions are missing" in result.stderr
@@ -86,7 +86,7 @@ def test_wrong_arguments_list_the_valid_ones(args, message, folder, data):
 
 
 def test_no_folder(data, tmp_path):
-    """It is looked for first: upstream, which takes a network, is not asked."""
+    """The folder is checked before the network is used."""
     told = bmgd("evaluate", tmp_path / "nowhere", code=2, BMGD_OFFLINE="1").stderr
     assert "does not exist" in told
     assert "Invalid value for 'FOLDER'" in told
@@ -94,7 +94,7 @@ def test_no_folder(data, tmp_path):
 
 
 @pytest.mark.parametrize("width", [30, 80])
-def test_no_width_cuts_a_cell(width, folder, data):
+def test_cells_are_not_cut_at_any_width(width, folder, data):
     output = bmgd("evaluate", folder, *data, COLUMNS=str(width)).stdout
     assert "…" not in output
     assert "PQ, pooled" in output
@@ -112,8 +112,8 @@ def test_into_a_pipe(folder, data):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pty")
-def test_a_prediction_named_to_steer_the_terminal_does_not(tiny_root, tmp_path):
-    """On a real terminal, one that styles nothing, so that all it gets is text."""
+def test_control_characters_in_the_name_of_a_prediction_are_escaped(tiny_root, tmp_path):
+    """On a real terminal without styles, so that all output is text."""
     import pty
 
     names = ["\x1b]0;owned\x07", "\x1b[2J\r", "back\b\b\b\b", "c1\x9b31m", "\u202egnp"]
@@ -138,5 +138,5 @@ def test_a_prediction_named_to_steer_the_terminal_does_not(tiny_root, tmp_path):
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65536)
-    except OSError:  # as Linux ends it
+    except OSError:  # the end on Linux
         return b""

@@ -1,4 +1,4 @@
-"""What a person meets who types `bmgd leaks`."""
+"""The command `bmgd leaks`, as its users meet it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_json_has_what_the_library_measures(data, reader, tmp_path):
     assert json.loads(printed) == content
 
 
-def test_csv_is_a_membership_that_comes_back(data, reader, tmp_path):
+def test_csv_holds_the_membership_and_works_as_a_scheme(data, reader, tmp_path):
     printed = bmgd("leaks", *data, "--stiffness", "950", "--scheme", "grouped", "--csv", "-").stdout
     grouped = reader.under("grouped")
     rows = list(csv.DictReader(io.StringIO(printed)))

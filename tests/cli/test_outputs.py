@@ -1,4 +1,4 @@
-"""`bmgd export` and `bmgd tfds`: thin, so what counts is that the arguments arrive."""
+"""The commands `bmgd export` and `bmgd tfds`: whether the library gets their arguments."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def test_export_refuses(bmgd, tmp_path):
     reason="tensorflow_datasets not installed",
 )
 @pytest.mark.slow
-def test_tfds_prints_what_then_works(tiny_root, tmp_path):
-    """In processes of their own: TensorFlow minds what was imported before it."""
+def test_the_line_that_tfds_prints_works(tiny_root, tmp_path):
+    """In separate processes, since TensorFlow depends on earlier imports."""
     given = ["--source", TINY, "--root", str(tiny_root), "--stiffness", "950"]
     command = [sys.executable, "-m", "bmgd_data", "tfds", *given, "--data-dir", str(tmp_path)]
     environment = {**os.environ, "COLUMNS": "200"}

@@ -1,4 +1,4 @@
-"""`bmgd nuclei` and `bmgd report`, as a microscopist meets it."""
+"""The commands `bmgd nuclei` and `bmgd report`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bmgd_data import Reader
 from common import TINY
 
 
-def test_nuclei_writes_a_row_each_and_says_what_they_rest_on(tiny_root, tmp_path):
+def test_nuclei_writes_a_row_each_and_shows_a_summary(tiny_root, tmp_path):
     out = tmp_path / "nuclei.csv"
     data = ("--source", TINY, "--root", tiny_root, "--stiffness", "950,1200")
     shown = bmgd("nuclei", "--out", out, *data, COLUMNS="200").output
