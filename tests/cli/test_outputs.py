@@ -8,14 +8,13 @@ import json
 import os
 import subprocess
 import sys
-from typing import get_args
 
 import pytest
 import tifffile
 from typer.testing import CliRunner
 
 from bmgd_data import Reader, export
-from bmgd_data.cli import app, outputs
+from bmgd_data.cli import app
 from common import TINY
 
 
@@ -30,8 +29,12 @@ def bmgd(tiny_root):
     return run
 
 
-def test_every_format_can_be_named():
-    assert list(get_args(outputs.Format)) == list(export.FORMATS)
+def test_unknown_formats_list_the_valid_ones(bmgd, tmp_path):
+    shown = " ".join(bmgd("export", "csv", tmp_path / "out", code=2).split())
+    assert f"'csv' is not valid. Valid: {', '.join(export.FORMATS)}." in shown
+    shown = " ".join(bmgd("tfds", "--format", "csv", code=2).split())
+    assert "'csv' is not valid. Valid: tfrecord, array_record." in shown
+    assert not (tmp_path / "out").exists()
 
 
 def test_export_of_one_split(bmgd, tiny_root, tmp_path):

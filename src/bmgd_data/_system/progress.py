@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import html
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -107,13 +106,15 @@ class _InNotebook(Bar):
             self._handle.update({"text/html": "", "text/plain": ""}, raw=True)
 
     def _show(self) -> None:
+        from html import escape
+
         from IPython.display import display
 
         factor, unit = (1e6, " MB") if self._in_bytes else (1, "")
         of_all = f" of {self._total / factor:.0f}" if self._total else ""
         text = f"{self._title}: {self._done / factor:.0f}{of_all}{unit}"
         share = f' value="{self._done}" max="{self._total}"' if self._total else ""
-        drawn = f"<progress{share}></progress> {html.escape(text)}"
+        drawn = f"<progress{share}></progress> {escape(text)}"
         state = {"text/html": drawn, "text/plain": text}
         if self._handle is None:
             self._handle = display(state, raw=True, display_id=True)  # type: ignore[no-untyped-call]

@@ -9,7 +9,6 @@ import typer
 from rich.filesize import decimal as size
 from typer import Option
 
-from bmgd_data._store import acceptance
 from bmgd_data._system import home
 from bmgd_data.cli import console, leaks
 from bmgd_data.cli.console import say
@@ -38,7 +37,7 @@ def download(
     Instance labels are computed once and kept. If several users share a read-only folder, name the
     method that they will use.
     """
-    from bmgd_data._store import derived
+    from bmgd_data._store import acceptance, derived
     from bmgd_data.cli import findings
     from bmgd_data.pipeline import open_store, origin_of, verify_command
 
@@ -83,6 +82,7 @@ def verify(
 
     The exit code is 1 if anything has changed, is damaged, is not here, or is in doubt.
     """
+    from bmgd_data._store import acceptance
     from bmgd_data.cli import findings
     from bmgd_data.leaks import measure
     from bmgd_data.pipeline import verify_command

@@ -82,6 +82,17 @@ def _valid(read: Callable[[str], object]) -> Callable[[str | None], str | None]:
     return check
 
 
+def one_of(values: Callable[[], list[str]]) -> dict[str, Any]:
+    """What an option or argument needs to take only these values, and to complete them."""
+
+    def check(value: str) -> str:
+        if value not in values():
+            raise typer.BadParameter(f"{value!r} is not valid. Valid: {', '.join(values())}.")
+        return value
+
+    return {"callback": check, "autocompletion": values}
+
+
 valid_split = _valid(splits.parse_split)
 valid_config = _valid(lambda name: name == "all" or conditions.parse_stiffness(name))
 

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import os
 from pathlib import Path  # noqa: TC003 - typer reads it
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import typer
 from typer import Argument, Option
 
 from bmgd_data.cli.console import say
-from bmgd_data.cli.options import READER, SPLIT_HELP, split_names, takes, valid_config, valid_split
+from bmgd_data.cli.options import (
+    READER,
+    SPLIT_HELP,
+    one_of,
+    split_names,
+    takes,
+    valid_config,
+    valid_split,
+)
 from bmgd_data.conditions import parse_stiffness
 from bmgd_data.splits import SPLITS
 
-# As in ``bmgd_data.export.FORMATS``, whose import takes longer.
-Format = Literal[
-    "tiff", "cellpose", "folders", "rois", "coco", "imagefolder", "webdataset", "parquet"
-]
-
 _TOUCHING: Final = ": --instances watershed separates touching ones"
+
+
+def _formats() -> list[str]:
+    from bmgd_data.export import FORMATS  # takes long to import
+
+    return list(FORMATS)
 
 
 def _new(dest: Path) -> Path:
@@ -31,9 +40,10 @@ def _new(dest: Path) -> Path:
 @takes("split", *READER)
 def export(
     form: Annotated[
-        Format,
+        str,
         Argument(
             metavar="FORMAT",
+            **one_of(_formats),
             help="tiff (as upstream), cellpose, folders (StarDist and others), rois (ImageJ and "
             "Fiji), coco, imagefolder (Hugging Face), webdataset or parquet (with Croissant).",
         ),
@@ -86,10 +96,11 @@ def tfds(
         ),
     ] = None,
     form: Annotated[
-        Literal["tfrecord", "array_record"],
+        str,
         Option(
             "--format",
             metavar="FORMAT",
+            **one_of(lambda: ["tfrecord", "array_record"]),
             help="tfrecord for tfds.load, array_record for tfds.data_source.",
         ),
     ] = "tfrecord",
