@@ -42,16 +42,13 @@ class Wanted:
 
     @property
     def archive(self) -> Path:
-        """Where a downloaded or generated archive is kept."""
         return home.archive(self.root, self.source.slug, self.condition)
 
     @property
     def note(self) -> Path:
-        """The file that `trust.remember` writes."""
         return home.note(self.root, self.source.slug, self.condition)
 
     def store(self, key: str) -> Path:
-        """Where the store with this key is, or would be."""
         return home.store(self.root, self.condition, key, store.FORMAT)
 
 

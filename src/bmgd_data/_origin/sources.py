@@ -26,17 +26,13 @@ class Source:
 
     kind: Literal["upstream", "mirror", "folder", "phantom"]
     location: str
-    """Base URL, absolute path, or the phantom's canonical text.
-
-    A mirror's may hold user and password; only `public` is shown or written.
-    """
+    """Base URL, perhaps with user and password; absolute path; or the phantom's canonical text."""
 
     def __repr__(self) -> str:
         return f"Source({self.kind!r}, {self.public!r})"
 
     @property
     def remote(self) -> bool:
-        """Whether archives are downloaded."""
         return self.kind in ("upstream", "mirror")
 
     @property
@@ -46,7 +42,7 @@ class Source:
 
     @property
     def public(self) -> str:
-        """The location without user and password."""
+        """The location without user and password: only this is shown or written."""
         return _without_user(self.location) if self.remote else self.location
 
     @property

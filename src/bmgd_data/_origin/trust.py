@@ -55,10 +55,9 @@ class Seen:
 
 
 def recall(note: Path) -> Seen | None:
-    """Read a note; None if there is none. Fields that a newer version adds are ignored.
+    """Read a note; None if there is none. Fields of a newer version are ignored.
 
-    Raises:
-        StorageError: It cannot be read; without it, any archive would be trusted.
+    A note that cannot be read is a StorageError, since without it any archive would be trusted.
     """
     known = {item.name for item in fields(Seen)}
     try:
@@ -91,17 +90,10 @@ def remember(note: Path, before: Seen | None, now: Seen) -> None:
 def compare(
     source: Source, condition: facts.Condition, seen: Seen | None, key: str, where: str
 ) -> None:
-    """Accept the expected archive, or any if none is expected.
+    """Raise ChecksumError unless `key` is the expected one, or none is expected.
 
-    Args:
-        source: Where it comes from.
-        condition: Its condition.
-        seen: The note on it; None to accept any archive that no pin forbids.
-        key: Its sha256.
-        where: Its path or address.
-
-    Raises:
-        ChecksumError: It is another archive.
+    `seen` is the note, or None to accept any archive that no pin forbids; `where` is the path or
+    address of the archive.
     """
     pin, wanted = binding(source, condition), expected(source, condition, seen)
     if wanted in (None, key):

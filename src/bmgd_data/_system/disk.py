@@ -51,11 +51,7 @@ def staged(final: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def staged_file(final: Path) -> Iterator[Path]:
-    """Give a private file name, and rename the file to `final` when the block ends well.
-
-    Raises:
-        StorageError: As `staged`.
-    """
+    """As `staged`, for a file: give a private name, and rename the file at the end."""
     partial = _partial(final)
     with explained(final.parent), folder(final.parent):
         try:
@@ -72,9 +68,6 @@ def scratch(final: Path) -> Iterator[Path]:
     """Give a private folder beside `final`, which is removed when the block ends.
 
     A killed process leaves a ``.<name>-*.partial`` folder, which `sweep` removes.
-
-    Raises:
-        StorageError: As `staged`.
     """
     partial = _partial(final)
     with explained(final.parent), folder(final.parent):
@@ -141,7 +134,6 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def sha256(path: Path) -> str:
-    """The sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -153,7 +145,6 @@ def sha256_of(content: Any) -> str:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 

@@ -8,7 +8,7 @@ Every path below the root is named here and nowhere else::
       stores/<condition>-<key>-v<n>/       the arrays that samples are read from
       tfds/<records>/                      records of TensorFlow Datasets (not upstream's default)
       locks/                               empty files that processes lock
-      archives/<source>/                   where version 0.1 kept archives
+      archives/<source>/                   where version 0.1 kept archives (`old_archive`)
 
 Arguments override environment variables, except BMGD_OFFLINE: BMGD_HOME (root), BMGD_SOURCE,
 BMGD_CHECKSUMS, BMGD_QUIET.
@@ -67,37 +67,30 @@ def offline() -> bool:
 
 
 def archive(root: Path, slug: str, condition: facts.Condition) -> Path:
-    """Where a downloaded or generated archive of a source is kept."""
     return root / "sources" / slug / condition.archive
 
 
 def old_archive(root: Path, slug: str, condition: facts.Condition) -> Path:
-    """Where version 0.1 kept it."""
     return root / "archives" / slug / condition.archive
 
 
 def note(root: Path, slug: str, condition: facts.Condition) -> Path:
-    """The file that says what was seen of a source's archive."""
     return root / "sources" / slug / f"{condition.name}.json"
 
 
 def store(root: Path, condition: facts.Condition, key: str, version: int) -> Path:
-    """Where the store with this key is, or would be, in this version of the format."""
     return root / "stores" / f"{condition.name}-{key[:16]}-v{version}"
 
 
 def stores(root: Path, version: int) -> list[Path]:
-    """All stores in this version of the format."""
     return sorted((root / "stores").glob(f"[!.]*-v{version}"))
 
 
 def records(root: Path, name: str) -> Path:
-    """Where records for TensorFlow Datasets of this name are kept."""
     return root / "tfds" / name
 
 
 def lock_file(root: Path, name: str) -> Path:
-    """The file that processes lock for the work of this name."""
     return root / "locks" / f"{name}.lock"
 
 

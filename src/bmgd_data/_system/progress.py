@@ -20,7 +20,7 @@ class Bar:
     """The progress of some work; this one is silent."""
 
     def __call__(self, steps: int) -> None:
-        """Add `steps`."""
+        """Add steps."""
 
     def start_over(self, total: int) -> None:
         """Start, or start again, with `total` steps; 0 if not known."""
@@ -35,10 +35,8 @@ def is_terminal(stream: TextIO | None) -> bool:
 def bar(title: str, total: int = 0, *, in_bytes: bool = False) -> Iterator[Bar]:
     """Show the progress of one piece of work until the block ends.
 
-    Args:
-        title: What is done.
-        total: Number of steps; 0 if not known yet.
-        in_bytes: Whether steps are bytes; shows size and speed.
+    `total` is the number of steps, 0 if not known yet; for steps `in_bytes`, size and speed are
+    shown.
     """
     ipython = sys.modules.get("IPython")
     if home.switched_on("BMGD_QUIET"):

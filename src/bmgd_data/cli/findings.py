@@ -38,20 +38,13 @@ class Finding:
     """What was found of one condition."""
 
     wanted: Wanted
-    store: Store | None = None
-    """The open store, if it can be opened."""
-    trusted: str = "-"
-    """How far its origin can be trusted: a key of `_MEANING`."""
-    size: int = 0
-    """Bytes that were read again."""
-    missing: str = ""
-    """Why it is not here."""
-    changed: list[str] = field(default_factory=list)
-    """Changes in what this package keeps."""
-    faults: list[str] = field(default_factory=list)
-    """Messages on other faults."""
-    doubted: bool = False
-    """Whether samples may be wrong."""
+    store: Store | None = None  # if it can be opened
+    trusted: str = "-"  # a key of `_MEANING`
+    size: int = 0  # bytes that were read again
+    missing: str = ""  # why it is not here
+    changed: list[str] = field(default_factory=list)  # of what this package keeps
+    faults: list[str] = field(default_factory=list)  # messages on other faults
+    doubted: bool = False  # whether samples may be wrong
 
     @property
     def state(self) -> str:

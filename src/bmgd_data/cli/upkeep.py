@@ -18,18 +18,13 @@ _REPLACED: Final = ", replaced"
 
 
 class Item(NamedTuple):
-    """An entry of ``home.kept``."""
+    """An entry of ``home.kept``, the source it came from (if known), and its bytes."""
 
     kind: str
-    """One of ``home.KINDS``."""
     path: Path
-    """The store, the records, the lock file, or the folder of one source."""
     files: tuple[Path, ...]
-    """What is counted and removed of it."""
     origin: str
-    """The source it came from, if known."""
     size: int
-    """Bytes."""
 
 
 def items(root: Path) -> list[Item]:
@@ -75,11 +70,7 @@ def _recalled(note: Path) -> trust.Seen | None:
 
 
 def remove(root: Path, item: Item) -> None:
-    """Remove one item, while no process of this package is making it.
-
-    Raises:
-        StorageError: No permission.
-    """
+    """Remove one item, while no process of this package is making it."""
     with contextlib.ExitStack() as held, disk.explained(item.path.parent):
         for name in _makers(item):
             held.enter_context(locks.lock(root, name))
