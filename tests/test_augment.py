@@ -10,7 +10,7 @@ tv_tensors = pytest.importorskip("torchvision.tv_tensors")
 
 from torchvision.transforms import v2  # noqa: E402
 
-from bmgd_data import BMGD, augment  # noqa: E402
+from bmgd_data import BMGD, _protocol  # noqa: E402
 from bmgd_data.augment import protocol  # noqa: E402
 from bmgd_data.torch import collate  # noqa: E402
 from common import TINY  # noqa: E402
@@ -53,7 +53,7 @@ def test_image_mask_and_instances_move_together(rows):
     assert moved["name"] == "950Pa/a"
 
 
-def test_without_its_four_parts_it_changes_nothing():
+def test_without_its_four_steps_it_changes_nothing():
     before = sample()
     after = protocol(crop=256, **STILL)(before)
     np.testing.assert_allclose(after["image"], before["image"], atol=1e-5)
@@ -107,7 +107,7 @@ def test_the_field_has_the_mean_spread_and_smoothness_that_it_says():
 
 
 def test_the_field_is_as_smooth_at_the_border_as_elsewhere():
-    bumps, pixels = augment._bumps(224, 10.0), torch.arange(224)
+    bumps, pixels = torch.from_numpy(_protocol.bumps(224, 10.0)), torch.arange(224)
     expected = torch.exp(-(((pixels[:, None] - pixels) / 10) ** 2) / 4)
     torch.testing.assert_close(bumps @ bumps.T, expected, atol=1e-3, rtol=0)
 
@@ -120,7 +120,7 @@ def test_the_field_does_not_fold_at_the_defaults():
     assert stretch.min() > 0.1
 
 
-def test_each_image_of_a_batch_is_changed_by_numbers_of_its_own():
+def test_each_image_of_a_batch_is_changed_differently():
     batch = collate([sample() | {"mask": tv_tensors.Mask(torch.ones(256, 256))}] * 4)
     moved = protocol()(batch)
     assert moved["image"].shape == (4, 1, 224, 224)
@@ -181,12 +181,12 @@ def test_it_is_a_transform_of_the_data_set_and_a_part_of_others(tiny_root):
         {"image": torch.zeros(1, 256, 256)},
     ],
 )
-def test_plain_tensors_are_refused_since_they_would_stay_behind(change):
+def test_plain_tensors_are_refused_since_they_would_not_move(change):
     with pytest.raises(ValueError, match=r"collate_fn=bmgd_data\.torch\.collate"):
         protocol()(sample() | change)
 
 
-def test_a_plain_tensor_that_is_no_picture_is_let_through():
+def test_a_plain_tensor_that_is_no_picture_is_accepted():
     weights = torch.ones(3)
     assert protocol()(sample() | {"weights": weights})["weights"] is weights
 

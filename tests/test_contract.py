@@ -25,7 +25,7 @@ SPLITS = ("train", "val", "test")
 STIFFNESSES = (None, *(condition.name for condition in facts.CONDITIONS))
 
 
-class Want(NamedTuple):
+class Wanted(NamedTuple):
     """The request to an adapter."""
 
     split: str
@@ -57,38 +57,38 @@ def plain(sample: dict[str, Any], image: Any = None) -> dict[str, Any]:
     }
 
 
-def torch(want: Want) -> Iterator[dict[str, Any]]:
+def torch(wanted: Wanted) -> Iterator[dict[str, Any]]:
     from bmgd_data import BMGD
 
-    data = BMGD(want.split, want.stiffness, **want.reader)
+    data = BMGD(wanted.split, wanted.stiffness, **wanted.reader)
     return (plain(sample, raw(sample["image"])) for sample in data)
 
 
-def dataloader(want: Want) -> Iterator[dict[str, Any]]:
+def dataloader(wanted: Wanted) -> Iterator[dict[str, Any]]:
     from torch.utils.data import DataLoader
 
     from bmgd_data import BMGD
     from bmgd_data.torch import collate
 
-    data = BMGD(want.split, want.stiffness, **want.reader)
+    data = BMGD(wanted.split, wanted.stiffness, **wanted.reader)
     for batch in DataLoader(data, batch_size=5, collate_fn=collate):
         for row, name in enumerate(batch["name"]):
             sample = {key: value[row] for key, value in batch.items() if key != "name"}
             yield plain({**sample, "name": name}, raw(sample["image"]))
 
 
-def lightning(want: Want) -> Iterator[dict[str, Any]]:
+def lightning(wanted: Wanted) -> Iterator[dict[str, Any]]:
     from bmgd_data.lightning import BMGDDataModule
 
-    module = BMGDDataModule(stiffness=want.stiffness, batch_size=4, **want.reader)
+    module = BMGDDataModule(stiffness=wanted.stiffness, batch_size=4, **wanted.reader)
     module.prepare_data()
     module.setup()
     loader = {
-        # Its own train loader shuffles, as training wants it: the data set below keeps the order.
+        # The train loader shuffles; the data set below keeps the order.
         "train": lambda: ([sample] for sample in module.train_dataloader().dataset),
         "val": lambda: _rows(module.val_dataloader()),
         "test": lambda: _rows(module.test_dataloader()),
-    }[want.split]
+    }[wanted.split]
     for samples in loader():
         for sample in samples:
             yield plain(sample, raw(sample["image"]))
@@ -100,74 +100,76 @@ def _rows(loader: Any) -> Iterator[list[dict[str, Any]]]:
         yield [dict(zip(keys, row, strict=True)) for row in zip(*batch.values(), strict=True)]
 
 
-def hugging_face(want: Want) -> Iterator[dict[str, Any]]:
+def hugging_face(wanted: Wanted) -> Iterator[dict[str, Any]]:
     from bmgd_data.hf import to_hf
 
-    rows = to_hf(Reader(want.split, want.stiffness, **want.reader)).with_format("numpy")
+    rows = to_hf(Reader(wanted.split, wanted.stiffness, **wanted.reader)).with_format("numpy")
     return (plain(row) for row in rows)
 
 
-def grain(want: Want) -> Iterator[dict[str, Any]]:
+def grain(wanted: Wanted) -> Iterator[dict[str, Any]]:
     import grain
 
-    data = grain.MapDataset.source(Reader(want.split, want.stiffness, **want.reader))
+    data = grain.MapDataset.source(Reader(wanted.split, wanted.stiffness, **wanted.reader))
     return (plain(data[index]) for index in range(len(data)))
 
 
-def exported(want: Want) -> Iterator[dict[str, Any]]:
-    """Written as upstream lays it out, and read again as a source of its own."""
+def exported(wanted: Wanted) -> Iterator[dict[str, Any]]:
+    """Written as upstream lays it out, and read again as its own source."""
     from bmgd_data.export import export
 
-    kept = Reader(want.split, want.stiffness, **want.reader)
+    kept = Reader(wanted.split, wanted.stiffness, **wanted.reader)
     if not len(kept):
         return
-    folder = export(kept, "tiff", want.work / f"{want.split}-{want.stiffness}")
+    folder = export(kept, "tiff", wanted.work / f"{wanted.split}-{wanted.stiffness}")
     present = [
         c.name for c in facts.CONDITIONS if (folder / c.archive.removesuffix(".7z")).is_dir()
     ]
     with pytest.warns(match="with notes"):
-        again = Reader("all", present, source=folder, root=want.work / "home")
+        again = Reader("all", present, source=folder, root=wanted.work / "home")
     yield from (plain(sample) for sample in again)
 
 
-def tfds(want: Want) -> Iterator[dict[str, Any]]:
+def tfds(wanted: Wanted) -> Iterator[dict[str, Any]]:
     import tensorflow_datasets
 
-    examples = tensorflow_datasets.as_numpy(_builder(want, "tfrecord").as_dataset(_theirs(want)))
+    examples = tensorflow_datasets.as_numpy(
+        _builder(wanted, "tfrecord").as_dataset(_theirs(wanted))
+    )
     return (plain(example) for example in examples)
 
 
-def tfds_data_source(want: Want) -> Iterator[dict[str, Any]]:
-    source = _builder(want, "array_record").as_data_source(_theirs(want))
+def tfds_data_source(wanted: Wanted) -> Iterator[dict[str, Any]]:
+    source = _builder(wanted, "array_record").as_data_source(_theirs(wanted))
     return (plain(source[index]) for index in range(len(source)))
 
 
-def to_tf(want: Want) -> Iterator[dict[str, Any]]:
+def to_tf(wanted: Wanted) -> Iterator[dict[str, Any]]:
     from bmgd_data.tf import to_tf
 
-    data = to_tf(Reader(want.split, want.stiffness, **want.reader), 5)
+    data = to_tf(Reader(wanted.split, wanted.stiffness, **wanted.reader), 5)
     return (plain(row) for row in data.unbatch().as_numpy_iterator())
 
 
-def to_tf_mapped(want: Want) -> Iterator[dict[str, Any]]:
+def to_tf_mapped(wanted: Wanted) -> Iterator[dict[str, Any]]:
     from bmgd_data.tf import to_tf
 
-    data = to_tf(Reader(want.split, want.stiffness, **want.reader), in_memory=False)
+    data = to_tf(Reader(wanted.split, wanted.stiffness, **wanted.reader), in_memory=False)
     return (plain(row) for row in data.as_numpy_iterator())
 
 
-def _builder(want: Want, form: str) -> Any:
+def _builder(wanted: Wanted, form: str) -> Any:
     from bmgd_data.tfds import Builder
 
     builder = Builder(
-        config=want.stiffness or "all", source=want.source, root=want.root, file_format=form
+        config=wanted.stiffness or "all", source=wanted.source, root=wanted.root, file_format=form
     )
     builder.download_and_prepare()
     return builder
 
 
-def _theirs(want: Want) -> str:
-    return "validation" if want.split == "val" else want.split
+def _theirs(wanted: Wanted) -> str:
+    return "validation" if wanted.split == "val" else wanted.split
 
 
 IN_ORDER = (torch, dataloader, lightning, to_tf, to_tf_mapped, hugging_face, grain, exported)
@@ -184,12 +186,12 @@ NEEDS = {
 """Beside PyTorch."""
 
 
-def check(adapter: Callable[[Want], Iterator[dict[str, Any]]], want: Want) -> None:
+def check(adapter: Callable[[Wanted], Iterator[dict[str, Any]]], wanted: Wanted) -> None:
     if adapter in NEEDS and importlib.util.find_spec(NEEDS[adapter]) is None:
         pytest.skip(f"{NEEDS[adapter]} is not installed")
-    reader = Reader(want.split, want.stiffness, **want.reader)
+    reader = Reader(wanted.split, wanted.stiffness, **wanted.reader)
     expected = [plain({**sample}) for sample in reader]
-    found = list(adapter(want))
+    found = list(adapter(wanted))
     assert found
     if adapter in IN_ANY_ORDER:
         order = {name: number for number, name in enumerate(reader.names)}
@@ -208,7 +210,7 @@ def check(adapter: Callable[[Want], Iterator[dict[str, Any]]], want: Want) -> No
 def test_every_adapter_gives_the_same(adapter, tiny_root, tmp_path):
     for stiffness in (None, "1200Pa"):
         for split in SPLITS:
-            check(adapter, Want(split, stiffness, TINY, tiny_root, tmp_path))
+            check(adapter, Wanted(split, stiffness, TINY, tiny_root, tmp_path))
 
 
 @pytest.mark.slow
@@ -218,4 +220,4 @@ def test_on_real_images(adapter, standin, tmp_path_factory, tmp_path):
     root = tmp_path_factory.getbasetemp() / "contract-root"
     for stiffness in STIFFNESSES:
         for split in SPLITS:
-            check(adapter, Want(split, stiffness, str(standin), root, tmp_path))
+            check(adapter, Wanted(split, stiffness, str(standin), root, tmp_path))

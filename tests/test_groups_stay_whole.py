@@ -178,7 +178,7 @@ def test_no_colony_straddles(adapter, pairs, tmp_path):
 
 
 def test_at_random_colonies_straddle(pairs, tmp_path):
-    """So the test above can fail."""
+    """Shows that the test above can fail."""
     for adapter in (by_reader, by_fold, by_example_fold):
         assert straddling(adapter("random", pairs, tmp_path)), adapter
 
@@ -236,7 +236,7 @@ def test_known_groups_that_do_not_fit_are_refused(options):
         Reader("all", 950, scheme={}, **options)
 
 
-def test_a_split_left_empty_is_told(options):
+def test_an_empty_split_is_reported(options):
     reader = Reader("all", 950, scheme="grouped", **options)
     told = r"950Pa has none in val \(its 12 images are 3 groups\).*fold= or hold_out=.*'random'"
     assert repr(reader).count("Whole groups are too large here: 950Pa has none in val") == 1
@@ -245,7 +245,7 @@ def test_a_split_left_empty_is_told(options):
     assert "Whole groups" not in repr(Reader("all", 950, **options))
 
 
-def test_an_empty_loader_is_told(options):
+def test_an_empty_loader_is_reported(options):
     pytest.importorskip("lightning")
     from bmgd_data.lightning import BMGDDataModule
 
@@ -264,7 +264,7 @@ def test_an_empty_loader_is_told(options):
         alone.train_dataloader()
 
 
-def test_tfds_takes_names_only_and_keeps_grouped_records_apart(options, tmp_path):
+def test_tfds_takes_names_only_and_separates_grouped_records(options, tmp_path):
     pytest.importorskip("tensorflow_datasets")
     from bmgd_data.tfds import Builder
 

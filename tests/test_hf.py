@@ -52,7 +52,7 @@ def test_16_bits_are_used(dataset, reader):
 
 
 def test_every_value_survives(dataset, tmp_path):
-    """All 65536 grey values, by the way the images go."""
+    """All 65536 grey values, encoded as images are."""
     from bmgd_data._system import image_files
 
     values = np.arange(2**16, dtype=np.uint16).reshape(256, 256)
@@ -121,7 +121,7 @@ def test_rows_as_the_torch_data_set_gives_them(dataset, reader, tiny_root):
 
 
 @pytest.mark.filterwarnings("ignore:.*where the paper counts")
-def test_a_local_path_is_not_told(tmp_path, tiny_root):
+def test_a_local_path_is_not_shown(tmp_path, tiny_root):
     from bmgd_data.export import export
 
     folder = export(Reader("all", "950Pa", source=TINY, root=tiny_root), "tiff", tmp_path / "own")
@@ -150,7 +150,7 @@ def test_card():
 
 
 def test_card_pins(monkeypatch):
-    """Once every archive's sha256 is known, the card says no longer that it is not."""
+    """Once every archive's sha256 is known, the card no longer says that it is unknown."""
     monkeypatch.setattr(facts, "SHA256", {c.archive: "0" * 64 for c in facts.CONDITIONS})
     assert "sha256" not in dataset_card()
 

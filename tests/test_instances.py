@@ -67,7 +67,7 @@ def test_watershed_leaves_a_disc_of_any_size_whole(radius):
 
 
 def test_watershed_splits_small_nuclei_beside_large_ones():
-    """Depths are judged pair by pair, so that a large nucleus does not drown small ones."""
+    """Depths are judged pair by pair, so that a large nucleus does not hide small ones."""
     small = discs((40, 90), (40, 96), (8, 8), radius=4, shape=(80, 120))
     large = discs((40, 40), radius=30, shape=(80, 120))
     assert instances.watershed(small).max() == 3

@@ -13,7 +13,7 @@ import bmgd_data
 PACKAGE = Path(bmgd_data.__file__).parent
 LAYERS = (
     {"facts", "errors"},
-    {"conditions", "_system"},
+    {"conditions", "_system", "_protocol"},
     {"splits", "groups", "hulls", "touching", "instances"},
     {"_store"},
     {"_container"},

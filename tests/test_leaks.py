@@ -46,7 +46,7 @@ def test_copying_scores_higher_where_a_split_leaks(measured):
     assert random.copied_f1 > grouped.copied_f1 + 0.2
 
 
-def test_copied_f1_is_of_the_most_similar_image_of_train(reader, measured):
+def test_copied_f1_uses_the_most_similar_image_of_train(reader, measured):
     """Computed again the long way, over all stiffnesses at once."""
     whole = reader.whole
     alike = groups.likeness(groups.describe(np.asarray(whole.images)))
@@ -75,7 +75,7 @@ def test_an_image_in_two_stiffnesses_is_a_leak_across(tmp_path, tiff, write_7z, 
     assert random.test == (2, 0, 2)
 
 
-def test_a_large_group_is_named(measured):
+def test_a_large_group_is_reported(measured):
     assert len(measured.remarks()) == 4
     assert measured.remarks()[0].startswith("250Pa: one group holds 5 of 12 images")
     small = measured.stiffnesses[0]._replace(sizes=[3] * 4)

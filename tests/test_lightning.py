@@ -47,7 +47,7 @@ def read(root: Path, split: str, stiffness: Any = None) -> list[str]:
 # ------------------------------------------------------------------------------------- the splits
 
 
-def test_splits_are_the_readers(tiny_root: Path) -> None:
+def test_splits_equal_those_of_the_reader(tiny_root: Path) -> None:
     seen = names(module(tiny_root))
     assert seen == {split: read(tiny_root, split) for split in SPLITS}
 
@@ -67,7 +67,7 @@ def test_each_image_is_validated_in_one_fold_and_test_is_untouched(tiny_root: Pa
     assert names(module(tiny_root, fold=1, folds=3)) == seen[1]
 
 
-def test_folds_are_of_each_stiffness_alone(tiny_root: Path) -> None:
+def test_folds_are_drawn_within_each_stiffness(tiny_root: Path) -> None:
     together = names(module(tiny_root, fold=1, folds=3))
     alone = names(module(tiny_root, stiffness=950, fold=1, folds=3))
     for split in SPLITS:
@@ -101,7 +101,7 @@ def test_hold_out_with_chosen_stiffness_and_folds(tiny_root: Path) -> None:
         ({"scheme": "best"}, "Unknown scheme"),
     ],
 )
-def test_wrong_arguments_are_told_at_once(options: dict[str, Any], message: str) -> None:
+def test_wrong_arguments_are_refused_at_once(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         BMGDDataModule(**options)
 
@@ -130,7 +130,7 @@ def test_train_is_shuffled_and_the_others_are_not(tiny_root: Path) -> None:
     assert batch["name"] == Reader("val", source=TINY, root=tiny_root).names
 
 
-def test_batches_are_of_our_collate(tiny_root: Path) -> None:
+def test_batches_come_from_collate(tiny_root: Path) -> None:
     tv_tensors = pytest.importorskip("torchvision.tv_tensors")
     batch = next(iter(module(tiny_root, batch_size=5).train_dataloader()))
     assert batch["image"].shape == (5, 1, 256, 256)
@@ -138,7 +138,7 @@ def test_batches_are_of_our_collate(tiny_root: Path) -> None:
     assert type(batch["mask"]) is type(batch["instances"]) is tv_tensors.Mask
 
 
-def test_workers_persist_where_there_are_any(tiny_root: Path) -> None:
+def test_workers_persist(tiny_root: Path) -> None:
     loader = module(tiny_root, num_workers=2).train_dataloader()
     assert (loader.num_workers, loader.persistent_workers) == (2, True)
     assert not module(tiny_root).train_dataloader().persistent_workers

@@ -28,7 +28,7 @@ def test_the_entry_point_names_the_manifest():
 
 @pytest.mark.skipif(not importlib.util.find_spec("npe2"), reason="npe2 is not installed")
 def test_the_manifest_is_valid_and_its_functions_exist():
-    """In a process of its own: npe2 warns about itself when it is imported."""
+    """In another process: npe2 warns about itself when it is imported."""
     code = (
         "from npe2 import PluginManifest\n"
         f"manifest = PluginManifest.from_file({str(MANIFEST)!r})\n"
@@ -40,7 +40,7 @@ def test_the_manifest_is_valid_and_its_functions_exist():
 
 
 @pytest.mark.parametrize("given", ["argument", "environment"])
-def test_layers_are_the_readers_images_and_nuclei(tiny_root, monkeypatch, given):
+def test_layers_show_the_images_and_nuclei_of_the_reader(tiny_root, monkeypatch, given):
     monkeypatch.setenv("BMGD_HOME", str(tiny_root))
     monkeypatch.setenv("BMGD_SOURCE", TINY)
     layers = napari.bmgd() if given == "environment" else napari.sample(TINY)
@@ -56,7 +56,7 @@ def test_layers_are_the_readers_images_and_nuclei(tiny_root, monkeypatch, given)
         assert options["scale"] == labelled["scale"] == (1, 0.25, 0.25)
 
 
-def test_generated_images_are_generated(monkeypatch):
+def test_generated_images_are_labelled_as_generated(monkeypatch):
     sources = []
     monkeypatch.setattr(napari, "sample", sources.append)
     napari.phantom()

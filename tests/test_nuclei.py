@@ -53,7 +53,7 @@ def test_discs(radius):
 
 
 @pytest.mark.parametrize("angle", [0, 0.4, np.pi / 4, np.pi / 2])
-def test_ellipses_whatever_way_they_lie(angle):
+def test_ellipses_at_every_angle(angle):
     found = one(ellipse(60, 30, angle))
     assert found["area_um2"] == pytest.approx(np.pi * 60 * 30, rel=0.01)
     assert found["major_axis_um"] == pytest.approx(120, rel=0.01)
@@ -119,7 +119,7 @@ def test_other_tools_measure_the_same(phantom):
             "centroid_y_um": region.centroid[0] + 0.5,
             "centroid_x_um": region.centroid[1] + 0.5,
             "perimeter_um": perimeter_crofton(np.pad(inside, 1), directions=4),
-            # scikit-image takes pixels for points.
+            # scikit-image treats pixels as points.
             "major_axis_um": math.sqrt(region.axis_major_length**2 + 16 / 12),
             "minor_axis_um": math.sqrt(region.axis_minor_length**2 + 16 / 12),
             "feret_um": pdist(corners).max(),
@@ -192,7 +192,7 @@ def test_a_reader_without_samples_gives_an_empty_table(phantom, table):
     assert empty.summary() == []
 
 
-def test_memory_does_not_grow_by_the_images(phantom):
+def test_memory_does_not_grow_with_the_images(phantom):
     def peak(reader):
         tracemalloc.start()
         nuclei(reader)
@@ -219,18 +219,18 @@ def test_csv_holds_all_rows_and_no_nan(table, tmp_path):
 
 def test_a_file_that_cannot_be_written(table, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="Cannot write"):
+    with pytest.raises(StorageError, match="in the way of what is written"):
         table.to_csv(tmp_path / "file" / "nuclei.csv")
 
 
-def test_pandas_takes_it_as_it_is(table):
+def test_pandas_takes_it_unchanged(table):
     pytest.importorskip("pandas")
     frame = table.to_pandas()
     assert list(frame.columns) == list(table.columns)
     assert frame["touches_border"].dtype == bool
 
 
-def test_it_says_what_must_be_known(table):
+def test_it_shows_its_notes(table):
     told = repr(table)
     assert "separated by watershed" in told
     assert "sections" in told
@@ -276,7 +276,7 @@ def test_medians_are_of_whole_units():
     assert (groups == 9).mean() == pytest.approx(0.25, abs=0.08)
 
 
-def test_alike_nuclei_widen_the_interval_only_where_they_are_drawn_together():
+def test_similar_nuclei_widen_the_interval_only_if_drawn_together():
     rng = np.random.default_rng(1)
     images = [list(rng.normal(centre, 0.1, 20)) for centre in rng.normal(10, 2, 15) for _ in "ab"]
     width = {
@@ -286,7 +286,7 @@ def test_alike_nuclei_widen_the_interval_only_where_they_are_drawn_together():
     assert width["nucleus"] < width["image"] < width["group"]
 
 
-def test_equal_seeds_draw_alike_and_others_do_not():
+def test_equal_seeds_draw_the_same_and_others_do_not():
     table = made([[1.0, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]])
     draws = [table.bootstrap("area_um2", "image", seed=seed)[250].tolist() for seed in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]

@@ -52,7 +52,7 @@ def test_sizes_at_other_counts_are_a_tenth_rounded_half_up(count, size):
     assert found["train"] == count - 2 * size
 
 
-def test_membership_is_what_it_was_published_as():
+def test_published_membership_does_not_change():
     """Published results must stay comparable: these names are written out, not computed."""
     found = assign(10)
     assert [name for name, split in found.items() if split == "test"] == ["250Pa/009"]
@@ -74,13 +74,13 @@ def test_a_changed_count_moves_images_only_to_or_from_train(count, more):
     assert moves <= {("val", "train"), ("test", "train"), ("train", "val"), ("train", "test")}
 
 
-def test_conditions_are_split_alone():
-    """A name ranks the same whatever else is there."""
+def test_conditions_are_split_independently():
+    """A name has the same rank whatever other conditions are read."""
     some = names(54, BY_NAME["950Pa"])
     assert splits.assign(some, BY_NAME["950Pa"]) == splits.assign(some, SOFT)
 
 
-def test_random_asks_for_no_groups():
+def test_random_needs_no_groups():
     some = names(100)
     grouped = splits.assign(some, SOFT, groups=[0] * len(some))
     assert grouped == splits.assign(some, SOFT, "random") == splits.assign(some, SOFT)
@@ -107,7 +107,7 @@ def test_unknown_scheme_lists_the_valid_ones():
 
 
 def test_the_papers_membership_is_not_claimed():
-    with pytest.raises(ValueError, match=r"which image .* is not published.*Valid: 'random'"):
+    with pytest.raises(ValueError, match=r"does not publish which image.*Valid: 'random'"):
         splits.parse_scheme("paper")
 
 
@@ -139,7 +139,7 @@ def test_order_of_names_does_not_change_a_fold():
     assert forth == back
 
 
-def test_folds_are_what_they_were_published_as():
+def test_published_folds_do_not_change():
     """Published cross-validations must stay reproducible: written out, not computed."""
     own = [f"950Pa/{number}" for number in range(10)]
     drawn = splits.refold(own, splits.assign(own, BY_NAME["950Pa"]), 0, 3)
@@ -231,7 +231,7 @@ def test_order_of_names_does_not_change_whole_groups():
     }
 
 
-def test_grouped_membership_is_what_it_was_published_as():
+def test_published_grouped_membership_does_not_change():
     _, groups, assigned = grouped([4, 3, 2, 3, 4, 2, 2])
     assert {split: sorted(found) for split, found in groups_of(assigned, groups).items()} == {
         "train": [0, 1, 3, 4, 6],
@@ -342,7 +342,7 @@ def test_a_group_in_two_stiffnesses_is_warned_about():
         splits.resolve_scheme({"250Pa/a": "x", "950Pa/a": "x", "950Pa/b": "y"})
 
 
-def test_an_unknown_scheme_lists_what_there_is():
+def test_an_unknown_scheme_lists_the_valid_ones():
     with pytest.raises(
         ValueError, match=r"'best'. Valid: 'random', 'grouped'. Or known groups: .*"
     ):

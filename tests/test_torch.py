@@ -105,7 +105,7 @@ def test_public_name_is_this_class() -> None:
     assert "BMGD" in dir(bmgd_data)
 
 
-def test_sample_is_the_readers_in_torchs_dtypes(data: BMGD) -> None:
+def test_sample_equals_that_of_the_reader_in_dtypes_of_torch(data: BMGD) -> None:
     for number in range(0, len(data), 7):
         raw, sample = data.reader[number], data[number]
         assert list(sample) == list(raw)
@@ -122,7 +122,7 @@ def test_sample_is_the_readers_in_torchs_dtypes(data: BMGD) -> None:
         for key in ("stiffness_pa", "n_nuclei", "name"):
             assert sample[key] == raw[key]
         for key, kind in KINDS.items():
-            assert type(sample[key]) is kind  # transforms look up their options by the very type
+            assert type(sample[key]) is kind  # transforms look up their options by exact type
 
 
 def test_image_is_scaled_by_its_conditions_full_scale(
@@ -291,12 +291,12 @@ def _replaced_by_a_plain_list(samples: list[Any]) -> list[Any]:
         _replaced_by_a_plain_list,
     ],
 )
-def test_collate_sees_what_a_wrapper_did(data: BMGD, change: Callable[..., Any]) -> None:
+def test_collate_keeps_the_changes_of_wrappers(data: BMGD, change: Callable[..., Any]) -> None:
     samples = change(data.__getitems__([0, 1, 2]))
     check_batch(collate(samples), samples)
 
 
-def test_a_transform_that_returns_a_tuple_is_told(tiny_root: Path) -> None:
+def test_a_transform_that_returns_a_tuple_is_refused(tiny_root: Path) -> None:
     pairs = BMGD("test", source=TINY, root=tiny_root, transforms=lambda s: (s["image"], s["mask"]))
     with pytest.raises(
         TypeError, match="is a tuple, not a dict: transforms= must return the whole"
@@ -406,7 +406,7 @@ def test_loader_gives_every_sample_whole(
         for batch in batches:
             check_batch(batch, [data[where[name]] for name in batch["name"]])
             for key in PICTURES:
-                batch[key].add_(1)  # writable, wherever it was made
+                batch[key].add_(1)  # writable, in whatever process it was made
         orders.append([name for batch in batches for name in batch["name"]])
     assert sorted(orders[0]) == sorted(orders[1]) == sorted(data.reader.names[:20])
     assert orders[0] != orders[1]
@@ -444,13 +444,13 @@ print(sum(len(batch["name"]) for batch in loader))
 def test_worker_opens_no_file_for_each_sample(tiny_root: Path, data: BMGD) -> None:
     """Shared memory holds a file open: made for each picture, a large batch would run out.
 
-    In a process of its own, as this one may hold many files open.
+    In another process, as this one may hold many open files.
     """
     done = run(FEW_FILES, TINY, tiny_root)
     assert done.stdout.strip() == str(len(data)), done.stderr
 
 
-def test_pin_memory_leaves_the_values_as_they_are(data: BMGD) -> None:
+def test_pin_memory_keeps_the_values(data: BMGD) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'pin_memory' argument is set")  # no accelerator here
         loader = DataLoader(data, batch_size=6, collate_fn=collate, pin_memory=True)
@@ -459,7 +459,7 @@ def test_pin_memory_leaves_the_values_as_they_are(data: BMGD) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="only a GPU's memory can be pinned for")
-def test_pinned_pictures_stay_what_they_are(data: BMGD) -> None:
+def test_pinned_pictures_keep_their_types(data: BMGD) -> None:
     batch = next(iter(DataLoader(data, batch_size=6, collate_fn=collate, pin_memory=True)))
     assert batch["image"].is_pinned()
     check_batch(batch, [data[number] for number in range(6)])
@@ -486,7 +486,7 @@ INTENSITY = {
 
 
 def _probe(sample: dict[str, Any]) -> dict[str, Any]:
-    """Show the mask in the image, so that the two tell whether they moved together."""
+    """Show the mask in the image, so that both show whether they moved together."""
     sample["image"].copy_(sample["mask"].unsqueeze(-3))
     return sample
 
@@ -499,11 +499,11 @@ def _moved_together(sample: dict[str, Any], labels: set[int]) -> None:
     assert set(instances.unique().tolist()) <= labels
     assert torch.equal(instances > 0, mask > 0)
 
-    def apart(other: torch.Tensor) -> float:
+    def distance(other: torch.Tensor) -> float:
         return float(((image > 0.5) != (other > 0)).float().mean())
 
     # Images are interpolated and masks are not: outlines may differ, but little.
-    assert 3 * apart(mask) < apart(torch.roll(mask, 16, -1))
+    assert 3 * distance(mask) < distance(torch.roll(mask, 16, -1))
 
 
 @pytest.mark.parametrize("name", GEOMETRY)
@@ -619,9 +619,7 @@ def test_without_torchvision_samples_are_plain_tensors(
 
 def test_without_torch_the_error_holds_the_pip_line() -> None:
     done = run("import sys; sys.modules['torch'] = None; from bmgd_data import BMGD")
-    assert (
-        "MissingDependencyError: BMGD is a torch Dataset, and torch is not installed" in done.stderr
-    )
+    assert "MissingDependencyError: BMGD needs torch, which is not installed" in done.stderr
     assert 'pip install "bmgd-data[torch]"' in done.stderr
 
 
@@ -634,7 +632,7 @@ def test_a_broken_torch_is_not_called_missing(tmp_path: Path, fault: str) -> Non
     done = run(f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from bmgd_data import BMGD")
     error = done.stderr.strip().splitlines()[-1]
     assert "MissingDependencyError: " in error
-    assert "torch is installed but cannot be imported (" in error
+    assert "BMGD needs torch, which is installed but cannot be imported (" in error
     assert "libtorch" in error
 
 

@@ -53,7 +53,7 @@ def test_clusters_are_split_into_all_their_nuclei(centres):
     assert touching.split(discs(*centres)).max() == len(centres)
 
 
-def test_an_uneven_outline_splits_nothing():
+def test_an_uneven_outline_does_not_split():
     """A long nucleus with notches is cut into pieces, and all of them are merged again."""
     y, x = np.mgrid[:48, :64]
     mask = ((y - 24) / 9) ** 2 + ((x - 32) / 22) ** 2 <= 1
@@ -79,7 +79,7 @@ def test_a_contact_is_measured_by_hand():
 
 @given(labels=hnp.arrays(np.int32, (7, 6), elements=st.integers(0, 4)))
 @settings(max_examples=60, deadline=None)
-def test_contacts_are_those_of_a_plain_search(labels):
+def test_contacts_agree_with_a_plain_search(labels):
     depth = np.random.default_rng(0).random(labels.shape).astype(np.float32)
     expected: dict[tuple[int, int], list] = {}
     for y, x in np.ndindex(labels.shape):
@@ -95,7 +95,7 @@ def test_contacts_are_those_of_a_plain_search(labels):
         assert found[pair] == (saddle.max(), -y.min(), y.max(), -x.min(), x.max())
 
 
-def test_log_odds_are_the_formula():
+def test_log_odds_follow_the_formula():
     """Two squares of 4 and 2 px side by side: every feature by hand."""
     one, two = piece(4, 0, peak=2.0), piece(2, 4, peak=1.0)
     contact = touching._Contact(0.75, 0, 1, -3.5, 3.5)
@@ -107,7 +107,7 @@ def test_log_odds_are_the_formula():
     assert touching._log_odds_of_one(two, one, contact, 8) == pytest.approx(expected)
 
 
-def test_the_best_pair_is_merged_first_and_what_it_touches_rated_again():
+def test_the_best_pair_is_merged_first_and_its_neighbours_are_rated_again():
     """Rates: 3 for a pair that holds piece 1, else 1; a merged piece is rated 0 beside others."""
     contact = touching._Contact(1, 0, 0, 0, 0)
     pieces = {number: piece(2, 2 * number, peak=1.0) for number in (1, 2, 3, 4)}

@@ -1,35 +1,23 @@
-"""The paper's augmentation as one transform, for samples and for whole batches.
-
-from bmgd_data import BMGD
-from bmgd_data.augment import protocol
-
-train = BMGD(split="train", transforms=protocol(crop=224))
-"""
+"""The paper's augmentation as one torchvision transform, for samples and for whole batches."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from bmgd_data.errors import MissingDependencyError
+from bmgd_data import _protocol, errors
 
 try:
     import torch
     from torchvision import tv_tensors
     from torchvision.transforms import v2
 except (ImportError, RuntimeError, OSError) as error:
-    raise MissingDependencyError(
-        f"The augmentation is a torchvision v2 transform, which cannot be imported ({error}): pip "
-        'install "bmgd-data[torch]".'
-    ) from error
+    raise errors.missing("The augmentation", "torchvision", "torch", error, instead="") from error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["Protocol", "protocol"]
-
-_REACH: Final = 4
-"""Bumps this many standard deviations beyond the border still shape the field within it."""
 
 
 def protocol(
@@ -41,15 +29,16 @@ def protocol(
     brightness: float = 0.2,
     contrast: float = 0.2,
 ) -> Protocol:
-    """Make the augmentation that the paper suggests: flip, crop, elastic deformation, grey values.
+    """Make the augmentation that the paper suggests: flip, crop, deform, change grey values.
 
     Image, mask and instances move together, in one step: the image is interpolated once, between
     the four nearest pixels, and the masks take the nearest pixel, so that labels stay labels. Each
     image of a batch is flipped, cropped, deformed and brightened differently.
     ``torch.manual_seed`` makes it reproducible.
 
-    The paper (doi 10.21203/rs.3.rs-8263420/v1) names the four and gives no strengths; the defaults
-    are this package's. They change the outlines of nuclei, and the deformation never folds.
+    The paper (doi 10.21203/rs.3.rs-8263420/v1) names the four steps and gives no strengths; the
+    defaults are this package's. They change the outlines of nuclei, and the deformation never
+    folds.
 
     Args:
         crop: Side of the square that is cut out at a random place, in pixels. A smaller image is
@@ -57,8 +46,8 @@ def protocol(
         flip: Probability of a horizontal flip.
         displacement: Standard deviation of the elastic displacement along each axis, in pixels; 0
             for none.
-        smoothness: Standard deviation, in pixels, of the Gaussian that the displacement is smooth
-            by: at distance d its correlation is exp(-(d / smoothness)^2 / 4).
+        smoothness: Standard deviation, in pixels, of the Gaussian that smooths the displacement:
+            at distance d its correlation is exp(-(d / smoothness)^2 / 4).
         brightness: Grey values are multiplied by 1 - `brightness` to 1 + `brightness`.
         contrast: Likewise, their distance from the image's mean.
 
@@ -77,20 +66,7 @@ def protocol(
         >>> sample["image"].shape, sample["instances"].shape
         (torch.Size([1, 224, 224]), torch.Size([224, 224]))
     """
-    valid = {
-        "crop": crop >= 1,
-        "flip": 0 <= flip <= 1,
-        "displacement": displacement >= 0,
-        "smoothness": smoothness > 0,
-        "brightness": 0 <= brightness <= 1,
-        "contrast": 0 <= contrast <= 1,
-    }
-    if bad := [name for name, is_valid in valid.items() if not is_valid]:
-        raise ValueError(
-            f"protocol(): {', '.join(bad)} outside the valid range. crop is at least 1, "
-            "displacement at least 0, smoothness above 0; flip, brightness and contrast are "
-            "between 0 and 1."
-        )
+    _protocol.check(crop, flip, displacement, smoothness, brightness, contrast)
     return Protocol(crop, flip, displacement, smoothness, brightness, contrast)
 
 
@@ -110,10 +86,10 @@ class Protocol(v2.Transform):  # type: ignore[misc]
         self.crop, self.flip = crop, flip
         self.displacement, self.smoothness = displacement, smoothness
         self.brightness, self.contrast = brightness, contrast
-        self._bumps = _bumps(crop, smoothness)
+        self._bumps = torch.from_numpy(_protocol.bumps(crop, smoothness))
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
-        """Refuse what would not be moved, or moved wrongly.
+        """Check that every picture will move.
 
         Raises:
             ValueError: There is no tv_tensors.Image, or a plain tensor has the size of one.
@@ -139,7 +115,7 @@ class Protocol(v2.Transform):  # type: ignore[misc]
             )
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw where each output pixel of each image comes from, and its grey values' factors."""
+        """Draw the origin of each output pixel of each image, and factors of its grey values."""
         image = next(each for each in flat_inputs if isinstance(each, tv_tensors.Image))
         count, device = math.prod(image.shape[:-3]), image.device
 
@@ -157,27 +133,26 @@ class Protocol(v2.Transform):  # type: ignore[misc]
 
     def _places(self, count: int, shape: Sequence[int], device: torch.device) -> torch.Tensor:
         """(count, 2, crop, crop): row and column in the image of `shape`, within it."""
-        corner = torch.stack([self._corner(count, side, device) for side in shape], 1)
         along = torch.arange(self.crop, dtype=torch.float32, device=device)
+        starts = []
+        for side in shape:
+            room = side - self.crop  # negative if the image is smaller
+            start = torch.randint(abs(room) + 1, (count, 1), device=device).float()
+            starts.append(start + min(room, 0))
         flipped = torch.rand((count, 1), device=device) < self.flip
         columns = torch.where(flipped, self.crop - 1 - along, along)
         places = self.field(count, device)
-        places[:, 0] += (corner[:, :1] + along)[:, :, None]
-        places[:, 1] += (corner[:, 1:] + columns)[:, None, :]
-        for axis, side in enumerate(shape):
-            places[:, axis] = _mirrored(places[:, axis], side)
+        places[:, 0] += (starts[0] + along)[:, :, None]
+        places[:, 1] += (starts[1] + columns)[:, None, :]
+        for axis, side in enumerate(shape):  # reflected about the outermost pixels
+            mirrored = side - 1 - (side - 1 - places[:, axis].abs()).abs()
+            places[:, axis] = mirrored.clamp_(0, side - 1)
         return places
-
-    def _corner(self, count: int, side: int, device: torch.device) -> torch.Tensor:
-        """(count,): where the crop starts along one axis; negative where the image is smaller."""
-        room = side - self.crop
-        start = torch.randint(abs(room) + 1, (count,), device=device).float()
-        return start + min(room, 0)
 
     def field(self, count: int, device: torch.device | None = None) -> torch.Tensor:
         """Draw elastic displacements.
 
-        Noise on a grid as coarse as the field is smooth, enlarged by Gaussian bumps: two small
+        Noise on a grid as coarse as the field is smooth is enlarged by Gaussian bumps: two small
         matrix products instead of a blur of noise at full size. All pixels have the same spread.
 
         Args:
@@ -192,7 +167,7 @@ class Protocol(v2.Transform):  # type: ignore[misc]
         return self.displacement * (bumps @ noise @ bumps.T)
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Move an image or a mask; anything else is returned as it is."""
+        """Move an image or a mask; anything else is returned unchanged."""
         places = params["places"]
         if isinstance(inpt, tv_tensors.Image):
             moved = _interpolated(_plain(inpt, len(places)), places)
@@ -208,21 +183,6 @@ class Protocol(v2.Transform):  # type: ignore[misc]
         return tv_tensors.wrap(moved.reshape(*inpt.shape[:-2], self.crop, self.crop), like=inpt)
 
 
-def _bumps(size: int, smoothness: float) -> torch.Tensor:
-    """(size, bumps): how much each bump of a row adds to each pixel; squares sum to 1 per pixel."""
-    count = math.ceil(size / smoothness) + 2 * _REACH
-    middles = (size - 1) / 2 + smoothness * (torch.arange(count) - (count - 1) / 2)
-    pixels = torch.arange(size, dtype=torch.float32)
-    weights = torch.exp(-0.5 * ((pixels[:, None] - middles) / smoothness) ** 2)
-    return torch.nn.functional.normalize(weights, dim=1)
-
-
-def _mirrored(places: torch.Tensor, side: int) -> torch.Tensor:
-    """Coordinates beyond the border, reflected about the outermost pixels."""
-    last = side - 1
-    return (last - (last - places.abs()).abs()).clamp_(0, last)
-
-
 def _plain(pictures: torch.Tensor, count: int) -> torch.Tensor:
     """(count, C, H, W), a plain tensor."""
     return pictures.as_subclass(torch.Tensor).reshape(count, -1, *pictures.shape[-2:])
@@ -231,7 +191,7 @@ def _plain(pictures: torch.Tensor, count: int) -> torch.Tensor:
 def _interpolated(images: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """Values at `places` between the four nearest pixels; (B, C, H, W) to (B, C, h, w)."""
     height, width = images.shape[-2:]
-    # grid_sample wants columns first, and -1 and 1 for the middles of the outermost pixels.
+    # grid_sample takes columns first, and -1 and 1 for the middles of the outermost pixels.
     last = torch.tensor([width - 1, height - 1], device=places.device).clamp(min=1)
     grid = places.flip(1).permute(0, 2, 3, 1) * (2 / last) - 1
     values: torch.Tensor = torch.nn.functional.grid_sample(

@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 
+READER: Final = "Without it, bmgd_data.Reader gives the same samples as numpy arrays."
+"""What users of a framework's adapter can do if the framework is missing."""
 STEERING: Final = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
 )
@@ -97,6 +99,26 @@ class ChecksumError(CorruptArchiveError):
 
 class MissingDependencyError(BMGDError, ImportError):
     """An optional dependency is missing; the message holds the pip line."""
+
+
+def missing(
+    what: str, module: str, extra: str, error: Exception, *, instead: str = READER
+) -> MissingDependencyError:
+    """The error of a feature whose library cannot be imported.
+
+    Args:
+        what: The feature.
+        module: The library.
+        extra: The extra of this package that installs it.
+        error: What its import raised.
+        instead: What works without it.
+    """
+    absent = isinstance(error, ModuleNotFoundError) and error.name == module
+    why = "not installed" if absent else f"installed but cannot be imported ({error})"
+    pip = f'pip install "bmgd-data[{extra}]".'
+    return MissingDependencyError(
+        f"{what} needs {module}, which is {why}: {pip} {instead}".rstrip()
+    )
 
 
 class BMGDWarning(_Message, UserWarning):

@@ -5,12 +5,12 @@ separates them measures memory, not generalisation. `find` groups them by two so
 
 - Pixels. Each image becomes a small picture of whole numbers (`describe`). The likeness of two
   images is the cosine of their pictures (`likeness`). Images that are alike enough are linked, and
-  a group is what links connect.
+  linked images form a group.
 - File names. The slice is the number in a name whose neighbours look alike most often; the colony
   is what precedes it (`read_names`). Names that the pixels contradict are not used.
 
 The result is the same on every machine. All sums are of whole numbers below 2**53, which float64
-holds exactly, so the linear algebra library, its threads and the order of adding change no bit.
+holds exactly, so they depend on no linear algebra library, number of threads or order of addition.
 IEEE 754 rounds square roots, products and quotients correctly.
 """
 
@@ -48,14 +48,14 @@ class Groups(NamedTuple):
     whose images are linked are one group. "contradicted": names give series that separate images
     that look alike, so only pixels are used."""
     pattern: str
-    """How the names are read, as in ``colony#_z<z>``; empty where they give no series."""
+    """How the names are read, as in ``colony#_z<z>``; empty if they give no series."""
     support: float
     """Share of the neighbours along the slice field that look alike."""
     crossing: float
     """Share of the links between two series."""
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """Plain values for JSON."""
         return {**self._asdict(), "numbers": self.numbers.tolist()}
 
     @classmethod
@@ -100,7 +100,7 @@ _ROWS: Final = 256  # rows of the likeness that are computed at a time
 def describe(
     images: NDArray[np.uint16], progress: Callable[[int], object] | None = None
 ) -> NDArray[np.int32]:
-    """Reduce images to small pictures that light and background hardly change.
+    """Reduce images to small pictures that hardly depend on light and background.
 
     A picture is the mean of each of 64 x 64 blocks (of each pixel, in smaller images) in eighths of
     a grey value, less the mean of the 13 x 13 blocks around it.
@@ -111,7 +111,7 @@ def describe(
 
     Returns:
         (n, h, w) whole numbers between -2**19 and 2**19; h and w are 64 to 127, or the image's
-        own size where that is smaller.
+        own size if that is smaller.
     """
     n, height, width = images.shape
     tall, wide = max(height // SIDE, 1), max(width // SIDE, 1)
@@ -168,7 +168,7 @@ def likeness(pictures: NDArray[np.int32], others: NDArray[np.int32] | None = Non
 
 
 def _shifted(pictures: NDArray[np.int32]) -> Iterator[NDArray[np.int32]]:
-    """The pictures moved by each shift within reach, with 0 beyond their border."""
+    """The pictures moved by each shift of up to `_REACH`, with 0 beyond their border."""
     _, height, width = pictures.shape
     padded = np.pad(pictures, ((0, 0), (_REACH, _REACH), (_REACH, _REACH)))
     for y in range(2 * _REACH + 1):
@@ -181,16 +181,16 @@ def _flat(pictures: NDArray[np.int32]) -> Floats:
 
 
 def _lengths(flat: Floats) -> Floats:
-    """Euclidean length of each picture; infinite where it is 0, so that likeness is 0."""
+    """Euclidean length of each picture; infinite if it is 0, so that likeness is 0."""
     lengths: Floats = np.sqrt([np.vdot(picture, picture) for picture in flat])
     lengths[lengths == 0] = np.inf
     return lengths
 
 
-HIGH: Final = 0.5  # enough for any two images
-LOW: Final = 0.45  # enough for two that are among each other's nearest
+HIGH: Final = 0.5  # links any two images
+LOW: Final = 0.45  # links two that are among each other's nearest
 _RANKS: Final = 2  # largest sum of both ranks, 0 for the nearest: a slice has two neighbours
-_SHARE: Final = 0.8  # of the nearest likeness: refuses chance likeness where slices are close
+_SHARE: Final = 0.8  # of the nearest likeness: excludes chance likeness where slices are close
 
 
 def links(alike: Floats) -> Bools:
@@ -250,7 +250,7 @@ class Told(NamedTuple):
     """"series": each image's colony; "running": one number that counts all images; "none";
     "contradicted": series that separate images that look alike."""
     series: NDArray[np.int32]
-    """(n,) series of each name; -1 where there is none."""
+    """(n,) series of each name; -1 if there is none."""
     pattern: str
     support: float
     crossing: float
@@ -297,7 +297,11 @@ def read_names(names: Sequence[str], linked: Bools | None = None) -> Told:
         marks = ["<z>" if k == best.number else "#" for k in range(len(text) - 1)] + [""]
         patterns.append("".join(part + mark for part, mark in zip(text, marks, strict=True)))
     kind = "series" if 2 * known > len(names) else "running" if 2 * running > len(names) else "none"
-    crossing = _crossing(series, linked)
+    crossing = 0.0  # share of the links between two series
+    if linked is not None:
+        one, other = np.nonzero(np.triu(linked))
+        told = (series[one] >= 0) & (series[other] >= 0)
+        crossing = float((series[one] != series[other])[told].mean()) if told.any() else 0.0
     if kind == "series" and crossing > _CROSSING:
         kind = "contradicted"
     shown = " or ".join(patterns[:2]) + f" and {len(patterns) - 2} more" * (len(patterns) > 2)  # noqa: PLR2004
@@ -307,9 +311,9 @@ def read_names(names: Sequence[str], linked: Bools | None = None) -> Told:
 def _slice_field(
     names: Sequence[str], text: tuple[str, ...], members: Sequence[int], linked: Bools | None
 ) -> _Field | None:
-    """The number whose neighbours look alike most often, or that is labelled.
+    """The number whose neighbours look alike most often, or that has a label.
 
-    A series is what precedes the slice's number; if this never varies, it is what follows.
+    A series is what precedes the slice's number; if that never varies, it is what follows.
     """
     numbers = {i: tuple(map(int, _DIGITS.split(names[i])[1::2])) for i in members}
     found = []
@@ -331,12 +335,3 @@ def _slice_field(
         if pairs and (labelled or alike >= max(1, _SUPPORT * len(pairs))):
             found.append(_Field(alike / len(pairs), labelled, field, list(runs.values())))
     return max(found, key=lambda field: field[:3], default=None)
-
-
-def _crossing(series: NDArray[np.int32], linked: Bools | None) -> float:
-    """Share of the links between two series."""
-    if linked is None:
-        return 0.0
-    one, other = np.nonzero(np.triu(linked))
-    told = (series[one] >= 0) & (series[other] >= 0)
-    return float((series[one] != series[other])[told].mean()) if told.any() else 0.0

@@ -1,38 +1,27 @@
 """The Hugging Face adapter: Dataset, DatasetDict and a data set card.
 
-    from bmgd_data.hf import to_hf_dict
-
-    splits = to_hf_dict(stiffness="1200Pa")  # train, validation, test
-    splits["train"].with_format("numpy")[0]["image"]
-
 Images are ``datasets.Image`` features that hold 16-bit PNG, and not ``Array2D``: PNG keeps every
 bit, is smaller in Arrow and Parquet, holds images of any shape, and works with the library's image
-tools and the data set viewer. A mask is a PNG of 1 bit, which decodes to bool. They decode to
-Pillow images (modes "I;16" and "1"), and with ``with_format("numpy")`` to uint16 and
-bool arrays.
+tools and the data set viewer. A mask is a PNG of 1 bit. They decode to Pillow images (modes "I;16"
+and "1"), and with ``with_format("numpy")`` to uint16 and bool arrays.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from bmgd_data import facts
+from bmgd_data import errors, facts
 from bmgd_data._system import image_files
 from bmgd_data.card import dataset_card, description
-from bmgd_data.errors import MissingDependencyError
 from bmgd_data.reader import Reader
 
 try:
     import datasets
 except ImportError as error:
-    raise MissingDependencyError(
-        'Hugging Face datasets is not installed: pip install "bmgd-data[hf]". Without it, '
-        "bmgd_data.Reader gives the same samples as numpy arrays."
-    ) from error
+    raise errors.missing("bmgd_data.hf", "datasets", "hf", error) from error
 
 if TYPE_CHECKING:
     import os
@@ -63,14 +52,21 @@ _CHUNK: Final = 64
 def to_hf(reader: Reader) -> datasets.Dataset:
     """Turn a reader's samples into a Hugging Face Dataset, in the reader's order.
 
-    It is kept in memory as PNG and not in Hugging Face's cache, where it could become outdated.
-    Arrays are encoded one at a time. ``save_to_disk`` and ``to_parquet`` write it.
+    It is held in memory as PNG and not in Hugging Face's cache, where it could become outdated.
+    ``save_to_disk`` and ``to_parquet`` write it.
 
     Args:
         reader: Any reader, or a slice of one.
 
     Returns:
         A Dataset with `FEATURES`.
+
+    Example:
+        >>> from bmgd_data import Reader
+        >>> from bmgd_data.hf import to_hf
+        >>> data = to_hf(Reader("test", "1200Pa", source="phantom")).with_format("numpy")
+        >>> data[0]["image"].dtype
+        dtype('uint16')
     """
     info = datasets.DatasetInfo(
         description=description(reader),
@@ -139,16 +135,16 @@ def as_torch(full_scale: int = facts.FULL_SCALE) -> Callable[[dict[str, Any]], d
 
     Returns:
         A function of a batch of rows, for ``with_transform`` or ``set_transform``: `image` float32
-        (1, H, W) from 0 to 1, `mask` uint8 (H, W), `instances` int32 (H, W), the rest as it is.
+        (1, H, W) from 0 to 1, `mask` uint8 (H, W), `instances` int32 (H, W), the rest unchanged.
 
     Raises:
         MissingDependencyError: torch is not installed.
     """
-    if importlib.util.find_spec("torch") is None:
-        raise MissingDependencyError(
-            'torch is not installed: pip install "bmgd-data[torch]". Without it, '
-            'dataset.with_format("numpy") gives arrays.'
-        )
+    try:
+        import torch  # noqa: F401 - said now and not at the first row
+    except ImportError as error:
+        instead = 'Without it, dataset.with_format("numpy") gives arrays.'
+        raise errors.missing("as_torch", "torch", "torch", error, instead=instead) from error
     return partial(_as_torch, full_scale)
 
 

@@ -47,7 +47,7 @@ def hull(points: list[Point]) -> list[Point]:
                     break
                 found.pop()
             found.append((y, x))
-        found.pop()  # the other half begins with it
+        found.pop()  # it begins the other half
     return found
 
 

@@ -32,7 +32,7 @@ __all__ = [
 def components(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
     """Label the 8-connected components of a mask, in raster order of their first pixels.
 
-    Nuclei that touch share a label, which makes the count too low.
+    Nuclei that touch share a label, so the count is too low.
 
     Args:
         mask: (H, W) bool.
@@ -58,9 +58,9 @@ def watershed(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
 
     The distance to the background is smoothed (Gaussian, sigma 0.5 px) and flooded from each of its
     maxima. Pieces whose saddle is deeper than 0.97 of the lower maximum are merged, then those that
-    are one nucleus by five features: depth of the saddle, length of the contact, loss of solidity,
-    area, likeness of the maxima. ``bmgd_data.touching`` has the formula. It was fitted on real
-    fluorescence images of DSB2018 and BBBC039 with true labels of each nucleus, not on BMGD.
+    look like one nucleus by five features: depth of the saddle, length of the contact, loss of
+    solidity, area, similarity of the maxima. ``bmgd_data.touching`` has the formula. It was fitted
+    on real fluorescence images of DSB2018 and BBBC039 with true labels, not on BMGD.
 
     Args:
         mask: (H, W) bool.
@@ -81,8 +81,7 @@ def renumbered(labels: NDArray[np.integer]) -> NDArray[np.uint16]:
         CorruptArchiveError: More than 65535 labels.
     """
     values, inverse = np.unique(labels, return_inverse=True)
-    offset = 0 if values[0] == 0 else 1
-    return _as_uint16(inverse.reshape(labels.shape) + offset)
+    return _as_uint16(inverse.reshape(labels.shape) + (values[0] != 0))
 
 
 def _as_uint16(labels: NDArray[np.integer]) -> NDArray[np.uint16]:

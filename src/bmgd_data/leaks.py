@@ -1,8 +1,8 @@
 """How much a split leaks: images of validation and test that look like one of train.
 
-The slices of a colony look alike, so a random split puts look-alikes on both sides, and a score on
-its test split says little about new colonies. `measure` counts the look-alikes under each scheme.
-It also scores a baseline that copies the mask of the most similar image of train.
+The slices of a colony look alike, so a random split puts look-alikes into train and test, and a
+score on its test split says little about new colonies. `measure` counts the look-alikes under each
+scheme. It also scores a baseline that copies the mask of the most similar image of train.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Exposure", "Grouping", "Leaks", "SchemeLeaks", "exposed", "measure"]
 
 LARGE: Final = 0.25
-"""A group with more than this share of a stiffness is named: whole groups cannot be split well."""
+"""`Leaks.remarks` names groups with more than this share of a stiffness."""
 
 
 class Grouping(NamedTuple):
@@ -39,9 +39,9 @@ class Grouping(NamedTuple):
     evidence: str
     """"pixels", "names" or "contradicted", see ``bmgd_data.groups.Groups``; or "given"."""
     pattern: str
-    """How file names are read, where they tell series."""
+    """How file names are read, if they give series."""
     inside: float | None
-    """Median likeness of two images of one group; None where there are none."""
+    """Median likeness of two images of one group; None if there are none."""
     between: float | None
     """Median likeness of two images of different groups."""
 
@@ -58,7 +58,7 @@ class Exposure(NamedTuple):
 
 
 class SchemeLeaks(NamedTuple):
-    """Look-alikes that one scheme puts on both sides."""
+    """Look-alikes between the splits of one scheme."""
 
     scheme: str
     train: int
@@ -67,7 +67,7 @@ class SchemeLeaks(NamedTuple):
     test: Exposure
     copied_f1: float | None
     """Pixel F1, pooled over the test split, of copying the mask of the most similar image of train;
-    None where there is nothing to copy or to score."""
+    None if there is nothing to copy or to score."""
 
 
 class Leaks(NamedTuple):
@@ -87,7 +87,7 @@ class Leaks(NamedTuple):
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, lists and dicts, as JSON takes them."""
+        """Plain numbers, lists and dicts for JSON."""
         return {
             "stiffnesses": [each._asdict() for each in self.stiffnesses],
             "schemes": [
@@ -100,16 +100,16 @@ class Leaks(NamedTuple):
 def measure(reader: Reader) -> Leaks:
     """Measure what the schemes leak, on all images of a reader's stiffnesses.
 
-    Two images of one stiffness look alike where ``groups.links`` links them; two of different
-    stiffnesses where their likeness is at least ``groups.HIGH``. Two stiffnesses are compared at a
-    time, so memory is set by the largest one: about ``8 * n * (n + 4096)`` bytes for its n images,
-    and 16 KB for each image of all.
+    Two images of one stiffness look alike if ``groups.links`` links them; two of different
+    stiffnesses if their likeness is at least ``groups.HIGH``. Two stiffnesses are compared at a
+    time, so memory depends on the largest: about ``8 * n * (n + 4096)`` bytes for its n images, and
+    16 KB for each image of all.
 
     Args:
         reader: Any split of the data. If it has known groups, its scheme is measured too.
 
     Returns:
-        Groups as under the reader's scheme, if it keeps groups; else as they are found. Leaks of
+        Groups of the reader's scheme, if it keeps groups; otherwise as they are found. Leaks of
         every scheme.
     """
     names = list(dict.fromkeys([*splits.SCHEMES, reader.scheme]))
@@ -124,7 +124,7 @@ def measure(reader: Reader) -> Leaks:
     groupings = []
     for one, other in itertools.combinations_with_replacement(range(len(parts)), 2):
         if parts[one].masks.shape[1:] != parts[other].masks.shape[1:]:
-            continue  # masks of another size cannot be copied, nor pictures compared
+            continue  # sizes differ: masks cannot be copied, nor pictures compared
         same = one == other
         alike = groups.likeness(pictures[one], None if same else pictures[other])
         near = groups.links(alike) if same else alike >= groups.HIGH
@@ -152,10 +152,11 @@ def exposed(reader: Reader, train: Collection[str] | None = None) -> NDArray[np.
     alike: dict[str, bool] = {}
     for condition in reader.conditions:
         part = reader.whole.of(condition)
-        if train is None:
-            trained = np.array([split == "train" for split in part.splits], bool)
-        else:
-            trained = np.isin(part.names, list(train))
+        trained = (
+            np.array(part.splits, str) == "train"
+            if train is None
+            else np.isin(part.names, list(train))
+        )
         (pictures,) = _pictures([part])
         linked = groups.links(groups.likeness(pictures))
         for name, row in zip(part.names, linked, strict=True):
@@ -165,7 +166,7 @@ def exposed(reader: Reader, train: Collection[str] | None = None) -> NDArray[np.
 
 def _pictures(parts: Sequence[Reader]) -> list[NDArray[np.int32]]:
     with bar("comparing images", sum(map(len, parts))) as progress:
-        # `describe` takes one image at a time, so a LazyArray serves.
+        # `describe` reads one image at a time, so a LazyArray will do.
         images = [cast("NDArray[np.uint16]", part.images) for part in parts]
         return [groups.describe(each, progress) for each in images]
 
@@ -173,27 +174,21 @@ def _pictures(parts: Sequence[Reader]) -> list[NDArray[np.int32]]:
 def _grouping(part: Reader, found: groups.Groups | None, alike: NDArray[np.float64]) -> Grouping:
     numbers = part.groups
     sizes = np.unique(numbers, return_counts=True)[1]
+    together = numbers[:, None] == numbers
+    pairs = np.tri(len(numbers), k=-1, dtype=bool)
+    inside, between = (
+        float(np.median(alike[chosen], overwrite_input=True)) if chosen.any() else None
+        for chosen in (pairs & together, pairs & ~together)
+    )
     return Grouping(
         part.conditions[0].name,
         len(numbers),
         sorted(sizes.tolist(), reverse=True),
         found.evidence if found else "given",
         found.pattern if found else "",
-        inside=_median(alike, numbers, together=True),
-        between=_median(alike, numbers, together=False),
+        inside,
+        between,
     )
-
-
-def _median(
-    alike: NDArray[np.float64], numbers: NDArray[np.int32], *, together: bool
-) -> float | None:
-    """Median likeness of the pairs of images that are, or are not, in one group."""
-    pairs = [
-        likenesses[:row][(numbers[:row] == numbers[row]) == together]
-        for row, likenesses in enumerate(alike)
-    ]
-    values = np.concatenate(pairs) if pairs else alike.ravel()
-    return float(np.median(values, overwrite_input=True)) if values.size else None
 
 
 class _Tally:
@@ -206,18 +201,14 @@ class _Tally:
         self.within, self.across = np.zeros(count, bool), np.zeros(count, bool)
         self.nearest = np.full(count, -1.0)
         self.copied = np.full(count, -1)
-        """The image of train that is most like each; of equals, the first."""
+        """The image of train that is most like each; the first of equals."""
 
     def add(
         self, rows: slice, others: slice, alike: NDArray[np.float64], near: NDArray[np.bool_]
     ) -> None:
-        """Compare the images of one stiffness with those of train of another, or the same.
+        """Compare the images `rows` of one stiffness with those of train among `others`.
 
-        Args:
-            rows: The images of the one.
-            others: The images of the other.
-            alike: Likeness of each of the one with each of the other.
-            near: Which of these pairs count as alike.
+        `alike` is the likeness of each pair, `near` says which pairs count as alike.
         """
         train = np.flatnonzero(self.splits[others] == "train")
         if not train.size or not len(alike):

@@ -28,7 +28,7 @@ __all__ = ["BMGDDataModule"]
 
 
 def _base() -> Any:
-    """The LightningDataModule of whichever package is in use: their trainers tell them apart."""
+    """The LightningDataModule of the package in use: each one's Trainer accepts only its own."""
     packages = ("lightning.pytorch", "pytorch_lightning")
     for package in sorted(packages, key=lambda name: name not in sys.modules):
         try:
@@ -60,20 +60,20 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
             images of one colony together). Known groups: a CSV file (name, group) or a mapping.
         instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
             nuclei split) or "provided" (label images of the archive, where it has any).
-        transforms: Gets and returns a whole sample; used for training only.
+        transforms: Takes and returns a whole sample; used for training only.
         batch_size: Samples a batch, in each process.
         num_workers: Worker processes of each DataLoader; they stay alive between epochs.
         fold: Which fold of a cross-validation is validated, from 0; None keeps the scheme's own
             validation split. Folds are drawn from train and validation together, within each
-            stiffness, by the names' hash; test stays as it is. Where the scheme keeps groups of
+            stiffness, by the names' hash; test does not change. If the scheme keeps groups of
             images together, folds do too.
-        folds: How many folds there are.
+        folds: Number of folds.
         hold_out: One or several stiffnesses never trained on: all their images, and no others, are
             the test split. The test images of the other stiffnesses are not used, so that the
             benchmark's test split remains unseen.
 
     Raises:
-        ValueError: An argument that is not understood.
+        ValueError: An argument is not valid.
         RuntimeError: A loader is asked for before `setup`.
 
     Example:
@@ -121,7 +121,7 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
             "scheme": scheme,
             "instances": instances,
         }
-        # Without paths of this machine: checkpoints are shared with others.
+        # No paths of this machine: checkpoints are given to others.
         self.save_hyperparameters(
             {
                 "stiffness": [condition.name for condition in chosen],
@@ -136,7 +136,7 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         )
 
     def prepare_data(self) -> None:
-        """Fetch and build what is missing; Lightning calls this in one process per machine."""
+        """Fetch and build missing data; Lightning calls this in one process per machine."""
         from bmgd_data.reader import Reader
 
         Reader("all", **self._arguments)
@@ -162,7 +162,7 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         self.save_hyperparameters({"data": provenance(self.reader)})
 
     def state_dict(self) -> dict[str, Any]:
-        """What checkpoints keep: which data they were trained on."""
+        """What checkpoints record: the data that they were trained on."""
         return dict(self.hparams.get("data", {}))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -174,7 +174,7 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
             )
             warnings.warn(
                 f"The checkpoint was trained on other data: {told}. Images that it was trained on "
-                "may be in this module's validation or test split. Name the source and the "
+                "may be in this module's validation or test split. Give the source and the "
                 "arguments that it was trained with.",
                 BMGDWarning,
                 stacklevel=2,
@@ -194,7 +194,7 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
     __str__ = __repr__
 
     def _members(self, reader: Reader) -> list[str]:
-        """The split of each sample; "" for one that is in none."""
+        """The split of each sample; "" if it is in none."""
         members: list[str] = []
         for condition in reader.conditions:
             part = reader.of(condition)
@@ -236,8 +236,8 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
 
         if not self.datasets:
             raise RuntimeError(
-                "The data is not open yet: call setup(), and before it, where the data may be "
-                "missing, prepare_data(). A Trainer calls both."
+                "The data is not open yet: call setup(), and prepare_data() before it if the data "
+                "may be missing. A Trainer calls both."
             )
         data = self.datasets[split]
         if not len(data):
@@ -263,8 +263,8 @@ _COMPARED: Final = ("digest", "scheme", "instance_method")
 class _Name(str):
     """A sample's name in a batch.
 
-    To know the batch size, ``self.log`` looks at all that is in a batch, and warns that a str has
-    another size than the tensors. It passes over an object of a dataclass that has no fields.
+    ``self.log`` derives the batch size from everything in a batch, and warns if a str has another
+    size than the tensors. It ignores objects of a dataclass without fields.
     """
 
     __slots__ = ()

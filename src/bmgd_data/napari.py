@@ -1,6 +1,6 @@
 """Samples in napari: File > Open Sample > BMGD, for the data and for generated images.
 
-napari finds them by itself where this package is installed beside it; ``napari.yaml`` names them.
+napari finds them through ``napari.yaml`` if this package is installed in its environment.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One row per nucleus: where it is, how large, of what shape, how bright.
+"""One row per nucleus: its place, size, shape and brightness.
 
     from bmgd_data import Reader
     from bmgd_data.nuclei import nuclei
@@ -6,13 +6,13 @@
     table = nuclei(Reader("all", instances="watershed"))
     table.to_csv("nuclei.csv")
 
-A pixel is a square, so n pixels have n times the area of one. The end of a column's name is its
-unit; um is a micrometre.
+A pixel is a square, so n pixels have n times the area of one. A column's name ends in its unit; um
+is a micrometre.
 
 name, stiffness_pa, split, group
     Of the sample; images that show one colony have the same group (see ``bmgd_data.groups``).
 label
-    The nucleus's number in the sample's `instances`.
+    Number of the nucleus in the sample's `instances`.
 centroid_y_um, centroid_x_um
     Mean position of its pixels, from the upper left corner of the image.
 area_um2
@@ -28,7 +28,7 @@ solidity
     Area / area of the convex hull.
 form_factor
     4 pi area / perimeter**2: 1 for a disc. It exceeds 1 for some nuclei below about 30 pixels,
-    where the estimate of the perimeter is too short.
+    whose estimated perimeter is too short.
 feret_um
     Largest distance of two points of the nucleus (maximum Feret diameter).
 mean_raw, std_raw, total_raw
@@ -36,9 +36,9 @@ mean_raw, std_raw, total_raw
 mean_fraction, std_fraction, total_fraction
     The same, of fractions of the full scale.
 nearest_um
-    From its centroid to the nearest other one in the image; NaN where there is no other.
+    From its centroid to the nearest other one in the image; NaN if there is no other.
 touches_border
-    Whether it has pixels at the border of the image, so that it may be cut.
+    Whether it has pixels at the border of the image, which may cut it.
 touches_other
     Whether one of its pixels has a pixel of another nucleus among its eight neighbours.
 instances
@@ -56,7 +56,7 @@ import numpy as np
 
 from bmgd_data import facts, hulls
 from bmgd_data._system import disk
-from bmgd_data.errors import MissingDependencyError, StorageError
+from bmgd_data.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     import os
@@ -71,10 +71,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Summary", "Table", "measure", "nuclei"]
 
-_DIGITS: Final = 6  # of floats in files: finer than any pixel
 _HALF: Final = ((0, 1), (1, 0), (1, 1), (1, -1))
 """Steps to half of the eight neighbours: each pair of pixels occurs once."""
-_NOTHING: Final = np.zeros((1, 1), np.uint16)
 _NOTES: Final = (
     "Areas and diameters are of sections: one slice cuts most nuclei above or below their middle.",
     "total_raw is the light of one slice. It is no measure of DNA content.",
@@ -93,7 +91,8 @@ def nuclei(reader: Reader, *, pixel_size_um: float = facts.PIXEL_SIZE_UM) -> Tab
         A table in the order of the samples, then of the labels.
     """
     scales = reader.full_scales
-    parts = [measure(_NOTHING, _NOTHING)]  # names the columns where there is no sample
+    nothing = np.zeros((1, 1), np.uint16)
+    parts = [measure(nothing, nothing)]  # names the columns if there is no sample
     for sample in reader:
         scale = scales[sample["stiffness_pa"]]
         pair = sample["image"], sample["instances"]
@@ -105,7 +104,7 @@ def nuclei(reader: Reader, *, pixel_size_um: float = facts.PIXEL_SIZE_UM) -> Tab
         "split": np.repeat(np.array(reader.splits, str), counts),
         "group": np.repeat(reader.groups.astype(np.int64), counts),
     }
-    for column in list(parts[0]):  # popped, so that memory holds each value once
+    for column in list(parts[0]):  # pop: memory holds each value once
         columns[column] = np.concatenate([part.pop(column) for part in parts])
     columns["instances"] = np.full(sum(counts), reader.instance_method)
     return Table(columns, reader.instance_method, pixel_size_um)
@@ -132,6 +131,8 @@ def measure(
     Raises:
         ValueError: The shapes differ, or are not (H, W).
     """
+    from scipy.spatial import KDTree
+
     if image.shape != labels.shape or labels.ndim != 2:  # noqa: PLR2004
         raise ValueError(f"An image {image.shape} and labels {labels.shape} are not both (H, W).")
     y, x = np.nonzero(labels)
@@ -147,7 +148,9 @@ def measure(
     place = np.zeros(len(areas), np.intp)
     place[found] = np.arange(len(found))
     dy, dx = y - cy[place[at]], x - cx[place[at]]
-    major, minor = _axes(mean(dy * dy), mean(dx * dx), mean(dy * dx))
+    yy, xx = mean(dy * dy) + 1 / 12, mean(dx * dx) + 1 / 12  # a pixel is a square and not a point
+    middle, apart = (yy + xx) / 2, np.hypot((yy - xx) / 2, mean(dy * dx))
+    major, minor = 4 * np.sqrt(middle + apart), 4 * np.sqrt(np.maximum(middle - apart, 1 / 12))
     crossings, touches_other = _neighbours(labels, len(areas))
     perimeter = np.pi / 8 * (crossings @ [1, 1, 0.5**0.5, 0.5**0.5])[found]
     hull, feret = _extent(labels, found)
@@ -157,6 +160,10 @@ def measure(
     border = np.zeros(len(areas), bool)
     for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         border[side] = True
+    nearest = np.full(len(found), np.nan)
+    if len(found) > 1:
+        points = np.stack([cy, cx], axis=1)
+        nearest = KDTree(points).query(points, k=2)[0][:, 1]  # the first is the point itself
     pixel = pixel_size_um
     return {
         "label": found,
@@ -177,25 +184,16 @@ def measure(
         "mean_fraction": brightness / full_scale,
         "std_fraction": spread / full_scale,
         "total_fraction": brightness * area / full_scale,
-        "nearest_um": _nearest(cy, cx) * pixel,
+        "nearest_um": nearest * pixel,
         "touches_border": border[found],
         "touches_other": touches_other[found],
     }
 
 
-def _axes(
-    yy: NDArray[np.float64], xx: NDArray[np.float64], yx: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Major and minor axis, in pixels, from the second central moments of the pixels' centres."""
-    yy, xx = yy + 1 / 12, xx + 1 / 12  # a pixel is a square and not a point
-    middle, apart = (yy + xx) / 2, np.hypot((yy - xx) / 2, yx)
-    return 4 * np.sqrt(middle + apart), 4 * np.sqrt(np.maximum(middle - apart, 1 / 12))
-
-
 def _neighbours(
     labels: NDArray[np.integer[Any]], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """By label: (count, 4) pairs of neighbours with one pixel inside; whether others touch it."""
+    """By label: (count, 4) pairs of neighbours with one pixel inside; whether others touch."""
     padded = np.pad(labels, 1)
     crossings = np.zeros((count, len(_HALF)), np.int64)
     touches = np.zeros(count, bool)
@@ -204,9 +202,8 @@ def _neighbours(
         there = padded[down:, max(right, 0) : padded.shape[1] - max(-right, 0)]
         differ = here != there
         one, other = here[differ], there[differ]
-        crossings[:, number] = np.bincount(one, minlength=count) + np.bincount(
-            other, minlength=count
-        )
+        for end in (one, other):
+            crossings[:, number] += np.bincount(end, minlength=count)
         both = (one > 0) & (other > 0)
         touches[one[both]] = touches[other[both]] = True
     return crossings, touches
@@ -224,16 +221,6 @@ def _extent(
         polygon = hulls.hull(hulls.corners(labels[boxes[label - 1]] == label))
         values[row] = hulls.area(polygon), hulls.diameter(polygon)
     return values[:, 0], values[:, 1]
-
-
-def _nearest(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
-    from scipy.spatial import KDTree
-
-    points = np.stack([y, x], axis=1)
-    if len(points) < 2:  # noqa: PLR2004
-        return np.full(len(points), np.nan)
-    distances, _ = KDTree(points).query(points, k=2)  # the first is the point itself
-    return np.asarray(distances[:, 1])
 
 
 class Summary(NamedTuple):
@@ -278,12 +265,12 @@ class Table:
 
     @property
     def notes(self) -> list[str]:
-        """What readers of the table must know."""
+        """What users of the table must know."""
         method = f"Nuclei are separated by {self.instance_method}; another method gives other rows."
         return [f"{method} A pixel is {self.pixel_size_um:g} um wide.", *_NOTES]
 
     def summary(self, column: str = "area_um2") -> list[Summary]:
-        """Median and quartiles of a column by stiffness; values that are NaN are left out.
+        """Median and quartiles of a column by stiffness, without NaN.
 
         There is no test and no p-value: see `bootstrap`.
 
@@ -357,18 +344,19 @@ class Table:
         Raises:
             StorageError: The file cannot be written.
         """
-        fields = [_fields(values) for values in self.columns.values()]
-        try:
-            with (
-                disk.staged_file(Path(path)) as partial,
-                partial.open("w", newline="", encoding="utf-8") as file,
-            ):
-                writer = csv.writer(file)
-                writer.writerow(self.columns)
-                writer.writerows(zip(*fields, strict=True))
-        except OSError as error:
-            why = error.strerror or error
-            raise StorageError(f"Cannot write {path} ({why}). Name another file.") from error
+        fields: list[list[Any]] = []
+        for values in self.columns.values():
+            plain = values.tolist()
+            if values.dtype.kind == "f":  # six digits are finer than any pixel
+                plain = ["" if np.isnan(value) else f"{value:.6g}" for value in plain]
+            fields.append(plain)
+        with (
+            disk.staged_file(Path(path)) as partial,
+            partial.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.writer(file)
+            writer.writerow(self.columns)
+            writer.writerows(zip(*fields, strict=True))
 
     def _numbers(self, column: str) -> NDArray[np.float64]:
         values = self[column]
@@ -384,11 +372,3 @@ class Table:
             for row in self.summary()
         ]
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
-
-
-def _fields(values: NDArray[Any]) -> list[Any]:
-    """As they are written: six significant digits, and nothing for NaN."""
-    plain: list[Any] = values.tolist()
-    if values.dtype.kind != "f":
-        return plain
-    return ["" if value != value else f"{value:.{_DIGITS}g}" for value in plain]  # noqa: PLR0124

@@ -1,8 +1,8 @@
 """Which samples are train, validation and test.
 
 A scheme is a function of one condition's sample names, the group of each, and the condition. It
-returns a split for each name. It sees one condition at a time, so that fetching one archive gives
-the same membership as fetching all four.
+returns a split for each name. It handles one condition at a time, so fetching one archive gives the
+same membership as fetching all four.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     AnyScheme = str | os.PathLike[str] | Mapping[str, str | int]
     """A name, the path of a CSV file with known groups, or a mapping of names to groups."""
     Draw = Callable[[Sequence[str], Sequence[Hashable] | None, facts.Condition], list[str]]
-    """Names, groups (None where the scheme asks for none) and condition to a split for each."""
+    """Names, groups (None if the scheme needs none) and condition to a split for each name."""
 
 __all__ = [
     "SCHEMES",
@@ -65,11 +65,11 @@ class Scheme(NamedTuple):
     """How splits are drawn."""
 
     name: str
-    """A key of `SCHEMES`, or where the known groups come from."""
+    """A key of `SCHEMES`, or the origin of the known groups."""
     rule: str
     """The key of `SCHEMES` that draws the splits."""
     known: Mapping[str, str] | None = None
-    """Group of each sample name where groups were given; None where they are computed."""
+    """Group of each sample name if groups were given; None if they are computed."""
 
     @property
     def grouped(self) -> bool:
@@ -88,8 +88,8 @@ def parse_scheme(scheme: str) -> str:
     why = f"Unknown scheme {scheme!r}."
     if scheme == "paper":
         why = (
-            "There is no scheme 'paper': which image is in which split of the paper is not "
-            "published. 'random' has the paper's proportions."
+            "There is no scheme 'paper': the paper does not publish which image is in which split. "
+            "'random' has the paper's proportions."
         )
     raise ValueError(f"{why} Valid: {', '.join(map(repr, SCHEMES))}.")
 
@@ -135,7 +135,7 @@ def _read_csv(path: Path) -> list[tuple[str, str]]:
 
 
 def _known(pairs: Iterable[tuple[str, str]], where: str) -> Scheme:
-    """Known groups as a scheme; its name has a digest of them."""
+    """Known groups as a scheme, whose name includes a digest of them."""
     known: dict[str, str] = {}
     problems: dict[str, list[str]] = defaultdict(list)
     owners = tuple(f"{condition.name}/" for condition in facts.CONDITIONS)
@@ -153,8 +153,8 @@ def _known(pairs: Iterable[tuple[str, str]], where: str) -> Scheme:
     if several := sorted(group for group, n in Counter(g for g, _ in places).items() if n > 1):
         warnings.warn(
             f"{len(several)} groups of {where} hold images of several stiffnesses, such as "
-            f"{several[0]!r}. Each stiffness is split by itself, so these groups may be in train "
-            "and in test at once. Hold one stiffness out, or give such groups to one stiffness.",
+            f"{several[0]!r}. Each stiffness is split on its own, so these groups may be both in "
+            "train and in test. Hold one stiffness out, or give such groups to one stiffness.",
             BMGDWarning,
             stacklevel=4,
         )
@@ -189,9 +189,9 @@ def known_groups(
     return [known[name] for name in names]
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, names[:5]))
-    return shown + f" and {len(names) - 5} more" * (len(names) > 5)  # noqa: PLR2004
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    shown = ", ".join(map(repr, names[:most]))
+    return shown + f" and {len(names) - most} more" * (len(names) > most)
 
 
 def assign(
@@ -226,7 +226,7 @@ def random(
 
     Test is taken from the low end and validation from the high end, so that a changed count moves
     images only to or from train. At the paper's count the sizes add up to the paper's 655/82/82
-    (``facts.CONDITIONS``); at any other, validation and test are each n/10 rounded half up. The
+    (``facts.CONDITIONS``); at any other, validation and test are each n/10, rounded half up. The
     result depends on the names alone, not on their order, a random generator or the machine.
     """
     size = _size(names, condition)
@@ -243,8 +243,8 @@ def grouped(
     Groups are ranked by the sha256 of their smallest name. Test takes those that fit, from the low
     end, and the smallest that does not fit if this comes nearer to the size or if none fits.
     Validation then does the same from the high end. The largest group and at least half of the
-    images stay in train, so with few groups validation or test may be empty. Where every image is
-    a group of its own, this is "random", image for image.
+    images stay in train, so with few groups validation or test may be empty. If every image is
+    alone in its group, the result equals "random", image for image.
 
     Raises:
         ValueError: `groups` is None.
@@ -369,8 +369,8 @@ def deal(names: Sequence[str], groups: Sequence[Hashable], folds: int) -> list[i
 
 def _rank(name: str) -> bytes:
     """A key that shuffles names the same way on every machine."""
-    # One bytes object: thousands of tuples would start the garbage collector, which takes longer
-    # over the objects that torch has loaded than all other steps of opening.
+    # One bytes object: thousands of tuples would start the garbage collector, which, with torch
+    # loaded, takes longer than all other steps of opening.
     encoded = name.encode()
     return hashlib.sha256(encoded).digest() + encoded
 

@@ -1,32 +1,20 @@
 """tf.data on the stored arrays: no records are written, and Keras trains from it.
 
-    from bmgd_data import Reader
-    from bmgd_data.tf import to_tf
-
-    train = to_tf(Reader("train"), batch_size=8, shuffle=True, seed=0)
-
 The features are those of the TFDS records (``bmgd_data.tfds``): the same keys, dtypes and shapes.
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from bmgd_data import facts
-from bmgd_data.errors import MissingDependencyError
+from bmgd_data import _protocol, errors, facts
 
 try:
     import tensorflow as tf
-except (ImportError, OSError) as error:  # OSError where a library that TensorFlow loads is missing
-    missing = isinstance(error, ModuleNotFoundError) and error.name == "tensorflow"
-    why = "not installed" if missing else f"installed but cannot be imported ({error})"
-    raise MissingDependencyError(
-        f'to_tf makes a tf.data.Dataset, and tensorflow is {why}: pip install "bmgd-data[tf]". '
-        "Without it, bmgd_data.Reader gives the same samples as numpy arrays."
-    ) from error
+except (ImportError, OSError) as error:  # OSError: a library of TensorFlow is missing
+    raise errors.missing("bmgd_data.tf", "tensorflow", "tf", error) from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,10 +33,8 @@ _PICTURES: Final[dict[str, type[np.generic]]] = {
 _HELD_BELOW: Final = 2**30
 """Bytes of pictures up to which they are held in memory unless `in_memory` says otherwise; the
 paper's 819 images take 268 MB."""
-_REACH: Final = 4
-"""Bumps this many standard deviations beyond the border still shape the field within it."""
 _ALIGNMENT: Final = 64
-"""Bytes. TensorFlow takes an array over without a copy where it starts at a multiple of this."""
+"""Bytes. TensorFlow copies no array that starts at a multiple of this."""
 
 
 def to_tf(
@@ -67,24 +53,24 @@ def to_tf(
     among the four stiffnesses, softest first) and `n_nuclei` int64; `name` string. With it, each
     has a first axis of `batch_size`.
 
-    `batch_size` gathers whole batches, which is several times faster than ``.batch`` on single
-    samples. To divide the samples among processes, use ``to_tf(reader[rank::count])`` in each, or
-    ``.shard`` on the result, which deals out batches.
+    With `batch_size` whole batches are gathered, which is several times faster than ``.batch`` on
+    single samples. To divide the samples among processes, use ``to_tf(reader[rank::count])`` in
+    each, or ``.shard`` on the result, which divides the batches.
 
     Args:
         reader: What to serve, in its order.
         batch_size: Samples per batch; None gives single samples.
         shuffle: Draw another order of all samples for each pass.
         seed: Makes the orders reproducible: the first pass, the second and so on are the same in
-            each data set that is made with this seed.
+            every data set made with this seed.
         in_memory: True holds all pictures in memory, False copies them from the memory-mapped files
-            as they are needed; None holds them below 1 GiB. Mapped files are read by Python code,
-            which tf.data cannot send to another process or save.
+            when they are needed; None holds them if they are below 1 GiB. Mapped files are read by
+            Python code, which tf.data cannot send to another process or save.
         drop_remainder: Leave out a last batch of fewer samples; all shapes are then known.
 
     Raises:
         ValueError: `batch_size` is below 1; or the images of the stiffnesses differ in size, and
-            they are to be batched or held in memory.
+            batches or `in_memory` are asked for.
 
     Example:
         >>> from bmgd_data import Reader
@@ -132,14 +118,14 @@ def protocol(
     """Make the augmentation that the paper suggests, for ``Dataset.apply``.
 
     It does what ``bmgd_data.augment.protocol`` does in PyTorch: each image of a batch is flipped,
-    cropped, deformed and brightened differently; the masks move along, by the nearest pixel.
+    cropped, deformed and brightened differently. Its masks move with it, by the nearest pixel.
 
     Args:
         crop: Side of the square that is cut out at a random place, in pixels. A smaller image is
             extended by its mirror image, and beyond that by its border.
         flip: Probability of a horizontal flip.
         displacement: Standard deviation of the elastic displacement in pixels; 0 for none.
-        smoothness: Standard deviation in pixels of the Gaussian that the displacement is smooth by.
+        smoothness: Standard deviation in pixels of the Gaussian that smooths the displacement.
         brightness: Grey values are multiplied by 1 - `brightness` to 1 + `brightness`.
         contrast: Likewise, their distance from the image's mean.
         seed: Makes it reproducible, pass by pass.
@@ -149,8 +135,9 @@ def protocol(
         and any of `mask` and `instances` (B, H, W, 1), to one whose pictures have the size `crop`.
 
     Raises:
-        ValueError: On applying: the elements are not batches of one size.
-        TypeError: On applying: the images are not float.
+        ValueError: A number is outside its range; when applied: the elements are not batches of
+            images of one size.
+        TypeError: When applied: the images are not float.
 
     Example:
         >>> from bmgd_data import Reader
@@ -162,7 +149,8 @@ def protocol(
         >>> data.element_spec["mask"].shape
         TensorShape([None, 224, 224, 1])
     """
-    bumps = _bumps(crop, smoothness)
+    _protocol.check(crop, flip, displacement, smoothness, brightness, contrast)
+    bumps = _protocol.bumps(crop, smoothness)
 
     def changed(batch: dict[str, tf.Tensor], own: tf.Tensor) -> dict[str, tf.Tensor]:
         image = batch["image"]
@@ -200,7 +188,7 @@ def protocol(
         if image.shape.rank != 4 or None in image.shape[1:3]:  # noqa: PLR2004 - (B, H, W, C)
             raise ValueError(
                 f"protocol() takes batches of images of one size, not {image.shape}. Give "
-                "batch_size= to to_tf, and one stiffness to the Reader where sizes differ."
+                "batch_size= to to_tf, and one stiffness to the Reader if sizes differ."
             )
         if not image.dtype.is_floating:
             raise TypeError(
@@ -212,15 +200,6 @@ def protocol(
         return pairs.map(changed, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
     return apply
-
-
-def _bumps(size: int, smoothness: float) -> NDArray[np.float32]:
-    """(size, bumps): how much each bump of a row adds to each pixel; squares sum to 1 per pixel."""
-    count = math.ceil(size / smoothness) + 2 * _REACH
-    middles = (size - 1) / 2 + smoothness * (np.arange(count) - (count - 1) / 2)
-    weights = np.exp(-0.5 * ((np.arange(size)[:, None] - middles) / smoothness) ** 2)
-    bumps: NDArray[np.float32] = weights / np.linalg.norm(weights, axis=1, keepdims=True)
-    return bumps.astype(np.float32)
 
 
 def _interpolated(image: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
@@ -242,7 +221,7 @@ def _interpolated(image: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.T
 def _held(reader: Reader) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """Gather rows from tensors that hold all pictures."""
     arrays = (reader.images, reader.masks, reader.instances)
-    with tf.device("CPU"):  # a GPU has better uses for its memory, and tf.data runs beside it
+    with tf.device("CPU"):  # tf.data runs there; the memory of a GPU is for the model
         held = {
             key: tf.convert_to_tensor(np.asarray(array).view(dtype)[..., None])
             for (key, dtype), array in zip(_PICTURES.items(), arrays, strict=True)
@@ -253,8 +232,8 @@ def _held(reader: Reader) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
 def _mapped(reader: Reader, *, batched: bool) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """Copy rows from the memory-mapped files.
 
-    Always into new memory: TensorFlow writes results into inputs that nothing else refers to, and
-    would end the process if that were a read-only file.
+    Always into new memory: TensorFlow writes results into inputs that nothing else refers to, which
+    would crash the process on a read-only file.
     """
     shape = reader.images.shape[1:] if batched or _one_shape(reader) else (None, None)
 
@@ -281,7 +260,7 @@ def _mapped(reader: Reader, *, batched: bool) -> Callable[[tf.Tensor], dict[str,
 
 
 def _aligned(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
-    """Uninitialised memory that TensorFlow takes over instead of copying it."""
+    """Uninitialised memory that TensorFlow does not copy."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     room = np.empty(size + _ALIGNMENT, np.uint8)
     start = -room.ctypes.data % _ALIGNMENT

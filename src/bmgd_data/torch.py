@@ -1,4 +1,4 @@
-"""The PyTorch adapter: a map-style Dataset whose samples v2 transforms move as a whole."""
+"""The PyTorch adapter: a map-style Dataset; v2 transforms change image and masks together."""
 
 from __future__ import annotations
 
@@ -10,19 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from bmgd_data.errors import BMGDWarning, MissingDependencyError
+from bmgd_data import errors
 from bmgd_data.reader import Reader
 
 try:
     import torch
     from torch.utils.data import Dataset, default_collate, get_worker_info
-except (ImportError, OSError) as error:  # OSError where a library that torch loads is missing
-    missing = isinstance(error, ModuleNotFoundError) and error.name == "torch"
-    why = "not installed" if missing else f"installed but cannot be imported ({error})"
-    raise MissingDependencyError(
-        f'BMGD is a torch Dataset, and torch is {why}: pip install "bmgd-data[torch]". '
-        "Without it, bmgd_data.Reader gives the same samples as numpy arrays."
-    ) from error
+except (ImportError, OSError) as error:  # OSError: a library of torch is missing
+    raise errors.missing("BMGD", "torch", "torch", error) from error
 
 if TYPE_CHECKING:
     import os
@@ -35,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BMGD", "Sample", "collate"]
 
-_kinds: dict[str, type[torch.Tensor]] = {}
+_KINDS: Final[dict[str, type[torch.Tensor]]] = {}
 try:
     from torchvision import tv_tensors
 except ModuleNotFoundError:
@@ -43,15 +38,14 @@ except ModuleNotFoundError:
 except (ImportError, RuntimeError, OSError) as error:  # as one made for another torch gives
     warnings.warn(
         f"torchvision is installed but cannot be imported ({error}), so samples are plain tensors, "
-        "which v2 transforms do not move together. Install the release made for "
+        "which v2 transforms do not change together. Install the release made for "
         f"torch {torch.__version__}.",
-        BMGDWarning,
+        errors.BMGDWarning,
         stacklevel=2,
     )
 else:
-    _kinds = {"image": tv_tensors.Image, "mask": tv_tensors.Mask, "instances": tv_tensors.Mask}
+    _KINDS.update(image=tv_tensors.Image, mask=tv_tensors.Mask, instances=tv_tensors.Mask)
 
-_KINDS: Final = _kinds
 _FORMS: Final[dict[str, tuple[DTypeLike, tuple[int, ...]]]] = {
     "image": (np.float32, (1,)),
     "instances": (np.int32, ()),
@@ -62,7 +56,7 @@ one piece of memory."""
 
 Sample = dict[str, Any]
 """`image` float32 (1, H, W) in 0..1, `mask` uint8 (H, W), `instances` int32 (H, W), all fresh and
-writable, tv_tensors where torchvision is installed; `stiffness_pa`, `n_nuclei`, `name`."""
+writable, tv_tensors if torchvision is installed; `stiffness_pa`, `n_nuclei`, `name`."""
 
 
 class BMGD(Dataset[Sample]):
@@ -80,11 +74,11 @@ class BMGD(Dataset[Sample]):
             images of one colony together). Known groups: a CSV file (name, group) or a mapping.
         instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
             nuclei split) or "provided" (label images of the archive, where it has any).
-        transforms: Gets and returns a whole sample; torchvision's v2 transforms fit.
+        transforms: Takes and returns a whole sample, as torchvision's v2 transforms do.
 
     Raises:
         BMGDError: See ``Reader``, which reads the data.
-        ValueError: An argument that is not understood.
+        ValueError: An argument is not valid.
 
     Example:
         >>> from torch.utils.data import DataLoader
@@ -131,11 +125,11 @@ class BMGD(Dataset[Sample]):
         return self.transforms(sample) if self.transforms else sample
 
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
-        """The samples at `indices`, as DataLoader asks for a batch of them.
+        """The samples at `indices`; DataLoader calls this for a batch.
 
-        Without transforms, and where the images are of one shape, they are views into one batch per
-        key, which `collate` returns without another copy. Each call makes its own. Outside of
-        workers the batches share one piece of memory: to keep one key of many, keep a ``clone()``.
+        Without transforms, and if all images have one shape, the samples are views into one new
+        batch per key, which `collate` returns without another copy. Outside of workers the batches
+        share one piece of memory: to keep a single key of many batches, keep a ``clone()``.
         """
         if self.transforms:
             return [self[index] for index in indices]
@@ -143,7 +137,7 @@ class BMGD(Dataset[Sample]):
         if len({sample["image"].shape for sample in samples}) != 1:
             return [self[index] for index in indices]
         for key, batch in _room(len(samples), samples[0]["image"].shape).items():
-            if get_worker_info() is not None:  # it goes to another process: no second copy then
+            if get_worker_info() is not None:  # saves a copy on the way to the main process
                 batch.share_memory_()
             views = [_wrap(key, view) for view in batch.unbind()]
             for sample, row, view in zip(samples, batch.numpy(), views, strict=True):
@@ -153,7 +147,7 @@ class BMGD(Dataset[Sample]):
         return samples
 
     def _fill(self, out: NDArray[Any], key: str, sample: Sample) -> None:
-        """Write the Reader's array into a tensor's memory; an image as fractions of full scale."""
+        """Write the Reader's array into a tensor's memory, an image as fractions of full scale."""
         out[...] = sample[key]
         if key == "image":
             out /= self._full_scales[sample["stiffness_pa"]]
@@ -167,8 +161,8 @@ class BMGD(Dataset[Sample]):
 def collate(samples: Sequence[Sample]) -> Sample:
     """Stack samples into a batch that is still made of tv_tensors.
 
-    ``default_collate`` turns them into plain tensors, and a v2 flip of the batch then moves the
-    image and not the mask. Use it as ``DataLoader(..., collate_fn=collate)``.
+    ``default_collate`` turns them into plain tensors, and a v2 flip of the batch then flips the
+    image and not the mask. Use this as ``DataLoader(..., collate_fn=collate)``.
 
     Args:
         samples: At least one sample, with the same keys in each.
@@ -179,8 +173,8 @@ def collate(samples: Sequence[Sample]) -> Sample:
 
     Raises:
         ValueError: The samples differ in shape; or a sample's masks and its image differ in height
-            or width, as where a transform moved one and not the other.
-        TypeError: A sample is no dict, as where a transform returned a tuple.
+            or width, for example because a transform changed one and not the other.
+        TypeError: A sample is no dict, for example because a transform returned a tuple.
     """
     batches = samples.batches if isinstance(samples, _Samples) else {}
     if not batches:
@@ -190,7 +184,13 @@ def collate(samples: Sequence[Sample]) -> Sample:
     for key in samples[0]:
         values = [sample[key] for sample in samples]
         batch, views = batches.get(key, (None, []))
-        collated[key] = batch if _are_views(values, views, batch) else _stack(key, values)
+        unchanged = (  # all views into the batch, in order, with the shape that they had
+            batch is not None
+            and len(values) == len(views)
+            and all(map(operator.is_, values, views))
+            and all(value.shape == batch.shape[1:] for value in values)
+        )
+        collated[key] = batch if unchanged else _stack(key, values)
     return collated
 
 
@@ -207,43 +207,33 @@ def _require_one_size(sample: Sample) -> None:
         told = ", ".join(f"{key} {height} x {width}" for key, (height, width) in sizes.items())
         raise ValueError(
             f"The pictures of {sample.get('name', 'a sample')} differ in size ({told}): a "
-            "transform moved one and not the other. Give it every picture, as shown in the "
+            "transform changed one and not the other. Give it every picture, as shown in the "
             "documentation under 'Your own augmentations', or delete the key that you do not need "
             "from the sample."
         )
 
 
 class _Samples(list[Sample]):
-    """Samples of one call; by key the batch that they are views into, and these views."""
+    """The samples of one call of `__getitems__`."""
 
     def __init__(self, samples: Iterable[Sample]) -> None:
         super().__init__(samples)
         self.batches: dict[str, tuple[torch.Tensor, list[torch.Tensor]]] = {}
-
-
-def _are_views(values: list[Any], views: list[torch.Tensor], batch: torch.Tensor | None) -> bool:
-    """Whether these are all views into a batch, in order, and of the shape that they had."""
-    return (
-        batch is not None
-        and len(values) == len(views)
-        and all(map(operator.is_, values, views))
-        and all(value.shape == batch.shape[1:] for value in values)
-    )
+        """By key, a batch and the samples' views into it."""
 
 
 def _room(count: int, shape: tuple[int, ...]) -> dict[str, torch.Tensor]:
-    """Make room for a batch of `count` samples, in one piece of memory.
+    """Uninitialised batches of `count` samples, in one piece of memory.
 
-    The allocator gives three pieces back to the system after each batch, which costs page faults;
-    of one it keeps the pages. It is numpy's, which asks for huge pages.
+    The allocator returns several pieces to the system after each batch, which costs page faults,
+    and keeps a single one. numpy allocates it, since it uses huge pages.
     """
-    shapes = [(count, *channel, *shape) for _, channel in _FORMS.values()]
-    dtypes = [np.dtype(dtype) for dtype, _ in _FORMS.values()]
-    sizes = [math.prod(shape) * dtype.itemsize for shape, dtype in zip(shapes, dtypes, strict=True)]
+    pixels = count * math.prod(shape)
+    sizes = [pixels * np.dtype(dtype).itemsize for dtype, _ in _FORMS.values()]
     parts = np.split(np.empty(sum(sizes), np.uint8), np.cumsum(sizes)[:-1])
     return {
-        key: torch.from_numpy(part.view(dtype).reshape(shape))
-        for key, part, dtype, shape in zip(_FORMS, parts, dtypes, shapes, strict=True)
+        key: torch.from_numpy(part.view(dtype).reshape(count, *channel, *shape))
+        for (key, (dtype, channel)), part in zip(_FORMS.items(), parts, strict=True)
     }
 
 
@@ -257,8 +247,8 @@ def _stack(key: str, values: list[Any]) -> Any:
         return default_collate(values)
     if len(shapes := {tuple(value.shape) for value in values}) > 1:
         raise ValueError(
-            f"Samples whose {key!r} is of different shapes {sorted(shapes)} make no batch. Choose "
-            "one stiffness with stiffness=, crop or resize in transforms=, or use batch_size=1."
+            f"Samples of different {key!r} shapes {sorted(shapes)} make no batch. Choose one "
+            "stiffness with stiffness=, crop or resize in transforms=, or use batch_size=1."
         )
     stacked = default_collate([value.as_subclass(torch.Tensor) for value in values])
     if _KINDS and isinstance(first, tv_tensors.TVTensor):

@@ -2,7 +2,7 @@
 
 Depth is the distance to the background. Each local maximum of the depth, however slight, gets a
 piece. This separates nuclei that touch, and cuts many single ones too. Then the pair of touching
-pieces that looks most like one nucleus is merged, again and again until no pair does.
+pieces that looks most like one nucleus is merged, until no pair looks like one.
 """
 
 from __future__ import annotations
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["split"]
 
 _EIGHT: Final = np.ones((3, 3))
-_SMOOTHING_PX: Final = 0.5
-_UNEVEN: Final = 0.97
-"""Pieces with a larger saddle share are merged first: they come from an uneven outline."""
 
 
 def split(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -48,7 +45,7 @@ def split(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
     median_area = float(np.median(np.bincount(components.ravel())[1:]))
     labels, depth = _cut(mask)
     pieces = _touching(labels, depth)
-    _merge(pieces, _saddle_share, above=_UNEVEN)
+    _merge(pieces, _saddle_share, above=0.97)  # cut by an uneven outline
     _merge(pieces, partial(_log_odds_of_one, median_area=median_area), above=0)
     merged = np.arange(labels.max() + 1)
     for piece in pieces.values():
@@ -63,7 +60,7 @@ def _cut(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.float32
     from skimage.segmentation import watershed
 
     distance = ndimage.distance_transform_edt(mask)
-    depth = np.where(mask, ndimage.gaussian_filter(distance, _SMOOTHING_PX), 0).astype(np.float32)
+    depth = np.where(mask, ndimage.gaussian_filter(distance, 0.5), 0).astype(np.float32)
     maxima = (ndimage.maximum_filter(depth, 3) == depth) & mask
     seeds, _ = ndimage.label(maxima, _EIGHT)
     return watershed(-depth, seeds, mask=mask, connectivity=2), depth
@@ -72,7 +69,7 @@ def _cut(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.float32
 class _Contact(NamedTuple):
     """Where two pieces touch: all pairs of neighbouring pixels with one pixel in each piece.
 
-    Each field is a maximum, so two contacts are joined by taking the larger value of each.
+    Each field is a maximum, so contacts are joined by the largest value of each.
     """
 
     saddle: float
@@ -103,7 +100,7 @@ class _Piece:
 
 
 def _saddle_share(one: _Piece, other: _Piece, contact: _Contact) -> float:
-    """Depth of the saddle as a share of the lower peak; 1 if the outline does not narrow."""
+    """Depth of the saddle as a share of the lower peak; 1 if the outline does not narrow there."""
     return contact.saddle / min(one.peak, other.peak)
 
 
@@ -192,8 +189,8 @@ def _touching(labels: NDArray[np.int32], depth: NDArray[np.float32]) -> dict[int
 def _contacts(
     labels: NDArray[np.int32], depth: NDArray[np.float32]
 ) -> Iterator[tuple[list[int], _Contact]]:
-    """Every two labels that touch, the lower one first, and where they do."""
-    labels, depth = np.pad(labels, 1), np.pad(depth, 1)  # so that neighbours never wrap around
+    """Every two labels that touch, the lower one first, and where they touch."""
+    labels, depth = np.pad(labels, 1), np.pad(depth, 1)  # neighbours do not wrap around then
     width = labels.shape[1]
     half = np.array([1, width - 1, width, width + 1])  # of the eight neighbours: each pair once
     inside = np.flatnonzero(labels)

@@ -1,4 +1,4 @@
-"""Run each client in an environment of its own on exports of generated data; see README.md."""
+"""Run each client in its own environment on exports of generated data; see README.md."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ SPLITS = ("train", "val", "test")
 
 
 class Client(NamedTuple):
-    """A program that reads one of our exports."""
+    """A program that reads an export."""
 
     form: str
     """The export."""
     needs: tuple[str, ...]
     """What pip installs; nothing where the tests' own environment has it."""
     command: str
-    """What a person types."""
+    """What users type."""
     by_hand: str
-    """What a person still has to do."""
+    """What users still do by hand."""
     under: tuple[str, ...] = ()
     """What it runs under."""
     scored: bool = False
@@ -108,7 +108,7 @@ def prepare(base: Path, source: str, root: Path) -> None:
 
 
 def python_of(name: str, environments: Path) -> Path:
-    """The interpreter of a client's environment, which is made where there is none."""
+    """The interpreter of a client's environment, which is made if it does not exist."""
     if not CLIENTS[name].needs:
         return Path(sys.executable)
     folder = environments / name

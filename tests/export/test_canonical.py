@@ -1,4 +1,4 @@
-"""What is written from arrays is read back as it was, without any doubt."""
+"""What is written from arrays is read back unchanged, without doubts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def tiny(tiny_root):
     return Reader("all", "950Pa", source=TINY, root=tiny_root)
 
 
-def test_a_reader_comes_back_as_it_was(tiny, tmp_path):
+def test_a_reader_is_read_back_unchanged(tiny, tmp_path):
     samples = ((s["name"], s["image"], s["mask"]) for s in tiny)
     folder = write_canonical(tmp_path / "out", 950, samples)
     back = Reader("all", "950 Pa", source=folder)
@@ -39,7 +39,7 @@ def test_a_reader_comes_back_as_it_was(tiny, tmp_path):
 def test_names_with_folders_and_several_stiffnesses(tmp_path):
     names = ["colony 1/z01", "colony 1/z02", "colony 2/z01.b", "größe"]
     for first, stiffness in ((0, 250), (4, 1800)):
-        moved = enumerate(names, first)  # no image is there twice
+        moved = enumerate(names, first)  # no image occurs twice
         samples = [(name, np.roll(IMAGE, k, 1), 255 * np.roll(MASK, k, 1)) for k, name in moved]
         write_canonical(tmp_path, stiffness, samples)
     assert {path.name for path in tmp_path.iterdir()} == {"250 Pa", "1800 Pa"}
@@ -50,11 +50,14 @@ def test_names_with_folders_and_several_stiffnesses(tmp_path):
 
 REFUSED = {
     "no samples": ([], "No samples"),
-    "floats": ([("a", IMAGE / 4095, MASK)], "image of 'a' is float64, where uint16 .*rint"),
-    "8 bits": ([("a", IMAGE.astype(np.uint8), MASK)], "is uint8, where uint16 is expected"),
+    "floats": ([("a", IMAGE / 4095, MASK)], "image of 'a' is float64, not uint16.*rint"),
+    "8 bits": ([("a", IMAGE.astype(np.uint8), MASK)], "is uint8, not uint16"),
     "a mask of floats": ([("a", IMAGE, MASK * 1.0)], "mask of 'a' is float64, .* mask > 0.5"),
-    "a negative mask": ([("a", IMAGE, MASK.astype(int) - 1)], "integers from 0 on"),
-    "a stack": ([("a", IMAGE[None], MASK)], r"shape \(1, 64, 64\), where all are \(H, W\)"),
+    "a negative mask": (
+        [("a", IMAGE, MASK.astype(int) - 1)],
+        "negative values. Give bool, or integers from 0",
+    ),
+    "a stack": ([("a", IMAGE[None], MASK)], r"shape \(1, 64, 64\); all must have one shape"),
     "another mask": ([("a", IMAGE, MASK[1:])], r"mask of 'a' has the shape \(63, 64\)"),
     "another shape": ([("a", IMAGE, MASK), ("b", IMAGE[1:], MASK[1:])], "image of 'b' has the sh"),
     "twins": ([("a", IMAGE, MASK), ("A", IMAGE, MASK)], "'A' and 'a' are one name"),
@@ -62,7 +65,7 @@ REFUSED = {
     "a path upwards": ([("../a", IMAGE, MASK)], "'../a' cannot name a file .*'_/a' can"),
     "an absolute path": ([("/a", IMAGE, MASK)], "'/a' cannot name a file"),
     "no name": ([("", IMAGE, MASK)], "'' cannot name a file"),
-    "a folder of masks": ([("mask/a", IMAGE, MASK)], "would not be read as they are"),
+    "a folder of masks": ([("mask/a", IMAGE, MASK)], "would be read as something else"),
     "another stiffness": ([("1200 Pa z1", IMAGE, MASK)], "stiffness: 2 .* name another one"),
 }
 
@@ -79,7 +82,7 @@ def test_nothing_is_overwritten_or_shadowed(tmp_path):
     write_canonical(tmp_path, 950, [("a", IMAGE, MASK)])
     (tmp_path / "1200.Pa.7z").touch()
     for stiffness in (950, 1200):
-        with pytest.raises(StorageError, match="is there already, and was left as it is"):
+        with pytest.raises(StorageError, match="exists already, and was not changed"):
             write_canonical(tmp_path, stiffness, [("b", IMAGE, MASK)])
     with pytest.raises(ValueError, match="one stiffness"):
         write_canonical(tmp_path, ["250Pa", "1800Pa"], [])

@@ -142,7 +142,7 @@ def as_it_lies(folder, _out):
 
 
 def cellpose_beside(folder, out):
-    """Cellpose, told with --savedir where to write."""
+    """Cellpose with --savedir."""
     for file in folder.glob("*_masks.tif"):
         shutil.copy(file, out / file.name.replace("_masks.tif", "_img_cp_masks.tif"))
     return out

@@ -195,7 +195,7 @@ def read_coco(folder, reader, outline="rle"):
 
 
 def read_imagefolder(folder, reader):
-    """Both ways that people take: the builder by name, and the folder's own README."""
+    """Both usual ways: the builder by name, and the folder's own README."""
     import datasets
 
     cache = folder.parent / "cache"
@@ -278,7 +278,7 @@ READ = {
 # pycocotools and webdataset are behind numpy and Python here.
 OLD_LIBRARIES = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 READERS = {"imagefolder": ("datasets",), "parquet": ("polars",)}
-"""What reads a format, beyond what writes it."""
+"""Modules that read a format, besides those that write it."""
 EACH = [
     pytest.param(
         name,
@@ -297,7 +297,7 @@ def test_read_back(form, exported, reader):
 @OLD_LIBRARIES
 @need("pycocotools")
 def test_polygons_are_exact(exported, reader):
-    """These nuclei have no holes, which polygons could not say."""
+    """These nuclei have no holes, which polygons cannot describe."""
     read_coco(exported("coco"), reader, "polygons")
 
 
@@ -391,7 +391,7 @@ def test_several_readers(form, splits, tmp_path):
     short = {name: reader[:3] for name, reader in splits.items()}
     folder = export(short, form, tmp_path / "new" / "all")
     rows = index(folder)
-    val = FORMATS[form].splits.get("val", "val")
+    val = "validation" if FORMATS[form].hugging_face else "val"
     assert {row["file"].split("/")[0] for row in rows} == {"train", val, "test"}
     assert (val in (folder / "README.md").read_text(encoding="utf-8")) or val == "val"
     assert [row["split"] for row in rows] == ["train"] * 3 + ["val"] * 3 + ["test"] * 3
@@ -529,7 +529,7 @@ def test_existing_destination(kind, reader, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_destination_that_comes_meanwhile(reader, tmp_path, monkeypatch):
+def test_destination_created_meanwhile(reader, tmp_path, monkeypatch):
     write = FORMATS["tiff"].write
 
     def late(*args):

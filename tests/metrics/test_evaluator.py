@@ -31,7 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*where the paper counts")  # 12
 
 @pytest.fixture(scope="module")
 def tiny(tiny_root):
-    """How the samples are got, for Reader and Evaluator alike."""
+    """Arguments that give Reader and Evaluator the same samples."""
     return {"source": TINY, "root": tiny_root}
 
 
@@ -118,7 +118,7 @@ def test_probabilities_pass_a_threshold(tiny, masks):
 
 
 def test_integers_are_labels(tiny):
-    """Labels are taken as they are: touching nuclei stay apart though components would join them."""
+    """Labels are not changed: touching nuclei stay separate though components would join them."""
     evaluator = Evaluator("all", instances="watershed", **tiny)
     table = scored(
         evaluator, {s["name"]: s["instances"].astype(np.int32) * 5 for s in evaluator.reader}
@@ -191,12 +191,12 @@ def test_the_notes_tell_the_data_and_how_predictions_were_read(tiny):
 
 
 def test_where_instances_are_provided_binary_predictions_are_split(tmp_path, nuclei, tiff):
-    """The provided labels are apart where nuclei touch, and so must be those of a binary mask."""
+    """The provided labels separate touching nuclei, so those of a binary mask must do so too."""
     disks = np.hypot(*np.ogrid[-10:22, -10:26]) < 8
     disks |= np.roll(disks, 14, axis=1)
     labels = watershed(disks)
     assert (components(disks).max(), labels.max()) == (1, 2)
-    for level, name in enumerate(nuclei(count=10), 500):  # no image is there twice
+    for level, name in enumerate(nuclei(count=10), 500):  # no image occurs twice
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(tiff((disks if "/mask/" in name else labels + level).astype(np.uint16)))
@@ -217,9 +217,9 @@ def test_where_instances_are_provided_binary_predictions_are_split(tmp_path, nuc
 def test_misfits_are_refused_at_once(tiny, masks):
     evaluator = Evaluator("val", **tiny)
     name, mask = evaluator.reader.names[0], masks[evaluator.reader.names[0]]
-    stranger = Reader("test", **tiny).names[0]
-    with pytest.raises(ValueError, match=f"'{stranger}' is no sample of split 'val'.*'{name}'"):
-        evaluator.add(stranger, mask)
+    other = Reader("test", **tiny).names[0]
+    with pytest.raises(ValueError, match=f"'{other}' is no sample of split 'val'.*'{name}'"):
+        evaluator.add(other, mask)
     for bad, message in (
         (mask[:-1], r"shape \(256, 256\), but prediction \(255, 256\)"),
         (mask[None], r"shape \(1, 256, 256\), not \(H, W\)"),
@@ -253,7 +253,7 @@ def test_an_empty_split_is_nothing_to_score(tmp_path, nuclei):
         Evaluator("val", "950", source=tmp_path)
 
 
-def test_the_split_is_test_if_not_said(tiny):
+def test_the_default_split_is_test(tiny):
     assert Evaluator(**tiny).reader.names == Reader("test", **tiny).names
 
 
@@ -312,8 +312,8 @@ def test_kinds_of_files(kind, tiny, masks, tmp_path):
 def test_all_that_is_wrong_with_a_folder_is_one_error(tiny, masks, tmp_path):
     evaluator = Evaluator("val", **tiny)
     small, broken, twice, lost = evaluator.reader.names
-    predictions = masks | {small: masks[small][:100], "250Pa/nobody": masks[small]}
-    write(tmp_path, predictions, [small, twice, "250Pa/nobody"])
+    predictions = masks | {small: masks[small][:100], "250Pa/unknown": masks[small]}
+    write(tmp_path, predictions, [small, twice, "250Pa/unknown"])
     write(tmp_path, predictions, [twice], ".png")
     (tmp_path / f"{broken}.tif").parent.mkdir(exist_ok=True)
     (tmp_path / f"{broken}.tif").write_text("no image")
@@ -322,18 +322,18 @@ def test_all_that_is_wrong_with_a_folder_is_one_error(tiny, masks, tmp_path):
     message = str(caught.value)
     assert f"1 of 4 predictions are missing: {lost}." in message
     assert str(tmp_path / f"{lost}.tif") in message
-    assert "1 files are of no sample that is scored: 250Pa/nobody." in message
+    assert "1 files are of no sample that is scored: 250Pa/unknown." in message
     assert f"1 samples have several files: {twice} ({twice}.png, {twice}.tif)." in message
     assert "2 do not fit their samples:" in message
     assert f"{small}: truth has shape (256, 256), but prediction (100, 256)" in message
     assert f"{tmp_path / broken}.tif: neither TIFF" in message
-    (tmp_path / "250Pa/nobody.tif").unlink()
+    (tmp_path / "250Pa/unknown.tif").unlink()
     (tmp_path / f"{twice}.png").unlink()
     evaluator.add_folder(write(tmp_path, masks, evaluator.reader.names))  # nothing had been added
     assert evaluator.table().part("all").images == 4
 
 
-def test_many_misfits_are_counted_not_all_told(tiny, masks, tmp_path):
+def test_many_misfits_are_counted_and_ten_are_listed(tiny, masks, tmp_path):
     evaluator = Evaluator("all", **tiny)
     write(
         tmp_path,
@@ -354,7 +354,7 @@ def test_many_misfits_are_counted_not_all_told(tiny, masks, tmp_path):
     ]
 
 
-def test_what_is_left_alone(tiny, masks, tmp_path):
+def test_other_files_and_folders_are_ignored(tiny, masks, tmp_path):
     """Other files, and the folders of stiffnesses that were not asked for."""
     names = Reader("val", **tiny).names
     write(tmp_path, masks, names)

@@ -69,7 +69,7 @@ def brute_force(truth: np.ndarray, prediction: np.ndarray) -> InstanceCounts:
 
 @unhurried
 @given(image_pairs())
-def test_counts_are_the_definition(pair):
+def test_counts_agree_with_the_definition(pair):
     counts = count_instances(*pair)
     expected = brute_force(*pair)
     assert counts.matched_iou == pytest.approx(expected.matched_iou)

@@ -45,7 +45,7 @@ def by_definition(truth: np.ndarray, found: np.ndarray) -> tuple[float, float, f
 
 @unhurried
 @given(stacks())
-def test_pooled_and_per_image_are_the_definition(stack):
+def test_pooled_and_per_image_agree_with_the_definition(stack):
     truth, chance = stack
     scores = pixel_scores(truth, chance)
     assert scores.pooled == pytest.approx(by_definition(truth, chance > 0.5))

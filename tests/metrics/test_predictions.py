@@ -69,7 +69,7 @@ def test_a_sample_named_like_an_output_keeps_its_file(tmp_path):
 
 
 def test_several_files_of_a_sample(tmp_path):
-    """Cellpose writes beside its images, unless --savedir says where else."""
+    """Cellpose writes beside its images, unless --savedir names another folder."""
     touch(tmp_path, "950Pa_025_img.tif", "950Pa_025_masks.tif", "950Pa_025_img_cp_masks.tif")
     (problem,) = predictions.find(tmp_path, NAMES[:1])[1]
     for file in ("950Pa_025_img.tif", "950Pa_025_masks.tif", "950Pa_025_img_cp_masks.tif"):
@@ -159,7 +159,7 @@ def test_labels_of_real_nuclei_are_labels(method, standin, tmp_path):
         assert predictions.why_no_labels(sample["instances"]) is None
 
 
-def test_evaluator_refuses_them_with_the_way_on(tiny_root, tmp_path):
+def test_evaluator_refuses_them_and_says_what_to_save(tiny_root, tmp_path):
     evaluator = Evaluator("test", source=TINY, root=tiny_root)
     name = evaluator.reader.names[0]
     for sample in evaluator.reader:
@@ -171,7 +171,7 @@ def test_evaluator_refuses_them_with_the_way_on(tiny_root, tmp_path):
     ) as told:
         evaluator.add_folder(tmp_path)
     assert f"{len(evaluator.reader)} do not fit their samples" in str(told.value)
-    # What the message says, done literally.
+    # Do what the message says.
     for path in [*tmp_path.rglob("*.png")]:
         tifffile.imwrite(path.with_suffix(".tif"), iio.imread(path).astype(np.float32) / 255)
         path.unlink()

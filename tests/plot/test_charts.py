@@ -82,7 +82,7 @@ def test_a_chart_is_drawn_on_the_axes_it_is_given(table):
     assert plot.area_ecdf(table, ax=ax) is ax
 
 
-def test_every_stiffness_has_a_colour_of_its_own():
+def test_every_stiffness_has_its_own_colour():
     from bmgd_data import facts
     from bmgd_data.plot import charts
 

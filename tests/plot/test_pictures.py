@@ -55,7 +55,7 @@ def test_outline_follows_the_mask_and_nothing_else():
     assert drawn.sum() == 2 * 20 + 2 * 18
 
 
-def test_touching_instances_have_colours_of_their_own():
+def test_touching_instances_have_different_colours():
     _, _, instances = panels(montage([sample()]))
     one, two = instances[45, 15], instances[45, 25]
     assert np.abs(one - two).max() > 60
@@ -106,7 +106,7 @@ def test_flat_and_empty_images_draw_without_a_warning():
         assert montage([flat]).size
 
 
-def test_of_long_names_the_end_is_shown():
+def test_long_names_show_their_end():
     one, two = (montage([sample(name="250Pa/" + "long " * 40 + end)]) for end in "AB")
     assert (one != two).any()
     assert one.shape == montage([sample()]).shape

@@ -96,7 +96,7 @@ def test_counts_stand_beside_the_papers(reader, page):
     nuclei = reader.whole.n_nuclei
     row = f"all 48 819 {nuclei.sum()} 9561 {nuclei.mean():.2f} 11.67"
     assert row in " ".join(page.text.split())
-    assert "told apart by watershed" in page.text
+    assert "separated by watershed" in page.text
 
 
 def test_it_says_where_the_data_is_from_and_that_it_is_not_bmgd(page):
@@ -124,7 +124,7 @@ def test_nothing_is_fetched(page):
             assert target.startswith(("#", "data:image/"))
 
 
-def test_a_screen_reader_is_told_everything(page):
+def test_a_screen_reader_gets_everything(page):
     images = [attributes for tag, attributes in page.tags if tag == "img"]
     assert all(attributes["alt"] for attributes in images)
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
@@ -157,7 +157,7 @@ def test_the_same_data_gives_the_same_bytes(reader, path, tmp_path):
 def test_a_file_that_cannot_be_written(reader, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "_render", lambda _: "")
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="Name another file"):
+    with pytest.raises(StorageError, match="in the way of what is written"):
         report.write(reader, tmp_path / "file" / "report.html")
 
 

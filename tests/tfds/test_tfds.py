@@ -64,7 +64,7 @@ def prepared(tiny_root, tmp_path_factory):
 
 @pytest.fixture
 def tiny(tiny_root, monkeypatch):
-    """The environment asks for `TINY`."""
+    """The environment names `TINY` as the source."""
     monkeypatch.setenv("BMGD_SOURCE", TINY)
     monkeypatch.setenv("BMGD_HOME", str(tiny_root))
 
@@ -77,7 +77,7 @@ def all_train(monkeypatch):
 
 
 def python(code, environment=None):
-    """Run code in a process of its own."""
+    """Run code in another process."""
     return subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, **(environment or {})},
@@ -107,14 +107,14 @@ def assert_same(samples, reader):
 
 
 @pytest.mark.parametrize("config", ["all", "1200Pa"])
-def test_samples_are_the_readers(config, prepared, tiny):
+def test_samples_equal_those_of_the_reader(config, prepared, tiny):
     stiffness = None if config == "all" else config
     for split in SPLITS:
         data = tfds.load(f"bmgd/{config}", split=split, data_dir=prepared)
         assert_same(tfds.as_numpy(data), Reader(split, stiffness))
 
 
-def test_data_source_lies_in_a_folder_of_its_own(tiny, tmp_path, monkeypatch):
+def test_data_source_has_its_own_folder(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("BMGD_SOURCE", "phantom:size=0.01")
     monkeypatch.setenv("BMGD_HOME", str(tmp_path / "own"))
     for split, samples in tfds.data_source("bmgd/950Pa").items():
@@ -123,7 +123,7 @@ def test_data_source_lies_in_a_folder_of_its_own(tiny, tmp_path, monkeypatch):
     assert len(list((tmp_path / "own" / "tfds").iterdir())) == 2
 
 
-def test_other_instances_lie_apart(tiny):
+def test_other_instances_have_their_own_folder(tiny):
     builder = adapter.Builder(config="1800Pa", instances="watershed")
     builder.download_and_prepare()
     reader = Reader("test", "1800Pa", instances="watershed")
@@ -178,7 +178,7 @@ def test_phantom_is_not_served_as_upstream(prepared, monkeypatch):
         tfds.load("bmgd", data_dir=prepared)
 
 
-def test_the_default_folder_is_upstreams_alone(tiny_root, tmp_path, monkeypatch):
+def test_the_default_folder_holds_only_data_from_upstream(tiny_root, tmp_path, monkeypatch):
     monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "default"))
     assert adapter.Builder().data_dir_root == tmp_path / "default"
     for apart in ({"source": TINY}, {"instances": "watershed"}, {"file_format": "array_record"}):
@@ -195,7 +195,7 @@ def test_environment_is_read_at_construction(tiny, monkeypatch, tmp_path):
     assert builder.data_dir == copy.data_dir != tfds.builder("bmgd").data_dir
 
 
-def test_metadata_say_what_it_is(prepared, tiny):
+def test_metadata_describe_the_data(prepared, tiny):
     info = tfds.builder("bmgd", data_dir=prepared).info
     kept = json.loads((Path(info.data_dir) / "metadata.json").read_text())
     assert kept["digest"] == info.metadata["digest"] == Reader("all").digest
@@ -329,8 +329,8 @@ def test_a_split_may_be_empty(nuclei, write_7z, tmp_path):
     assert {name: split.num_examples for name, split in builder.info.splits.items()} == {"train": 4}
 
 
-def test_no_bucket_is_asked(tiny, tmp_path, monkeypatch):
-    """TFDS up to some version asks its bucket by default; BMGD is not there."""
+def test_no_bucket_is_used(tiny, tmp_path, monkeypatch):
+    """Older versions of TFDS look into their bucket by default; BMGD is not there."""
 
     def asked(path):
         raise AssertionError(f"{path} was looked for")
@@ -351,7 +351,7 @@ def test_offline_without_data_says_what_to_do(tmp_path, monkeypatch):
 # ------------------------------------------------------------------ records that stand on their own
 
 
-STRANGER = """
+WITHOUT_PACKAGE = """
 import io, sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
@@ -381,7 +381,7 @@ OWN_FOLDER = pytest.mark.filterwarnings("ignore::bmgd_data.BMGDWarning")
 
 @pytest.fixture(scope="module")
 def own_folder(tiny_root, tmp_path_factory):
-    """Unpacked folders as a source, with labels of their own."""
+    """Unpacked folders as a source, with their own labels."""
     from bmgd_data.export import export
 
     reader = Reader("all", "950Pa", source=TINY, root=tiny_root, instances="watershed")
@@ -417,10 +417,10 @@ def everywhere(tiny_root, own_folder, tmp_path_factory):
 
 @OWN_FOLDER
 @pytest.mark.slow
-def test_a_stranger_reads_the_records(everywhere):
+def test_records_are_read_without_this_package(everywhere):
     """In a process that cannot import this package, twice from each folder."""
     moved, readers = everywhere
-    command = [sys.executable, "-c", STRANGER, str(moved), *sorted(readers)]
+    command = [sys.executable, "-c", WITHOUT_PACKAGE, str(moved), *sorted(readers)]
     environment = {**os.environ, "MPLBACKEND": "agg"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
@@ -444,7 +444,7 @@ def test_a_stranger_reads_the_records(everywhere):
 
 
 @OWN_FOLDER
-def test_records_tell_no_path_of_the_machine(everywhere, tiny_root, own_folder):
+def test_records_contain_no_path_of_the_machine(everywhere, tiny_root, own_folder):
     for path in everywhere[0].rglob("*"):
         if path.is_file():
             content = path.read_bytes()
@@ -471,15 +471,15 @@ def test_two_loads_in_one_process(tiny_root, own_folder, tmp_path):
             assert_same(samples, Reader(split, "950Pa", **options))
 
 
-def test_tfds_features_are_left_as_they_are(prepared, tiny):
-    """Nothing of ours is among the classes that TFDS knows features by."""
+def test_tfds_features_are_not_changed(prepared, tiny):
+    """TFDS's registry of features holds no class of this package."""
     known = tfds.features.FeatureConnector._registered_features
     assert not [name for name, kind in known.items() if "bmgd" in f"{name} {kind.__module__}"]
     kept = (Path(tfds.builder("bmgd", data_dir=prepared).data_dir) / "features.json").read_text()
     assert "bmgd_data" not in kept
 
 
-def test_a_part_is_never_taken_for_the_whole(tiny, tmp_path):
+def test_records_of_a_part_are_never_served_as_all(tiny, tmp_path):
     few = {"download_config": tfds.download.DownloadConfig(max_examples_per_split=2)}
     for _ in range(2):
         part = tfds.load(
@@ -579,11 +579,11 @@ def test_as_tfds_tests_it(tiny, tmp_path):
 
 
 def test_first_use_warns_of_nothing(tiny, tmp_path):
-    """TFDS asks so before it writes records, and logs a folder that is not there as a defect."""
+    """TFDS checks this before it writes records, and logs a missing folder as a defect."""
     builder = adapter.Builder(config="1200Pa", data_dir=tmp_path)
     with unittest.TestCase().assertNoLogs("absl", "WARNING"):
         assert not builder.is_prepared()
 
 
-def test_records_that_are_there_are_told(prepared, tiny):
+def test_existing_records_are_seen(prepared, tiny):
     assert adapter.Builder(config="1200Pa", data_dir=prepared).is_prepared()

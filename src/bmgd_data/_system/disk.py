@@ -24,6 +24,7 @@ _CANNOT_WRITE: Final = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM),
     errno.ENAMETOOLONG,
 }
+_CHOICE: Final = "BMGD_HOME or root= for the data, another destination for what is exported"
 _IN_THE_WAY: Final = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
 
@@ -160,22 +161,24 @@ def require_space(folder: Path, need: int, what: str) -> None:
 
 
 @contextlib.contextmanager
-def explained(folder: Path) -> Iterator[None]:
-    """Turn errors of the system on writing to `folder` into a StorageError that says what to do."""
+def explained(folder: Path, choice: str = _CHOICE) -> Iterator[None]:
+    """Turn errors of the system on writing to `folder` into a StorageError that says what to do.
+
+    `choice` says how users choose another folder.
+    """
     try:
         yield
     except OSError as error:
-        if isinstance(error, StorageError) or not (advice := _advice(error, folder)):
+        if isinstance(error, StorageError) or not (advice := _advice(error, folder, choice)):
             raise
         raise StorageError(advice) from error
 
 
-def _advice(error: OSError, folder: Path) -> str:
+def _advice(error: OSError, folder: Path, choice: str) -> str:
     if error.errno in _CANNOT_WRITE:
         return (
             f"Cannot write below {folder}: {error.strerror}. Nothing half-written was left. Free "
-            "some space, or choose a folder you can write to: BMGD_HOME or root= for the data, "
-            "another destination for what is exported."
+            f"some space, or choose a folder you can write to: {choice}."
         )
     named = error.filename2 or error.filename
     if not isinstance(named, str | bytes | os.PathLike):

@@ -109,8 +109,10 @@ def tfds(
     """Write records for TensorFlow Datasets, which loads them without importing this package."""
     from bmgd_data.tfds import prepare
 
+    new = data_dir is not None and not data_dir.exists()
     folder = prepare(stiffness, data_dir=data_dir, file_format=form, **data)
     verb = "load" if form == "tfrecord" else "data_source"
     config = "" if stiffness == "all" else f"/{parse_stiffness(stiffness)[0].name}"
-    say("Written. Load it in any process with\n\n  import tensorflow_datasets as tfds")
+    place = f"the new folder {folder}" if new else folder
+    say(f"Written to {place}. Load it in any process with\n\n  import tensorflow_datasets as tfds")
     say(f'  tfds.{verb}("bmgd{config}", split="train", data_dir="{folder}")')

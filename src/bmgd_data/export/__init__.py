@@ -1,10 +1,5 @@
 """The samples as files that other tools read.
 
-    from bmgd_data import Reader
-    from bmgd_data.export import export
-
-    export(Reader("train"), "cellpose", "bmgd-cellpose")
-
 `FORMATS` lists the formats and what each holds. `write_canonical` writes arrays of any origin in
 the form that `Reader` reads.
 """
@@ -15,21 +10,23 @@ import csv
 import importlib.util
 import os
 from collections import Counter
+from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from bmgd_data import facts
 from bmgd_data._system import disk, progress
 from bmgd_data._system.file_names import as_upstream, file_names, safe_file_name
+from bmgd_data.card import copy_of, dataset_card
 from bmgd_data.errors import MissingDependencyError, StorageError
-from bmgd_data.export import coco, parquet, pictures, readme, rois, shards
+from bmgd_data.export import coco, parquet, pictures, rois, shards
 from bmgd_data.export.canonical import write_canonical
-from bmgd_data.export.parts import Part
+from bmgd_data.export.pictures import Part
 from bmgd_data.export.rois import roi_zip
 from bmgd_data.reader import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "FORMATS",
@@ -40,10 +37,6 @@ __all__ = [
     "safe_file_name",
     "write_canonical",
 ]
-
-
-HUGGING_FACE: Final[Mapping[str, str]] = MappingProxyType({"val": "validation"})
-"""Its names of splits, where they differ from ours."""
 
 
 class Format(NamedTuple):
@@ -57,17 +50,15 @@ class Format(NamedTuple):
     """Writes a part into a folder and returns the file of each sample."""
     needs: tuple[str, ...] = ()
     """Modules beyond the core's."""
+    extra: str = "export"
+    """The extra of this package that installs them."""
     stem: Callable[[str], str] = safe_file_name
     """Sample name to file name without suffix."""
     divided: bool = True
-    """Whether `bmgd export` without --split gives each split a folder of its own."""
-    in_split_folder: bool = False
-    """Whether a single reader goes into a folder named by its split, too."""
-    splits: Mapping[str, str] = MappingProxyType({})
-    """Folder names of splits, where programs expect others than ours."""
-    extra: str = "export"
-    """The extra of this package that installs what is needed."""
-    readme: Callable[[Mapping[str, Reader], str], str] = readme.plain
+    """Whether `bmgd export` without --split gives each split its own folder."""
+    hugging_face: bool = False
+    """Whether folders and README.md are as Hugging Face reads them: each split in a folder, "val"
+    in "validation", and a data set card that names them."""
     describe: Callable[[Mapping[str, Reader], Path], None] | None = None
     """Writes files that describe all parts together."""
     note: str = ""
@@ -79,7 +70,7 @@ The pictures in `images/` have 8 bits, on the same scale for all of them: grey i
 raw value x 255 / full scale, rounded. So brightness stays comparable, and grey / 255 is the float
 image of `BMGD`. Programs that convert images to RGB read these: Pillow's `convert("RGB")`,
 `cv2.imread`, torchvision's CocoDetection, ultralytics, the processors of vision transformers. They
-would make 16 bits white (Pillow) or black (OpenCV).
+turn 16 bits white (Pillow) or black (OpenCV).
 
 The raw values are in `images_16bit/` under the same names: read them with
 `cv2.imread(path, cv2.IMREAD_UNCHANGED)`, scikit-image, imageio, or Pillow without `convert`."""
@@ -97,20 +88,20 @@ FORMATS: Final = {
         "TIFF folders as upstream lays them out; readable as source=",
         "<stiffness>/image/*.tif (uint16), <stiffness>/mask/*.tif (uint8, 0 or 255), "
         "<stiffness>/instances/*.tif (uint16, nuclei numbered 1..n)",
-        pictures.upstream,
+        partial(pictures.write, layout=pictures.UPSTREAM),
         stem=as_upstream,
         divided=False,
     ),
     "cellpose": Format(
         "TIFF as Cellpose pairs it: --img_filter _img --mask_filter _masks",
         "*_img.tif (uint16), *_masks.tif (uint16, nuclei numbered 1..n)",
-        pictures.cellpose,
+        partial(pictures.write, layout=pictures.CELLPOSE),
     ),
     "folders": Format(
         "image and label folders as StarDist's notebooks read them",
         "images/*.tif (uint16), masks/*.tif (uint16, nuclei numbered 1..n), "
         "foreground/*.tif (uint8, 0 or 255)",
-        pictures.folders,
+        partial(pictures.write, layout=pictures.FOLDERS),
     ),
     "rois": Format(
         "ImageJ and Fiji: images, ROIs of the nuclei, and a table of them",
@@ -135,9 +126,7 @@ FORMATS: Final = {
         "<split>/images/*.png (8 bits), <split>/images_16bit/*.png (uint16), "
         "<split>/masks/*.png (1 bit), <split>/instances/*.png (16 bits), <split>/metadata.jsonl",
         pictures.imagefolder,
-        in_split_folder=True,
-        splits=HUGGING_FACE,
-        readme=readme.card,
+        hugging_face=True,
         note=f"{_VALIDATION}\n\n{_PICTURES}",
     ),
     "webdataset": Format(
@@ -155,9 +144,7 @@ FORMATS: Final = {
         parquet.write,
         needs=("datasets",),
         extra="hf",
-        in_split_folder=True,
-        splits=HUGGING_FACE,
-        readme=readme.card,
+        hugging_face=True,
         describe=parquet.describe,
         note=_VALIDATION,
     ),
@@ -172,13 +159,13 @@ def export(
 ) -> Path:
     """Write samples as files that another tool reads.
 
-    Beside them lie index.csv (file, sample name, split, stiffness in pascal, number of nuclei, full
-    scale, pixel size, units, instance method, scheme, source, licence and digest of the data) and a
-    README.md with the citation. The folder is complete or absent.
+    The folder also gets index.csv (file, sample name, split, stiffness in pascal, number of nuclei,
+    full scale, pixel size, units, instance method, scheme, source, licence and digest of the data)
+    and a README.md with the citation. It is complete or absent.
 
     Args:
         readers: One reader; or several by name, such as ``{"train": ..., "val": ...}``, each of
-            which goes into a subfolder of that name ("validation" for "val" where the format is
+            which goes into a subfolder of that name ("validation" for "val" if the format is
             Hugging Face's).
         format: A key of `FORMATS`.
         dest: The folder to make; it must not exist yet.
@@ -187,7 +174,7 @@ def export(
         The folder's absolute path.
 
     Raises:
-        ValueError: Unknown format, a name that cannot name a folder, or nothing to write.
+        ValueError: Unknown format, a name that no folder can have, or nothing to write.
         MissingDependencyError: A library that the format needs is not installed.
         StorageError: `dest` exists, the disk is full, or it may not be written.
 
@@ -197,88 +184,92 @@ def export(
         >>> export(splits, "coco", "phantom-coco").name  # doctest: +SKIP
         'phantom-coco'
     """
-    chosen = _format(format)
+    if format not in FORMATS:
+        raise ValueError(f"Unknown format {format!r}. Valid: {', '.join(map(repr, FORMATS))}.")
+    chosen = FORMATS[format]
+    missing = [module for module in chosen.needs if not importlib.util.find_spec(module)]
+    if missing:
+        raise MissingDependencyError(
+            f"The format {format!r} needs {' and '.join(missing)}, which is not installed: "
+            f'pip install "bmgd-data[{chosen.extra}]".'
+        )
     named = _named(readers, chosen)
     final = Path(dest).expanduser().absolute()
     _refuse_existing(final)
     total = sum(map(len, named.values()))
     white = max(max(reader.full_scales.values()) for reader in named.values())
     with disk.staged(final) as folder, progress.bar(f"Exporting {format}", total) as tick:
-        parts = [
-            Part(reader, name, file_names(reader.names, chosen.stem), tick, white)
-            for name, reader in named.items()
-        ]
         rows: list[dict[str, Any]] = []
-        for part in parts:
-            rows += _write(part, folder, chosen)
-        _write_index(rows, folder / "index.csv")
+        for name, reader in named.items():
+            part = Part(reader, file_names(reader.names, chosen.stem), tick, white)
+            target = folder / name
+            target.mkdir(exist_ok=True)
+            written = chosen.write(part, target)
+            for path, record in zip(written, part.records, strict=True):
+                rows.append({"file": f"{name}/{path}" if name else path, **record})
+        with (folder / "index.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, rows[0].keys())
+            writer.writeheader()
+            writer.writerows(rows)
         if chosen.describe:
             chosen.describe(named, folder)
-        about = (chosen.about, f"Layout: {chosen.layout}.", chosen.note)
-        text = chosen.readme(named, "\n\n".join(filter(None, about)))
-        (folder / "README.md").write_text(text, encoding="utf-8")
+        (folder / "README.md").write_text(_readme(named, chosen), encoding="utf-8")
         _refuse_existing(final)
     return final
 
 
-def _format(name: str) -> Format:
-    if name not in FORMATS:
-        raise ValueError(f"Unknown format {name!r}. Valid: {', '.join(map(repr, FORMATS))}.")
-    missing = [module for module in FORMATS[name].needs if not importlib.util.find_spec(module)]
-    if missing:
-        raise MissingDependencyError(
-            f"The format {name!r} needs {' and '.join(missing)}, which is not installed: "
-            f'pip install "bmgd-data[{FORMATS[name].extra}]".'
-        )
-    return FORMATS[name]
-
-
 def _named(readers: Reader | Mapping[str, Reader], chosen: Format) -> dict[str, Reader]:
     """The readers by the folder of each, relative to the destination."""
+    theirs = {"val": "validation"} if chosen.hugging_face else {}
     if isinstance(readers, Reader):
         # Hugging Face calls data that is not divided "train".
         own = "train" if readers.split == "all" else readers.split
-        named = {chosen.splits.get(own, own) if chosen.in_split_folder else "": readers}
+        named = {theirs.get(own, own) if chosen.hugging_face else "": readers}
     else:
-        folders = [chosen.splits.get(name, name) for name in readers]
-        _check_folders(folders)
-        named = dict(zip(folders, readers.values(), strict=True))
+        names = [theirs.get(name, name) for name in readers]
+        unfit = [name for name, safe in file_names(sorted(set(names))).items() if name != safe]
+        unfit += [name for name, times in Counter(names).items() if times > 1]
+        if unfit:
+            raise ValueError(
+                f"{', '.join(map(repr, unfit))} cannot name a folder on every system. Use letters, "
+                "digits, '-' and '_', such as 'train', and no two that differ in case only, or "
+                "that mean the same split."
+            )
+        named = dict(zip(names, readers.values(), strict=True))
     empty = [name or reader.split for name, reader in named.items() if not len(reader)]
     if empty or not named:
         raise ValueError(f"Nothing to export: no images in {', '.join(empty) or 'no readers'}.")
     return named
 
 
-def _check_folders(names: Sequence[str]) -> None:
-    unfit = [name for name, safe in file_names(sorted(set(names))).items() if name != safe]
-    unfit += [name for name, times in Counter(names).items() if times > 1]
-    if unfit:
-        raise ValueError(
-            f"{', '.join(map(repr, unfit))} cannot name a folder on every system. Use letters, "
-            "digits, '-' and '_', such as 'train', and no two that differ in case only, or that "
-            "mean the same split."
-        )
-
-
 def _refuse_existing(final: Path) -> None:
     if os.path.lexists(final):
         raise StorageError(
-            f"{final} exists already, and was left as it is. Remove it, or name another folder."
+            f"{final} exists already, and was not changed. Remove it, or name another folder."
         )
 
 
-def _write(part: Part, folder: Path, chosen: Format) -> list[dict[str, Any]]:
-    target = folder / part.folder
-    target.mkdir(exist_ok=True)
-    files = chosen.write(part, target)
-    below = f"{part.folder}/" if part.folder else ""
-    return [
-        {"file": below + file, **record} for file, record in zip(files, part.records, strict=True)
-    ]
+def _readme(readers: Mapping[str, Reader], chosen: Format) -> str:
+    about = "\n\n".join(filter(None, (chosen.about, f"Layout: {chosen.layout}.", chosen.note)))
+    if chosen.hugging_face:
+        head = ["configs:", "- config_name: default", "  data_files:"]
+        for name in readers:
+            head += [f"  - split: {name}", f"    path: {name}/**"]
+        return dataset_card(readers, "\n".join(head) + "\n", about)
+    return f"""\
+# {facts.NAME}, the {facts.LONG_NAME}
 
+{about}
+index.csv says which file is which sample.
 
-def _write_index(rows: list[dict[str, Any]], path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+{copy_of(readers)}
+
+## Licence and citation
+
+Licence of the data: {facts.DATA_LICENSE}.
+
+{facts.CITATION}
+
+```bibtex
+{facts.BIBTEX}```
+"""

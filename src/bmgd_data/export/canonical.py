@@ -38,8 +38,8 @@ def write_canonical(
         dest: The folder to write into, later given as ``source=``; made if it does not exist.
         stiffness: The stiffness of the samples, such as ``"950Pa"`` or 950.
         samples: (name, image, mask) of each sample. Names are those the samples will have, with or
-            without ``"950Pa/"`` ahead; a slash makes a folder. Image: (H, W) uint16, the same shape
-            in all. Mask: (H, W) bool, or integers where 0 is background and everything else nuclei.
+            without ``"950Pa/"``; a slash makes a folder. Image: (H, W) uint16, the same shape in
+            all. Mask: (H, W) bool, or integers where 0 is background and everything else nuclei.
 
     Returns:
         The absolute path of `dest`.
@@ -67,8 +67,7 @@ def write_canonical(
     for there in folder.iterdir() if folder.is_dir() else ():
         if condition in (named_by(there.name), named_by(there.stem)):
             raise StorageError(
-                f"{there} is there already, and was left as it is. Remove it, or name another "
-                "folder."
+                f"{there} exists already, and was not changed. Remove it, or name another folder."
             )
     names: dict[str, str] = {}
     shape: tuple[int, ...] = ()
@@ -76,11 +75,16 @@ def write_canonical(
         for given, image, mask in samples:
             name = _name(given, condition, names)
             shape = shape or np.shape(image)
-            files: dict[str, NDArray[Any]] = {
-                pairing.IMAGE: _checked_image(image, shape, name),
-                pairing.MASK: _checked_mask(mask, shape, name),
+            pair: dict[str, NDArray[Any]] = {
+                pairing.IMAGE: _image(np.asarray(image), name),
+                pairing.MASK: _mask(np.asarray(mask), name),
             }
-            for role, array in files.items():
+            for role, array in pair.items():
+                if array.ndim != 2 or array.shape != shape or not array.size:  # noqa: PLR2004
+                    raise ValueError(
+                        f"The {role} of {name!r} has the shape {array.shape}; all must have one "
+                        f"shape (H, W), and the first image has {shape}."
+                    )
                 path = partial / role / f"{name}.tif"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 tifffile.imwrite(path, array, photometric="minisblack", metadata=None)
@@ -91,47 +95,36 @@ def write_canonical(
 
 
 def _name(given: str, condition: facts.Condition, names: dict[str, str]) -> str:
-    """The name to write; added to `names` in the form that file systems compare."""
+    """The name to write; it is added to `names`, under the form that file systems compare."""
     name = given.removeprefix(f"{condition.name}/")
     fit = "/".join(safe_file_name(part, loose=True) for part in name.split("/"))
     if name != fit:
         raise ValueError(f"{printable(given)!r} cannot name a file on every system; {fit!r} can.")
     if (twin := names.get(name.casefold())) is not None:
         raise ValueError(
-            f"{printable(name)!r} and {printable(twin)!r} are one name, at least where case does "
-            "not count. Give each sample a name of its own."
+            f"{printable(name)!r} and {printable(twin)!r} are one name if case does not count. "
+            "Give each sample its own name."
         )
     names[name.casefold()] = name
     return name
 
 
-def _checked_image(image: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[np.uint16]:
-    image = np.asarray(image)
+def _image(image: NDArray[Any], name: str) -> NDArray[np.uint16]:
     if image.dtype != np.uint16:
         raise ValueError(
-            f"The image of {name!r} is {image.dtype}, where uint16 is expected. Convert all images "
-            "alike, as with numpy.rint(image).astype(numpy.uint16), on the scale 0 to 4095."
+            f"The image of {name!r} is {image.dtype}, not uint16. Convert all images in the same "
+            "way, such as numpy.rint(image).astype(numpy.uint16), on the scale 0 to 4095."
         )
-    return _of_shape(image, shape, "image", name)
+    return image
 
 
-def _checked_mask(mask: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[np.uint8]:
-    mask = np.asarray(mask)
+def _mask(mask: NDArray[Any], name: str) -> NDArray[np.uint8]:
     if mask.dtype.kind not in "biu" or (mask.dtype.kind == "i" and mask.min(initial=0) < 0):
         raise ValueError(
-            f"The mask of {name!r} is {mask.dtype}, where bool is expected, or integers from 0 on. "
-            "Compare it, as in mask > 0.5."
+            f"The mask of {name!r} is {mask.dtype} or has negative values. Give bool, or integers "
+            "from 0, such as mask > 0.5."
         )
-    return np.where(_of_shape(mask, shape, "mask", name), 255, 0).astype(np.uint8)
-
-
-def _of_shape(array: NDArray[Any], shape: tuple[int, ...], what: str, name: str) -> NDArray[Any]:
-    if array.ndim != 2 or array.shape != shape or not array.size:  # noqa: PLR2004
-        raise ValueError(
-            f"The {what} of {name!r} has the shape {array.shape}, where all are (H, W) alike; the "
-            f"first image has {shape}."
-        )
-    return array
+    return np.where(mask, 255, 0).astype(np.uint8)
 
 
 def _check_reading(names: list[str], condition: facts.Condition) -> None:
@@ -140,7 +133,8 @@ def _check_reading(names: list[str], condition: facts.Condition) -> None:
     plan = pairing.pair_up([f"{role}/{name}.tif" for role in roles for name in names], condition)
     wanted = {f"{condition.name}/{name}" for name in names}
     if plan.pairs.keys() != wanted or plan.doubts or plan.damage:
-        why = "; ".join(plan.damage + plan.doubts) or "a folder in them says what it holds"
+        why = "; ".join(plan.damage + plan.doubts) or "the name of a folder has a meaning"
         raise ValueError(
-            f"These names would not be read as they are: {why}. Give other ones, such as '001'."
+            f"These names would be read as something else: {why.rstrip('.')}. Give other ones, "
+            "such as '001'."
         )

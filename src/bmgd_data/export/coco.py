@@ -3,106 +3,77 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bmgd_data import facts
+from bmgd_data.card import provenance
 from bmgd_data.export.outlines import is_outer, outlines
-from bmgd_data.export.pictures import Layout, write_one
+from bmgd_data.export.pictures import PICTURES, write_one
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from bmgd_data.export.parts import Entry, Part
-
-LAYOUT: Final[Layout] = {
-    "picture": "images/{stem}.png",
-    "image": "images_16bit/{stem}.png",
-}
-CATEGORY: Final = {"id": 1, "name": "nucleus", "supercategory": "cell"}
+    from bmgd_data.export.pictures import Part
 
 
 def write(part: Part, folder: Path) -> list[str]:
     """Write 8- and 16-bit images, ``annotations_rle.json`` and ``annotations_polygons.json``.
 
+    Tools expect one kind of segmentation per JSON file.
+
     Returns:
         The 8-bit image file of each sample, relative to `folder`.
     """
+    from pycocotools import mask
+
+    files: list[str] = []
     images: list[dict[str, Any]] = []
-    annotations: dict[str, list[dict[str, Any]]] = {kind: [] for kind in OUTLINES}
+    annotations: dict[str, list[dict[str, Any]]] = {"rle": [], "polygons": []}
     for number, entry in enumerate(part, 1):
-        file = write_one(entry, folder, LAYOUT)["picture"]
-        images.append(_image(number, file.removeprefix("images/"), entry))
+        files.append(write_one(entry, folder, PICTURES)["picture"])
         labels = entry.sample["instances"]
-        common = _common(labels, number, first=len(annotations["rle"]) + 1)
-        for kind, encode in OUTLINES.items():
-            for known, outline in zip(common, encode(labels), strict=True):
-                annotations[kind].append({**known, "segmentation": outline})
+        height, width = labels.shape
+        size = {"height": height, "width": width, "license": 1}
+        name = files[-1].removeprefix("images/")
+        images.append({"id": number, "file_name": name, **size, **entry.record})
+        planes = labels[..., None] == np.arange(1, int(labels.max()) + 1)
+        encoded = mask.encode(np.asfortranarray(planes, np.uint8))
+        for nucleus, polygons in zip(encoded, _polygons(labels), strict=True):
+            known = {
+                "id": len(annotations["rle"]) + 1,
+                "image_id": number,
+                "category_id": 1,
+                "iscrowd": 0,
+                "area": int(mask.area(nucleus)),
+                "bbox": mask.toBbox(nucleus).tolist(),  # x, y, width, height
+            }
+            rle = {"size": [height, width], "counts": nucleus["counts"].decode("ascii")}
+            annotations["rle"].append({**known, "segmentation": rle})
+            annotations["polygons"].append({**known, "segmentation": polygons})
+    shared = provenance(part.reader)
+    info = {
+        "description": f"{facts.NAME}, the {facts.LONG_NAME}",
+        "url": facts.REPOSITORY,
+        "citation": facts.CITATION,
+        "version": shared["digest"][:12],
+        "picture_white": part.white,
+        **shared,
+    }
     for kind, found in annotations.items():
         content = {
-            "info": _info(part),
+            "info": info,
             "licenses": [{"id": 1, "name": facts.DATA_LICENSE, "url": facts.REPOSITORY}],
-            "categories": [CATEGORY],
+            "categories": [{"id": 1, "name": "nucleus", "supercategory": "cell"}],
             "images": images,
             "annotations": found,
         }
         path = folder / f"annotations_{kind}.json"
         path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    return [f"images/{image['file_name']}" for image in images]
-
-
-def _image(number: int, file: str, entry: Entry) -> dict[str, Any]:
-    height, width = entry.sample["image"].shape
-    known = {"id": number, "file_name": file, "height": height, "width": width, "license": 1}
-    return {**known, **entry.record}
-
-
-def _info(part: Part) -> dict[str, Any]:
-    return {
-        "description": f"{facts.NAME}, the {facts.LONG_NAME}",
-        "url": facts.REPOSITORY,
-        "citation": facts.CITATION,
-        "version": part.provenance["digest"][:12],
-        "picture_white": part.white,
-        **part.provenance,
-    }
-
-
-def _common(labels: NDArray[np.uint16], image: int, first: int) -> list[dict[str, Any]]:
-    """Of each nucleus, whatever its segmentation is: ids, area, box (x, y, w, h)."""
-    from pycocotools import mask
-
-    encoded = _encoded(labels)
-    keys = {"image_id": image, "category_id": CATEGORY["id"], "iscrowd": 0}
-    return [
-        {
-            "id": number,
-            **keys,
-            "area": int(mask.area(nucleus)),
-            "bbox": mask.toBbox(nucleus).tolist(),
-        }
-        for number, nucleus in enumerate(encoded, first)
-    ]
-
-
-def _rle(labels: NDArray[np.uint16]) -> list[dict[str, Any]]:
-    return [
-        {"size": list(labels.shape), "counts": nucleus["counts"].decode("ascii")}
-        for nucleus in _encoded(labels)
-    ]
-
-
-def _encoded(labels: NDArray[np.uint16]) -> list[dict[str, Any]]:
-    """Run lengths of the nuclei 1..n, as pycocotools codes them."""
-    from pycocotools import mask
-
-    planes = labels[..., None] == np.arange(1, int(labels.max()) + 1)
-    encoded: list[dict[str, Any]] = mask.encode(np.asfortranarray(planes, np.uint8))
-    return encoded
+    return files
 
 
 def _polygons(labels: NDArray[np.uint16]) -> list[list[list[float]]]:
@@ -114,10 +85,3 @@ def _polygons(labels: NDArray[np.uint16]) -> list[list[list[float]]]:
         [line[:-1].ravel().tolist() for line in lines if is_outer(line)]
         for _, lines in outlines(labels)
     ]
-
-
-OUTLINES: Final[dict[str, Callable[[NDArray[np.uint16]], list[Any]]]] = {
-    "rle": _rle,
-    "polygons": _polygons,
-}
-"""Kinds of segmentation; each has its own JSON file, since tools expect one kind per file."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def outlines(labels: NDArray[np.integer[Any]]) -> Iterator[tuple[int, list[Line]]]:
-    """Outline each label by lines through the middles of the pixel sides that it ends at.
+    """Outline each label by lines through the middles of the pixel sides at its border.
 
     A label has one line per piece and one per hole. Pixels that meet at a corner are one piece.
 
@@ -33,14 +33,14 @@ def outlines(labels: NDArray[np.integer[Any]]) -> Iterator[tuple[int, list[Line]
         if box is not None:
             rows, columns = box
             padded = np.pad(labels[box] == label, 1).astype(float)
-            # Back by the padding, on by half a pixel: contours count from the first pixel's centre.
+            # Less the padding, plus half a pixel: contours count from the first pixel's centre.
             corner = np.array([columns.start, rows.start]) - 0.5
             lines = find_contours(padded, 0.5, fully_connected="high")
             yield label, [line[:, ::-1] + corner for line in lines]
 
 
 def is_outer(line: Line) -> bool:
-    """Whether the line surrounds a piece, and not a hole: it runs clockwise as seen."""
+    """Whether the line surrounds a piece, and not a hole: it runs clockwise on the screen."""
     x, y = line.T
     return bool(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]) > 0)  # shoelace formula
 

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bmgd_data.export.parts import Part
+    from bmgd_data.export.pictures import Part
     from bmgd_data.reader import Reader
+
+    Json = dict[str, Any]
 
 FILE: Final = "samples.parquet"
 """In the folder of each split."""
@@ -39,7 +41,7 @@ def write(part: Part, folder: Path) -> list[str]:
         "description": dataset.info.description,
         "citation": dataset.info.citation,
         "homepage": dataset.info.homepage,
-        **part.provenance,
+        **provenance(part.reader),
     }
     table = dataset.with_format("arrow")[:]
     known = table.schema.metadata or {}
@@ -52,25 +54,28 @@ def write(part: Part, folder: Path) -> list[str]:
 
 def describe(readers: Mapping[str, Reader], folder: Path) -> None:
     """Write ``croissant.json``, and ``dataset_infos.json`` with citation and licence."""
-    known = {
-        "description": _description(readers),
+    first = next(iter(readers.values()))
+    about = f"{description(first)}\nLicence of the data: {facts.DATA_LICENSE}."
+    info = {
+        "description": about,
         "citation": facts.BIBTEX,
         "homepage": facts.REPOSITORY,
         "license": facts.DATA_LICENSE,
     }
-    _write({"default": known}, folder / "dataset_infos.json")
-    _write(_croissant(readers, folder), folder / "croissant.json")
+    files = {
+        "dataset_infos.json": {"default": info},
+        "croissant.json": _croissant(readers, folder, about),
+    }
+    for name, content in files.items():
+        text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+        (folder / name).write_text(text, encoding="utf-8")
 
 
-def _write(content: dict[str, Any], path: Path) -> None:
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-
-
-def _croissant(readers: Mapping[str, Reader], folder: Path) -> dict[str, Any]:
-    """The metadata as Croissant 1.0 has it.
-
-    What is not known (licence, date of publication, creators) is left out.
-    """
+def _croissant(readers: Mapping[str, Reader], folder: Path, about: str) -> Json:
+    """The metadata as Croissant 1.0 has it, without what is not known (licence, date, creators)."""
+    digests = [provenance(reader)["digest"] for reader in readers.values()]
+    package = ".".join([*__version__.split("."), "0", "0"][:3])  # upstream has no version
+    splits = [{"splits/name": name, "splits/images": len(each)} for name, each in readers.items()]
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -79,98 +84,81 @@ def _croissant(readers: Mapping[str, Reader], folder: Path) -> dict[str, Any]:
             "http://mlcommons.org/croissant/RAI/1.0",
         ],
         "name": facts.NAME,
-        "description": _description(readers),
+        "description": about,
         "url": facts.REPOSITORY,
         "citeAs": facts.BIBTEX,
-        "version": _version(readers),
+        "version": f"{package}+{disk.sha256_of(digests)[:12]}",
         "keywords": ["microscopy", "fluorescence", "confocal", "nuclei", "DAPI", "segmentation"],
         **_responsible(readers),
-        "distribution": [_file(name, folder) for name in readers],
-        "recordSet": [_splits(readers), *(_samples(name) for name in readers)],
+        "distribution": [_file(name, folder / name / FILE) for name in readers],
+        "recordSet": [
+            _record_set("splits", "The splits, each with its own record set.", _SPLITS)
+            | {"dataType": "cr:Split", "data": splits},
+            *map(_samples, readers),
+        ],
     }
 
 
-def _description(readers: Mapping[str, Reader]) -> str:
-    texts = [description(reader) for reader in readers.values()]
-    return texts[0] + f"\nLicence of the data: {facts.DATA_LICENSE}."
-
-
-def _version(readers: Mapping[str, Reader]) -> str:
-    """The package's version, and a digest of the data: upstream has no version."""
-    digests = [provenance(reader)["digest"] for reader in readers.values()]
-    package = ".".join([*__version__.split("."), "0", "0"][:3])
-    return f"{package}+{disk.sha256_of(digests)[:12]}"
-
-
-def _file(name: str, folder: Path) -> dict[str, Any]:
-    path = folder / name / FILE
+def _file(split: str, path: Path) -> Json:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "@type": "cr:FileObject",
-        "@id": f"{name}-parquet",
-        "name": f"{name}-parquet",
-        "contentUrl": f"{name}/{FILE}",
+        "@id": f"{split}-parquet",
+        "name": f"{split}-parquet",
+        "contentUrl": f"{split}/{FILE}",
         "contentSize": f"{path.stat().st_size} B",
         "encodingFormat": "application/x-parquet",
         "sha256": digest,
     }
 
 
-_FIELDS: Final = {
-    "image": ("sc:ImageObject", "Raw grey values, 0 to full_scale: PNG of 16 bits."),
-    "mask": ("sc:ImageObject", "Nuclei are 1, all else 0: PNG of 1 bit."),
-    "instances": ("sc:ImageObject", "Nuclei numbered 1..n, all else 0: PNG of 16 bits."),
-    "stiffness_pa": ("sc:Integer", "Stiffness of the substrate in pascal."),
-    "n_nuclei": ("sc:Integer", "Labels in instances."),
-    "name": ("sc:Text", "<pa>Pa/<path below the image folder>; differs between samples."),
-}
+_SPLITS: Final = (
+    ("name", "sc:Text", "Name of the split, and of its record set."),
+    ("images", "sc:Integer", "Number of its images."),
+)
+_SAMPLES: Final = (
+    ("image", "sc:ImageObject", "Raw grey values, 0 to full_scale: PNG of 16 bits."),
+    ("mask", "sc:ImageObject", "Nuclei are 1, all else 0: PNG of 1 bit."),
+    ("instances", "sc:ImageObject", "Nuclei numbered 1..n, all else 0: PNG of 16 bits."),
+    ("stiffness_pa", "sc:Integer", "Stiffness of the substrate in pascal."),
+    ("n_nuclei", "sc:Integer", "Labels in instances."),
+    ("name", "sc:Text", "<pa>Pa/<path below the image folder>; differs between samples."),
+)
 
 
-def _samples(split: str) -> dict[str, Any]:
-    fields = []
-    for key, (kind, about) in _FIELDS.items():
-        source: dict[str, Any] = {
-            "fileObject": {"@id": f"{split}-parquet"},
-            "extract": {"column": key},
-        }
-        if kind == "sc:ImageObject":
-            source["transform"] = {"jsonPath": "bytes"}
-        fields.append(_field(split, key, kind, about) | {"source": source})
-    about = f"One record for each image of the split {split}."
-    return _record_set(split, about, "name", fields)
+def _samples(split: str) -> Json:
+    records = _record_set(split, f"One record for each image of the split {split}.", _SAMPLES)
+    for field in records["field"]:
+        extract = {"column": field["name"]}
+        field["source"] = {"fileObject": {"@id": f"{split}-parquet"}, "extract": extract}
+        if field["dataType"] == "sc:ImageObject":
+            field["source"]["transform"] = {"jsonPath": "bytes"}
+    return records
 
 
-def _splits(readers: Mapping[str, Reader]) -> dict[str, Any]:
-    fields = [
-        _field("splits", "name", "sc:Text", "Name of the split, and of its record set."),
-        _field("splits", "images", "sc:Integer", "Number of its images."),
-    ]
-    about = "The splits, each with a record set of its own."
-    data = [{"splits/name": name, "splits/images": len(each)} for name, each in readers.items()]
-    return _record_set("splits", about, "name", fields) | {"dataType": "cr:Split", "data": data}
-
-
-def _record_set(
-    name: str, about: str, key: str, fields: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
+def _record_set(name: str, about: str, fields: Sequence[tuple[str, str, str]]) -> Json:
     return {
         "@type": "cr:RecordSet",
         "@id": name,
         "name": name,
         "description": about,
-        "key": {"@id": f"{name}/{key}"},
-        "field": fields,
+        "key": {"@id": f"{name}/name"},
+        "field": [
+            {
+                "@type": "cr:Field",
+                "@id": f"{name}/{field}",
+                "name": field,
+                "description": explained,
+                "dataType": kind,
+            }
+            for field, kind, explained in fields
+        ],
     }
 
 
-def _field(of: str, name: str, kind: str, about: str) -> dict[str, Any]:
-    known = {"@type": "cr:Field", "@id": f"{of}/{name}", "name": name}
-    return {**known, "description": about, "dataType": kind}
-
-
-def _responsible(readers: Mapping[str, Reader]) -> dict[str, Any]:
-    """The fields of the vocabulary for responsible AI that paper and card fill."""
+def _responsible(readers: Mapping[str, Reader]) -> Json:
+    """Fields of the vocabulary for responsible AI, as far as paper and card fill them."""
     generated = any(reader.source.generated for reader in readers.values())
     told = [f"{key}: {value}" for key, value in facts.ACQUISITION.items() if key != "Annotation"]
     if generated:
@@ -216,4 +204,4 @@ _CONTEXT: Final = {
     "sc": "https://schema.org/",
     **{term: f"cr:{term}" for term in _TERMS},
 }
-"""As in the specification of Croissant 1.0; readers warn of any other."""
+"""As in the specification of Croissant 1.0; readers warn if it differs."""

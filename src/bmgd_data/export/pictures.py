@@ -1,22 +1,71 @@
-"""Formats that are image files in folders: a table says which file holds what."""
+"""Samples as image files in folders: a table says which file holds what."""
 
 from __future__ import annotations
 
 import json
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from bmgd_data import facts
 from bmgd_data._system import image_files
+from bmgd_data.card import provenance
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from bmgd_data.export.parts import Entry, Part
+    from bmgd_data.reader import Reader, Sample
+
+
+class Entry(NamedTuple):
+    """One sample of a `Part`."""
+
+    stem: str
+    sample: Sample
+    record: dict[str, Any]
+    white: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """The samples of one reader with their file names, in the reader's order."""
+
+    reader: Reader
+    stems: dict[str, str]
+    """File name without suffix, by sample name."""
+    tick: Callable[[int], object]
+    """Called with 1 after each sample."""
+    white: int
+    """Grey value that is white in 8-bit pictures: the largest full scale of what is exported."""
+
+    def __iter__(self) -> Iterator[Entry]:
+        for sample, record in zip(self.reader, self.records, strict=True):
+            yield Entry(self.stems[sample["name"]], sample, record, self.white)
+            self.tick(1)
+
+    @cached_property
+    def records(self) -> list[dict[str, Any]]:
+        """Facts about each sample, as plain numbers and texts, the same in every format."""
+        reader = self.reader
+        pascals = reader.stiffness_pa.tolist()
+        columns = {
+            "name": reader.names,
+            "split": reader.splits,
+            "stiffness_pa": pascals,
+            "n_nuclei": reader.n_nuclei.tolist(),
+            "instance_method": [reader.instance_method] * len(reader),  # beside what it counts
+            "full_scale": [reader.full_scales[pa] for pa in pascals],
+        }
+        rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+        shared = provenance(reader)
+        # Columns of the row come first, and its values replace those of all samples.
+        return [row | shared | row for row in rows]
+
 
 Layout = dict[str, str]
 """Path by key of the sample, or "picture"; the suffix chooses the encoder.
@@ -37,10 +86,9 @@ FOLDERS: Final[Layout] = {
     "instances": "masks/{stem}.tif",  # what StarDist's notebooks read as label images
     "mask": "foreground/{stem}.tif",
 }
-
-IMAGEFOLDER: Final[Layout] = {
-    "picture": "images/{stem}.png",
-    "image": "images_16bit/{stem}.png",
+PICTURES: Final[Layout] = {"picture": "images/{stem}.png", "image": "images_16bit/{stem}.png"}
+_IMAGEFOLDER: Final[Layout] = {
+    **PICTURES,
     "mask": "masks/{stem}.png",
     "instances": "instances/{stem}.png",
 }
@@ -51,22 +99,12 @@ _COLUMNS: Final = {
     "instances": "instances_file_name",
 }
 """Of Hugging Face's metadata.jsonl, which makes columns of the files."""
-
-_CONDITION_FOLDERS: Final = {c.pa: c.folder for c in facts.CONDITIONS}
+_FOLDERS: Final = {condition.pa: condition.folder for condition in facts.CONDITIONS}
 
 
 def write(part: Part, folder: Path, layout: Layout) -> list[str]:
-    """Write every sample as the layout says.
-
-    Returns:
-        The image file of each sample, relative to `folder`.
-    """
+    """Write every sample as the layout says; return the image file of each, below `folder`."""
     return [write_one(entry, folder, layout)["image"] for entry in part]
-
-
-upstream = partial(write, layout=UPSTREAM)
-cellpose = partial(write, layout=CELLPOSE)
-folders = partial(write, layout=FOLDERS)
 
 
 def imagefolder(part: Part, folder: Path) -> list[str]:
@@ -78,7 +116,7 @@ def imagefolder(part: Part, folder: Path) -> list[str]:
     files = []
     with (folder / "metadata.jsonl").open("w", encoding="utf-8") as metadata:
         for entry in part:
-            written = write_one(entry, folder, IMAGEFOLDER)
+            written = write_one(entry, folder, _IMAGEFOLDER)
             row = {_COLUMNS[key]: file for key, file in written.items()} | entry.record
             metadata.write(json.dumps(row, ensure_ascii=False) + "\n")
             files.append(written["picture"])
@@ -86,29 +124,24 @@ def imagefolder(part: Part, folder: Path) -> list[str]:
 
 
 def write_one(entry: Entry, folder: Path, layout: Layout) -> dict[str, str]:
-    """Write one sample.
-
-    Returns:
-        The file of each key of the layout, relative to `folder`.
-    """
-    fields = {
-        "stem": entry.stem,
-        "below": entry.stem.partition("/")[2],
-        "condition": _CONDITION_FOLDERS[entry.sample["stiffness_pa"]],
-    }
+    """Write one sample; return the file of each key of the layout, relative to `folder`."""
+    condition = _FOLDERS[entry.sample["stiffness_pa"]]
+    below = entry.stem.partition("/")[2]
     arrays: dict[str, Any] = dict(entry.sample)
     if "picture" in layout:
         arrays["picture"] = in_8_bits(arrays["image"], entry.white)
-    files = {key: path.format(**fields) for key, path in layout.items()}
-    for key, file in files.items():
-        path = folder / file
+    told = entry.record | {"licence": facts.DATA_LICENSE, "cite": facts.CITATION}
+    info = "\n".join(f"{key}: {value}" for key, value in told.items())
+    files = {}
+    for key, pattern in layout.items():
+        files[key] = pattern.format(stem=entry.stem, below=below, condition=condition)
+        path = folder / files[key]
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".png":
-            path.write_bytes(image_files.encode_png(arrays[key]))
-        else:
-            path.write_bytes(
-                image_files.encode_tiff(arrays[key], facts.PIXEL_SIZE_UM, _info(entry))
-            )
+        path.write_bytes(
+            image_files.encode_png(arrays[key])
+            if path.suffix == ".png"
+            else image_files.encode_tiff(arrays[key], facts.PIXEL_SIZE_UM, info)
+        )
     return files
 
 
@@ -119,8 +152,3 @@ def in_8_bits(image: NDArray[np.uint16], white: int) -> NDArray[np.uint8]:
     256, so that the image is black.
     """
     return np.rint(np.minimum(image, white) * (255 / white)).astype(np.uint8)
-
-
-def _info(entry: Entry) -> str:
-    facts_of_it = {**entry.record, "licence": facts.DATA_LICENSE, "cite": facts.CITATION}
-    return "\n".join(f"{key}: {value}" for key, value in facts_of_it.items())

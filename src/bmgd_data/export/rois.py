@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bmgd_data.export.outlines import along_pixels, outlines
-from bmgd_data.export.pictures import Layout, write_one
+from bmgd_data.export.pictures import write_one
 from bmgd_data.nuclei import nuclei
 
 if TYPE_CHECKING:
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bmgd_data.export.parts import Part
+    from bmgd_data.export.pictures import Part
 
-LAYOUT: Final[Layout] = {"image": "images/{stem}.tif"}
 _MOVE, _LINE, _CLOSE = 0, 1, 4  # steps of a path in ImageJ's composite ROIs
 
 
@@ -33,7 +32,7 @@ def write(part: Part, folder: Path) -> list[str]:
     (folder / "rois").mkdir()
     files = []
     for entry in part:
-        files.append(write_one(entry, folder, LAYOUT)["image"])
+        files.append(write_one(entry, folder, {"image": "images/{stem}.tif"})["image"])
         if entry.sample["n_nuclei"]:
             path = folder / "rois" / f"{entry.stem}.zip"
             path.write_bytes(roi_zip(entry.sample["instances"]))
@@ -44,9 +43,9 @@ def write(part: Part, folder: Path) -> list[str]:
 def roi_zip(labels: NDArray[np.integer[Any]]) -> bytes:
     """Encode instance labels as a zip of ROIs that ImageJ's ROI Manager opens.
 
-    A ROI runs along pixel sides, as those of ImageJ's own wand do, so that it holds the very pixels
-    of its nucleus: Measure gives its area. A nucleus with holes or of several pieces is a composite
-    ROI. ROIs are named by the label ("0012"), in stacks by plane and label ("0003-0012").
+    A ROI runs along pixel sides, as ImageJ's own wand does, so that it holds exactly the pixels of
+    its nucleus, and Measure gives its area. A nucleus with holes or of several pieces is a
+    composite ROI. ROIs are named by label ("0012"), in stacks by plane and label ("0003-0012").
 
     Args:
         labels: (H, W); for stacks (Z or T, H, W) or (T, Z, H, W), whose planes are counted from 1
@@ -74,14 +73,14 @@ def roi_zip(labels: NDArray[np.integer[Any]]) -> bytes:
                 name = f"{plane:04d}-{label:04d}" if stack else f"{label:04d}"
                 place = _place(plane, axes) if stack else {}
                 roi = _roi([along_pixels(line) for line in lines], name=name, **place)
-                # A date of its own, not the clock's, gives the same bytes each time.
+                # A fixed date gives the same bytes each time.
                 member = zipfile.ZipInfo(f"{name}.roi", date_time=(1980, 1, 1, 0, 0, 0))
                 archive.writestr(member, roi.tobytes(), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
 def _place(plane: int, axes: Sequence[int]) -> dict[str, int]:
-    """Where ImageJ shows a ROI: it counts planes of stacks, and of hyperstacks each axis."""
+    """Where ImageJ shows a ROI: stacks have one position, hyperstacks one per axis."""
     if len(axes) != 2:  # noqa: PLR2004 - T and Z
         return {"position": plane}
     frame, z = divmod(plane - 1, axes[1])
@@ -89,7 +88,7 @@ def _place(plane: int, axes: Sequence[int]) -> dict[str, int]:
 
 
 def _roi(polygons: Sequence[NDArray[np.int32]], **common: Any) -> Any:
-    """One polygon is a traced ROI; several are a composite one, in which holes are left out."""
+    """A traced ROI of one polygon, or a composite ROI of several, in which holes are left out."""
     from roifile import ROI_TYPE, ImagejRoi
 
     points = np.concatenate(polygons)
@@ -102,13 +101,12 @@ def _roi(polygons: Sequence[NDArray[np.int32]], **common: Any) -> Any:
             integer_coordinates=points - (left, top),
             **common,
         )
-    path = np.concatenate([_path(polygon) for polygon in polygons])
+    steps = []
+    for polygon in polygons:
+        lines = np.insert(polygon, 0, _LINE, axis=1)
+        lines[0, 0] = _MOVE
+        steps.append(np.append(lines, _CLOSE))
+    path = np.concatenate(steps).astype(np.float32)
     return ImagejRoi(
         roitype=ROI_TYPE.RECT, shape_roi_size=len(path), multi_coordinates=path, **common
     )
-
-
-def _path(polygon: NDArray[np.int32]) -> NDArray[np.float32]:
-    steps = np.insert(polygon, 0, _LINE, axis=1)
-    steps[0, 0] = _MOVE
-    return np.append(steps, _CLOSE).astype(np.float32)

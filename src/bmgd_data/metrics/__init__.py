@@ -1,8 +1,8 @@
 """How well predictions agree with the masks: the paper's pixel scores, and scores of instances.
 
-Empty images follow one rule. Where there is nothing to find and nothing is found, a score is 1.0,
+Empty images follow one rule. If there is nothing to find and nothing is found, a score is 1.0,
 since NaN would make every mean NaN. Any other quotient of zero by zero is 0.0, such as
-the precision of a model that finds nothing where there are nuclei.
+the precision of a model that finds none of the nuclei.
 """
 
 from __future__ import annotations

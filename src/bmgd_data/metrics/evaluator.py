@@ -39,9 +39,8 @@ class Evaluator:
     A prediction is an (H, W) array of
 
     - bool, or floats: a binary mask, or probabilities from 0 to 1. Its instances are derived by
-      the method that the Reader derives the true ones by (by watershed where those are
-      "provided");
-    - integers: instance labels, 0 for background. Where no prediction has more than one value
+      the method of the true ones (by watershed if those are "provided");
+    - integers: instance labels, 0 for background. If no prediction has more than one value
       besides 0 (0/1, 0/255), all of them are binary masks. Integers that cannot be labels
       (probabilities in 8 or 16 bits, masks with grey edges, classes) are refused.
 
@@ -112,7 +111,7 @@ class Evaluator:
 
         Args:
             name: The sample's name, such as "1200Pa/<stem>".
-            prediction: (H, W), of the sample's shape; see the class.
+            prediction: (H, W), the sample's shape; see the class.
 
         Raises:
             ValueError: The split has no such sample, it was added before, or the prediction does

@@ -41,7 +41,7 @@ def instance_f1(
         iou: The intersection over union that a match must exceed, in [0.5, 1).
 
     Returns:
-        The score, from 0 to 1; 1.0 where no image holds an instance on either side.
+        The score, from 0 to 1; 1.0 if no image holds an instance on either side.
 
     Raises:
         ValueError: ``iou`` is out of range; there is no image at all; one side has fewer images; or
@@ -124,9 +124,9 @@ def count_instances(
 
 
 class InstanceQuality(NamedTuple):
-    """Scores of instances, each from 0 to 1; matches have an IoU greater than 0.5 if not said.
+    """Scores of instances, each from 0 to 1. Unless noted, matches have an IoU greater than 0.5.
 
-    Public implementations differ where the IoU equals the threshold: StarDist and Cellpose count a
+    Public implementations differ if the IoU equals the threshold: StarDist and Cellpose count a
     match, Kirillov et al. and this package do not.
     """
 
@@ -154,8 +154,8 @@ class InstanceQuality(NamedTuple):
     """Aggregated Jaccard index (Kumar et al. 2017, doi 10.1109/TMI.2017.2677499, algorithm 1):
     each true instance takes the predicted one of highest IoU, which may serve several; their
     intersections are divided by their unions plus the areas of all instances left over. Of two
-    equal IoU the lower label is taken. A true instance that overlaps none is left over. HoVer-Net's
-    get_fast_aji is this score; Cellpose's aggregated_jaccard_index is another, and higher."""
+    equal IoU the lower label is used. A true instance that overlaps none is left over. HoVer-Net's
+    get_fast_aji is this score; Cellpose's aggregated_jaccard_index differs, and is higher."""
 
     @classmethod
     def of(cls, counts: InstanceCounts) -> InstanceQuality:

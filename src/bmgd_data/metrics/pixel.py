@@ -33,7 +33,7 @@ def count_pixels(
     """Count what one image adds to the scores of pixels.
 
     Args:
-        truth: True mask, (H, W), bool, or of integers where all but 0 is foreground.
+        truth: True mask, (H, W), bool, or integers of which all but 0 are foreground.
         prediction: Predicted mask, likewise, or floats, which are probabilities from 0 to 1.
         threshold: Probabilities greater than this are foreground.
         where: What error messages call the image.
@@ -90,7 +90,7 @@ class SoftQuality(NamedTuple):
 class PixelScores(NamedTuple):
     """Scores of the foreground in three readings.
 
-    In each row of the paper's table IoU = F1 / (2 - F1) to rounding. That holds where counts are
+    In each row of the paper's table IoU = F1 / (2 - F1) to rounding. That holds if counts are
     pooled before they are divided, and not for means over images. It nearly holds for soft scores,
     since batches are similar.
     """

@@ -38,11 +38,8 @@ def find(
 ) -> tuple[dict[str, Path], list[str]]:
     """Match files with samples by name.
 
-    A file is named as its sample (``950Pa/025.tif``), as ``bmgd export`` names the sample's files
-    (``950Pa_025.tif``, ``950 Pa/image/025.tif``), or as one of these with what tools append
-    (`APPENDED`, such as ``950Pa_025_img_cp_masks.tif``). Folders above it do not matter. Names are
-    compared as Unicode NFC, since a Mac may store another form. Hidden files and files that are not
-    images are left out.
+    `Evaluator.add_folder` says how files are named. Names are compared as Unicode NFC, since a Mac
+    may store another form. Hidden files and files that are not images are left out.
 
     Args:
         folder: The folder of the predictions.
@@ -50,8 +47,7 @@ def find(
         elsewhere: Stiffnesses whose files are left out.
 
     Returns:
-        The files by sample name, in the order of the names; and what is missing, superfluous or
-        ambiguous, one sentence each.
+        The files by sample name, in the order of the names; and problems, one sentence each.
 
     Raises:
         ValueError: It is not a folder.
@@ -181,7 +177,7 @@ def why_no_labels(labels: NDArray[np.integer[Any]]) -> str | None:
         return None
     regions = int(label(numbered, background=0, connectivity=2).max())
     if regions > 2 * count:
-        return f"its {count} values besides 0 lie in {regions} separate regions"
+        return f"its {count} values besides 0 are in {regions} separate regions"
     small = np.bincount(numbered.ravel()) <= _SMALL
     touching = np.zeros(count + 1, np.bool_)
     for one, other in ((numbered[1:], numbered[:-1]), (numbered[:, 1:], numbered[:, :-1])):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from bmgd_data.errors import MissingDependencyError
+from bmgd_data.errors import missing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bmgd_data.reader import Reader
 
 COLOURS: Final = {250: "#0072b2", 950: "#d55e00", 1200: "#009e73", 1800: "#cc79a7"}
-"""By stiffness: of Okabe and Ito's palette, told apart by colour-blind people too."""
+"""By stiffness: of Okabe and Ito's palette, which colour-blind people can tell apart."""
 _PAPER: Final[dict[str, Any]] = {
     "marker": "D",
     "ls": "",
@@ -33,8 +33,6 @@ _LINES: Final[dict[int, dict[str, Any]]] = {
     pa: {"color": COLOURS[pa], "ls": dashes}
     for pa, dashes in {250: "-", 950: "--", 1200: "-.", 1800: (0, (4, 1, 1, 1, 1, 1))}.items()
 }
-_UNITS: Final = {"nucleus": "nuclei", "image": "images", "group": "groups"}
-_INTERVAL: Final = [0.025, 0.5, 0.975]
 _LABELS: Final = {
     "area_um2": "area of the section, µm²",
     "mean_raw": "mean grey value",
@@ -92,8 +90,7 @@ def nuclei_per_image(reader: Reader, *, ax: Axes | None = None) -> Axes:
 def intervals(table: Table, column: str = "area_um2", *, ax: Axes | None = None) -> Axes:
     """Draw how far chance moves a median: intervals over nuclei, images and groups.
 
-    Only groups are independent of one another. The other intervals show how much too narrow they
-    are.
+    Only groups are independent of one another; intervals over nuclei and images are too narrow.
 
     Args:
         table: What ``nuclei.nuclei`` gives.
@@ -102,16 +99,16 @@ def intervals(table: Table, column: str = "area_um2", *, ax: Axes | None = None)
     """
     ax = _axes(ax)
     found = np.unique(table["stiffness_pa"]).tolist()
-    for row, (unit, name) in enumerate(_UNITS.items()):
+    units = {"nucleus": "nuclei", "image": "images", "group": "groups"}
+    for row, (unit, name) in enumerate(units.items()):
         for pa, medians in table.bootstrap(column, unit).items():
-            low, middle, high = np.quantile(medians, _INTERVAL)
+            low, middle, high = np.quantile(medians, [0.025, 0.5, 0.975])
             place = found.index(pa) + (row - 1) * 0.22
             wide = 4 if unit == "group" else 1.5
             ax.hlines(place, low, high, lw=wide, color=COLOURS[pa])
             ax.plot(middle, place, "o", ms=4, color=COLOURS[pa])
-            ax.annotate(
-                name, (high, place), (5, 0), textcoords="offset points", va="center", size=8
-            )
+            offset = {"xytext": (5, 0), "textcoords": "offset points"}
+            ax.annotate(name, (high, place), **offset, va="center", size=8)
     ax.set_yticks(range(len(found)), [f"{pa} Pa" for pa in found])
     ax.invert_yaxis()
     ax.margins(x=0.15)
@@ -123,7 +120,7 @@ def grey_values(reader: Reader, *, ax: Axes | None = None) -> Axes:
     """Draw how often each grey value occurs, by stiffness, as a share of all pixels.
 
     Args:
-        reader: All its images are read, one by one.
+        reader: All its images are read, one at a time.
         ax: Axes to draw on, which are returned; None makes new ones.
     """
     ax = _axes(ax)
@@ -144,10 +141,10 @@ def grey_values(reader: Reader, *, ax: Axes | None = None) -> Axes:
 
 
 def agreement(values: NDArray[np.float64], *, ax: Axes | None = None) -> Axes:
-    """Draw how well masks fit their images: the histogram of one value per image.
+    """Draw how well masks fit their images, as a histogram of one value per image.
 
     Args:
-        values: (N,) the chance that a pixel in the mask is brighter than one outside; NaN where an
+        values: (N,) the chance that a pixel in the mask is brighter than one outside; NaN if an
             image or a mask is uniform.
         ax: Axes to draw on, which are returned; None makes new ones.
     """
@@ -164,7 +161,5 @@ def _axes(ax: Axes | None) -> Any:
     try:
         from matplotlib import pyplot as plt
     except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            'Charts need matplotlib. Install it with: pip install "bmgd-data[plot]"'
-        ) from error
+        raise missing("A chart", "matplotlib", "plot", error, instead="") from error
     return plt.subplots(figsize=(6.4, 4), layout="constrained")[1]

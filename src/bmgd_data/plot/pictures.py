@@ -30,12 +30,12 @@ _TEXT: Final = (232, 234, 238)
 _QUIET: Final = (146, 152, 164)
 _OUTLINE: Final = (255, 178, 62)
 _DAPI: Final = [(8, 9, 16), (18, 38, 84), (38, 96, 168), (112, 178, 222), (216, 238, 248)]
-"""From the darkest to the brightest, evenly spaced: blue, as DAPI glows."""
+"""From the darkest to the brightest, evenly spaced: blue, as DAPI fluoresces."""
 _STRETCH: Final = (2.0, 99.8)  # percentiles of an image that become the darkest and the brightest
 _GAMMA: Final = 0.8
 _DIMMED: Final = 0.7
 _TINT: Final = 0.7
-_GOLDEN: Final = 0.381966  # of the hue circle from label to label; it never comes full circle
+_GOLDEN: Final = 0.381966  # of the hue circle from label to label; no hue comes twice
 _BAR_UM: Final = 10
 _GAP, _MARGIN, _HEADER, _FOOTER = 10, 20, 46, 24
 _SIDE: Final = 144
@@ -79,7 +79,7 @@ def _spread(reader: Reader, count: int) -> list[Sample]:
 
 
 class Captions(TypedDict):
-    """What a `montage` of a Reader's samples says of them."""
+    """What a `montage` says about a Reader's samples."""
 
     note: str
     method: str
@@ -92,7 +92,7 @@ def captions(reader: Reader) -> Captions:
     return {
         "note": notes.get(reader.source.kind, f"from {reader.source.label}"),
         "method": reader.instance_method,
-        # Only the owner of a local folder knows its pixel size.
+        # The pixel size of a local folder is not known.
         "pixel_size_um": None if reader.source.kind == "folder" else facts.PIXEL_SIZE_UM,
     }
 
@@ -108,13 +108,13 @@ def montage(
     """Draw samples side by side: the image, the outline of its mask, its instances in colour.
 
     Each image is stretched between two percentiles of its own grey values, so brightness cannot be
-    compared between images. The colours of instances only tell them apart.
+    compared between images. The colours of instances have no meaning.
 
     Args:
         samples: What a `Reader` gives; shapes may differ.
-        note: A line at the foot, such as where the samples come from.
+        note: A line at the foot, such as the source of the samples.
         method: How the instances were found; it is named beside them.
-        pixel_size_um: Side of a pixel in micrometres; where given, a bar shows 10 um.
+        pixel_size_um: Side of a pixel in micrometres; if given, a bar shows 10 um.
         columns: Samples side by side; more go below.
 
     Returns:
@@ -148,14 +148,12 @@ def outlined(sample: Sample, side: int = _SIDE) -> Picture:
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
     whole = Image.fromarray((_stretched(sample["image"]) * 255).astype(np.uint8))
     picture = _glowing(np.asarray(whole.resize(size, Image.Resampling.BOX)) / 255)
-    y = (np.arange(size[1]) + 0.5) / scale
-    x = (np.arange(size[0]) + 0.5) / scale
-    small = sample["instances"][np.ix_(y.astype(int), x.astype(int))]
-    return _with_outline(picture, small)
+    y, x = (((np.arange(length) + 0.5) / scale).astype(int) for length in size[::-1])
+    return _with_outline(picture, sample["instances"][np.ix_(y, x)])
 
 
 def as_html(picture: Picture, alt: str, *, quality: int = 80) -> str:
-    """An ``<img>`` that holds its picture.
+    """Make an ``<img>`` tag that contains its picture.
 
     Args:
         picture: (H, W, 3) uint8, RGB.
@@ -173,7 +171,7 @@ def as_html(picture: Picture, alt: str, *, quality: int = 80) -> str:
 
 
 def crop(sample: Sample, label: int, side: int = _SIDE) -> Picture:
-    """Draw one nucleus with its outline and what surrounds it.
+    """Draw one nucleus with its outline and its surroundings.
 
     Args:
         sample: What a `Reader` gives.
@@ -257,7 +255,7 @@ def _sheet(tiles: list[Image.Image], columns: int, note: str = "") -> Image.Imag
 
 
 def _strip(sample: Sample, method: str | None, pixel_size_um: float | None) -> Image.Image:
-    """One sample: a header, and three panels that are named where `method` is not None."""
+    """One sample: a header, and three panels, named unless `method` is None."""
     grey = _stretched(sample["image"])
     dimmed = _DIMMED * np.repeat(grey[..., None], 3, axis=-1)
     panels = {
@@ -291,6 +289,7 @@ def _stretched(image: NDArray[np.uint16]) -> NDArray[np.float64]:
 
 
 def _glowing(grey: NDArray[np.float64]) -> Picture:
+    """Values in 0..1 in the colours of `_DAPI`."""
     steps = np.linspace(0, 1, len(_DAPI))
     bands = [np.interp(grey, steps, band) for band in zip(*_DAPI, strict=True)]
     return np.stack(bands, axis=-1).astype(np.uint8)
@@ -302,7 +301,7 @@ def _with_outline(picture: Picture, labels: NDArray[Any]) -> Picture:
 
 
 def _tinted(grey: NDArray[np.float64], dimmed: NDArray[np.float64], sample: Sample) -> Picture:
-    """Each nucleus in a colour of its own, which keeps the image's brightness and texture."""
+    """Each nucleus in its own colour, with the brightness and texture of the image."""
     labels = sample["instances"]
     hues = np.arange(labels.max() + 1) * _GOLDEN % 1
     flat = np.array([colorsys.hls_to_rgb(hue, 0.62, 0.85) for hue in hues])[labels]
@@ -340,7 +339,7 @@ def _write(
 
 
 def _shortened(text: str, width: int) -> str:
-    """As much of the end of a name or path as fits; ends tell names apart."""
+    """As much of the end of a name or path as fits: names differ at their ends."""
     font = ImageFont.load_default(_SMALL)
     tails = (text if cut == 0 else f"...{text[cut:]}" for cut in range(len(text)))
     return next((tail for tail in tails if font.getlength(tail) <= width), "")

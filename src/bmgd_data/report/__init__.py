@@ -5,7 +5,7 @@
 
     write(Reader("all", instances="watershed"), "report.html")
 
-The page holds all its pictures, asks no network for anything, and can be sent as one file. It needs
+The page holds all its pictures, needs no network, and can be sent as one file. Writing it needs
 matplotlib and Jinja2: ``pip install "bmgd-data[report]"``.
 """
 
@@ -24,7 +24,7 @@ from bmgd_data import __version__, facts, leaks, pipeline, plot
 from bmgd_data._origin import trust
 from bmgd_data._system import disk
 from bmgd_data._system.progress import bar
-from bmgd_data.errors import MissingDependencyError, StorageError
+from bmgd_data.errors import missing
 from bmgd_data.nuclei import nuclei
 
 if TYPE_CHECKING:
@@ -40,17 +40,15 @@ __all__ = ["write"]
 
 _WORST: Final = 12
 _TILE_PX: Final = 112
-_CHANCE: Final = 0.5
-"""Agreement of a mask that has nothing to do with its image."""
 _INK: Final = "#7f7e7d"
-"""A colour that no chart has; in the page it becomes that of the text, light or dark."""
+"""A colour that no chart has; the page replaces it by that of its text, light or dark."""
 
 
 def write(reader: Reader, path: str | os.PathLike[str]) -> None:
     """Write the page about all samples of a reader's stiffnesses, whatever its split.
 
     Args:
-        reader: Its instance method tells nuclei apart.
+        reader: Its instance method separates nuclei.
         path: The HTML file.
 
     Raises:
@@ -58,22 +56,16 @@ def write(reader: Reader, path: str | os.PathLike[str]) -> None:
         StorageError: The file cannot be written.
     """
     text = _render(reader.whole)
-    try:
-        with disk.staged_file(Path(path)) as staged:
-            staged.write_text(text, encoding="utf-8")
-    except OSError as error:
-        why = error.strerror or error
-        raise StorageError(f"Cannot write {path} ({why}). Name another file.") from error
+    with disk.staged_file(Path(path)) as staged:
+        staged.write_text(text, encoding="utf-8")
 
 
 def _render(reader: Reader) -> str:
     try:
         import jinja2
-        import matplotlib as mpl  # noqa: F401 - said before minutes of work
+        import matplotlib as mpl  # noqa: F401 - fails before minutes of work
     except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f'A report needs {error.name}. Install it with: pip install "bmgd-data[report]"'
-        ) from error
+        raise missing("A report", str(error.name), "report", error, instead="") from error
     source = resources.files(__name__).joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -114,19 +106,17 @@ def _trust(reader: Reader) -> list[tuple[str, str, str]]:
 
 def _counts(reader: Reader) -> list[tuple[str, int, int, int, int, str, str]]:
     """Images and nuclei by stiffness, and of all; here, and in the paper."""
-    stiffness, per_image = reader.stiffness_pa, reader.n_nuclei
-    parts = [(f"{c.pa} Pa", stiffness == c.pa, c.images, c.nuclei) for c in reader.conditions]
+    parts = [(f"{condition.pa} Pa", [condition]) for condition in reader.conditions]
     if len(parts) > 1:
-        theirs = (
-            sum(c.images for c in reader.conditions),
-            sum(c.nuclei for c in reader.conditions),
-        )
-        parts.append(("all", np.ones(len(reader), bool), *theirs))
+        parts.append(("all", reader.conditions))
     rows = []
-    for name, chosen, images, nuclei_of_paper in parts:
-        ours, count = int(chosen.sum()), int(per_image[chosen].sum())
-        means = (f"{count / max(ours, 1):.2f}", f"{nuclei_of_paper / images:.2f}")
-        rows.append((name, ours, images, count, nuclei_of_paper, *means))
+    for name, conditions in parts:
+        chosen = np.isin(reader.stiffness_pa, [condition.pa for condition in conditions])
+        ours, count = int(chosen.sum()), int(reader.n_nuclei[chosen].sum())
+        images = sum(condition.images for condition in conditions)
+        theirs = sum(condition.nuclei for condition in conditions)
+        means = (f"{count / max(ours, 1):.2f}", f"{theirs / images:.2f}")
+        rows.append((name, ours, images, count, theirs, *means))
     return rows
 
 
@@ -136,29 +126,21 @@ def _counts(reader: Reader) -> list[tuple[str, int, int, int, int, str, str]]:
 def _charts(reader: Reader, table: Table) -> dict[str, dict[str, str]]:
     auc = reader.agreement["auc"]
     known = auc[~np.isnan(auc)]
-    fits = f"{(known > _CHANCE).sum()} of {len(known)} images are above 0.5."
-    scales = ", ".join(f"{pa} Pa {scale}" for pa, scale in reader.full_scales.items())
+    fits = f"{(known > 0.5).sum()} of {len(known)} images are above 0.5, which is chance."  # noqa: PLR2004
+    full = ", ".join(f"{pa} Pa {scale}" for pa, scale in reader.full_scales.items())
     summary = table.summary("area_um2")
     medians = "; ".join(f"{row.stiffness_pa} Pa {row.median:.1f}" for row in summary)
+    dots = "Every image is a dot; the table above has the means."
+    drawn = "95 % of 1000 samples, of nuclei, images or groups drawn with replacement."
+    areas = f"Medians in square micrometres: {medians}."
+    scales = f"Full scale: {full}."
     return {
         "agreement": _chart("Agreement of masks and images", fits, partial(plot.agreement, auc)),
-        "per_image": _chart(
-            "Nuclei per image",
-            "Every image is a dot; the table above has the means.",
-            partial(plot.nuclei_per_image, reader),
-        ),
-        "grey": _chart(
-            "Grey values by stiffness", f"Full scale: {scales}.", partial(plot.grey_values, reader)
-        ),
-        "ecdf": _chart(
-            "Areas of nuclei by stiffness",
-            f"Medians in square micrometres: {medians}.",
-            partial(plot.area_ecdf, table),
-        ),
+        "per_image": _chart("Nuclei per image", dots, partial(plot.nuclei_per_image, reader)),
+        "grey": _chart("Grey values by stiffness", scales, partial(plot.grey_values, reader)),
+        "ecdf": _chart("Areas of nuclei by stiffness", areas, partial(plot.area_ecdf, table)),
         "intervals": _chart(
-            "How far chance moves the medians",
-            "95 % of 1000 samples, of nuclei, images or groups drawn with replacement.",
-            partial(plot.intervals, table),
+            "How far chance moves the medians", drawn, partial(plot.intervals, table)
         ),
     }
 
@@ -213,7 +195,7 @@ def _extremes(reader: Reader, table: Table) -> str:
 
 
 def _tiles(reader: Reader, table: Table) -> list[dict[str, Any]]:
-    """All images, small, with their places in each order; ties stay in the order of names."""
+    """All images, small, with their places in each order; equal ones are in the order of names."""
     auc, counts = reader.agreement["auc"], reader.n_nuclei
     by_image = np.split(table["area_um2"], np.cumsum(counts)[:-1])
     areas = np.array([np.median(each) if len(each) else np.nan for each in by_image])
@@ -245,7 +227,7 @@ def _tiles(reader: Reader, table: Table) -> list[dict[str, Any]]:
 
 
 def _places(values: NDArray[Any]) -> NDArray[np.intp]:
-    """Of each value, its place when they are sorted; NaN come last."""
+    """The place of each value when they are sorted; NaN come last."""
     return np.argsort(np.argsort(values, kind="stable"), kind="stable")
 
 

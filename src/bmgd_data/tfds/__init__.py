@@ -1,11 +1,11 @@
-"""The TensorFlow Datasets adapter: importing this package makes ``tfds.load("bmgd")`` known.
+"""The TensorFlow Datasets adapter: after importing it, ``tfds.load("bmgd")`` works.
 
     import tensorflow_datasets as tfds
     import bmgd_data.tfds
 
     train = tfds.load("bmgd/1200Pa", split="train")
 
-Where `prepare`, or ``bmgd tfds``, has run, ``tfds.load("bmgd")`` needs no import of this package.
+After `prepare`, or ``bmgd tfds``, ``tfds.load("bmgd")`` works without this import.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bmgd_data.errors import MissingDependencyError
+from bmgd_data.errors import READER, MissingDependencyError
 
 # tensorflow-datasets needs importlib_resources without declaring it, and imports it late.
 _NEEDED: Final = ("tensorflow_datasets", "tensorflow", "importlib_resources")
@@ -22,7 +22,7 @@ _NEEDED: Final = ("tensorflow_datasets", "tensorflow", "importlib_resources")
 if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
     raise MissingDependencyError(
         f"TFDS records need {', '.join(missing)}, not installed here: pip install "
-        '"bmgd-data[tfds]". Without it, bmgd_data.Reader gives the same samples as numpy arrays.'
+        f'"bmgd-data[tfds]". {READER}'
     )
 
 from bmgd_data.tfds.bmgd_dataset_builder import Builder  # noqa: E402 - after the check
@@ -46,7 +46,7 @@ def prepare(
 ) -> Path:
     """Write the records, so that other processes load them without importing this package.
 
-    Records that are there already are checked and kept.
+    Existing records are checked and kept.
 
     Args:
         config: "all", or one stiffness: "250Pa", "950Pa", "1200Pa", "1800Pa" (or 1200, "1200 Pa").
@@ -67,7 +67,7 @@ def prepare(
 
     Raises:
         BMGDError: The data cannot be read, or `data_dir` holds other data.
-        ValueError: An argument that is not understood.
+        ValueError: An argument is not valid.
 
     Example:
         >>> data_dir = prepare("1200Pa", source="phantom")  # doctest: +SKIP

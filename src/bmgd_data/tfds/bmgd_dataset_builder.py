@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import errno
 import os
 import re
 from collections.abc import Mapping
@@ -17,9 +15,9 @@ import tensorflow_datasets as tfds
 from bmgd_data import conditions, facts, splits
 from bmgd_data import instances as instance_methods
 from bmgd_data._origin import sources
-from bmgd_data._system import home
+from bmgd_data._system import disk, home
 from bmgd_data._system.image_files import encode_png
-from bmgd_data.errors import DatasetNotFoundError, StorageError
+from bmgd_data.errors import DatasetNotFoundError
 from bmgd_data.reader import Reader
 from bmgd_data.tfds.features import features
 from bmgd_data.tfds.info import Info
@@ -28,12 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ALL: Final = "all"
-_PAPER: Final = "substrate of {} Pa: {} images in the paper"
 _CONFIGS: Final = {
     ALL: f"all four stiffnesses: {facts.IMAGES} images in the paper",
-    **{c.name: _PAPER.format(c.pa, c.images) for c in facts.CONDITIONS},
+    **{c.name: f"substrate of {c.pa} Pa: {c.images} images in the paper" for c in facts.CONDITIONS},
 }
-_SPLITS: Final = ("train", "validation", "test")
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
@@ -50,12 +46,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
             nuclei split) or "provided" (label images of the archive, where it has any).
         config: One of the above, or a stiffness in another spelling.
-        data_dir: Where the records lie. None is TFDS's own folder for upstream's data, split at
-            random, with components, as tfrecord; TFDS tells records apart by name, config and
-            version alone, so everything else gets its own folder below `root`. What lies in a
-            folder that is named must be what is asked for. (TFDS's own read-only builder, which
-            serves ``tfds.load`` without this package's import or with a version in the name,
-            compares nothing; ``info.metadata`` says what it holds.)
+        data_dir: Folder of the records. None is TFDS's own folder for upstream's data, split at
+            random, with components, as tfrecord. TFDS tells records apart by name, config and
+            version alone, so everything else gets its own folder below `root`. Records in a folder
+            that you name must be what is asked for. (TFDS's own read-only builder, which serves
+            ``tfds.load`` without this package's import or with a version in the name, does not
+            compare; ``info.metadata`` says what it holds.)
         version: Of the records.
         file_format: "tfrecord" (None) or "array_record".
 
@@ -64,13 +60,13 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
             instances, than what is asked for.
         CorruptArchiveError: The records in `data_dir` are not whole.
         BMGDError: See ``Reader``.
-        ValueError: An argument that is not understood; lists the valid ones.
+        ValueError: An argument is not valid; the message lists the valid ones.
     """
 
     VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES: ClassVar = {
         "1.0.0": "First version; split at random, 80:10:10.",
-        "1.1.0": "The same records; they can be read where bmgd_data is not installed.",
+        "1.1.0": "The same records; they can be read without bmgd_data.",
     }
     BUILDER_CONFIGS: ClassVar = [
         tfds.core.BuilderConfig(name=name, description=text) for name, text in _CONFIGS.items()
@@ -103,7 +99,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
             version=version,
             file_format=file_format,
         )
-        # A copy in another process is made from these, whatever its environment says.
+        # A copy in another process is made from these, and not from its environment.
         self._original_state |= {
             "source": self.source.location,
             "root": self.root,
@@ -120,13 +116,13 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
     def download_and_prepare(
         self, *, download_config: tfds.download.DownloadConfig | None = None, **options: Any
     ) -> None:
-        """Write the records, unless they are there. TFDS's bucket lacks BMGD and is not asked.
+        """Write the records, unless they exist. TFDS's bucket is not asked: it does not have BMGD.
 
         Args:
-            download_config: As TFDS has it. With ``max_examples_per_split=n`` the records lie in
-                the folder ``first-<n>`` below `data_dir`, where no load of all of them looks;
-                ``split="train[:2]"`` needs no records of its own.
-            options: As TFDS has them.
+            download_config: As in TFDS. With ``max_examples_per_split=n`` the records go to the
+                folder ``first-<n>`` below `data_dir`, which loading all of them does not read;
+                ``split="train[:2]"`` works on all records.
+            options: As in TFDS.
 
         Raises:
             StorageError: The folder cannot be written.
@@ -136,24 +132,24 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         self._use_folder(given.max_examples_per_split)
         if not self.data_path.exists() or given.download_mode.overwrite_dataset:
             self.info.fit(self._reader(), given.max_examples_per_split)
-        with _explained(self.data_dir):
+        with disk.explained(Path(self.data_dir), "data_dir=, or `bmgd tfds --data-dir`"):
             super().download_and_prepare(
                 download_config=dataclasses.replace(given, try_download_gcs=False), **options
             )
 
     def is_prepared(self) -> bool:
-        """Whether the records are there. TFDS's own method warns of each folder that is missing."""
+        """Whether the records exist. TFDS's own method warns of each folder that is missing."""
         return self.data_path.exists() and bool(super().is_prepared())
 
     def as_dataset(self, split: Any = None, **options: Any) -> Any:
-        """As TFDS has it; "val" is another name of "validation"."""
+        """As in TFDS; "val" is another name of "validation"."""
         return super().as_dataset(split=_theirs(split), **options)
 
     def as_data_source(self, split: Any = None, **options: Any) -> Any:
-        """As TFDS has it; "val" is another name of "validation"."""
+        """As in TFDS; "val" is another name of "validation"."""
         return super().as_data_source(split=_theirs(split), **options)
 
-    # ------------------------------------------------------------------------ what TFDS asks for
+    # ------------------------------------------------------------------------ what TFDS calls
 
     def _info(self) -> Info:
         about = self.get_metadata()
@@ -171,8 +167,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         )
 
     def _split_generators(self, _manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        readers = {split: self._reader(split) for split in _SPLITS}
-        # TFDS cannot write an empty split, which a handful of own images may give.
+        readers = {split: self._reader(split) for split in ("train", "validation", "test")}
+        # TFDS cannot write an empty split, which a few own images may give.
         return {
             split: self._generate_examples(reader) for split, reader in readers.items() if reader
         }
@@ -190,21 +186,24 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
                 },
             )
 
-    # ------------------------------------------------------------------------------- what it needs
+    # ------------------------------------------------------------------------------- helpers
 
-    def _reader(self, split: str = "all", **options: Any) -> Reader:
-        given: dict[str, Any] = {
-            "stiffness": None if self.builder_config.name == ALL else self.builder_config.name,
-            "root": self.root,
-            "source": self.source.location,
-            "download": self.download,
-            "scheme": self.scheme,
-            "instances": self.instance_method,
-        }
-        return Reader(split, **given | options)
+    def _reader(
+        self, split: str = "all", *, instances: str | None = None, download: bool = True
+    ) -> Reader:
+        config = self.builder_config.name
+        return Reader(
+            split,
+            None if config == ALL else config,
+            root=self.root,
+            source=self.source.location,
+            download=download and self.download,
+            scheme=self.scheme,
+            instances=instances or self.instance_method,
+        )
 
     def _use_folder(self, limit: int | None) -> None:
-        """Use the records of all samples, or those of the first ones of each split."""
+        """Use the records of all samples, or of the first `limit` of each split."""
         first = "" if limit is None else f"first-{limit}"
         root, folder = self._build_data_dir(str(Path(self._original_state["data_dir"], first)))
         if folder != self.data_dir:
@@ -212,7 +211,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
             self.info.move(folder)
 
     def _wanted(self) -> dict[str, Any]:
-        """What the records must agree with. Equal digests mean equal data, whatever the source."""
+        """What the records must agree with; equal digests mean equal data from any source."""
         method = self.instance_method
         wanted = {
             "scheme": self.scheme,
@@ -220,7 +219,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
             "instance_version": instance_methods.VERSIONS.get(method, 1),
         }
         try:
-            # The digest covers provided labels. Others are made from masks, which takes time.
+            # The digest covers provided labels; others need not be computed for it.
             given = "provided" if method == "provided" else "components"
             wanted["digest"] = self._reader(instances=given, download=False).digest
         except DatasetNotFoundError:
@@ -237,26 +236,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         return home.records(self.root, name)
 
 
-@contextlib.contextmanager
-def _explained(folder: str) -> Iterator[None]:
-    """Turn "not permitted", "read-only" and "no space left" into a StorageError with advice."""
-    try:
-        yield
-    except OSError as error:
-        forbidden = isinstance(error, PermissionError) or error.errno in _STORAGE_FAULTS
-        if isinstance(error, StorageError) or not forbidden:
-            raise
-        raise StorageError(
-            f"The records cannot be written to {folder}: {error.strerror or error}. Name a folder "
-            "that you can write to, with room: data_dir=, or `bmgd tfds --data-dir`."
-        ) from error
-
-
-_STORAGE_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
-
-
 def _theirs(split: Any) -> Any:
-    """A split, or several, with TFDS's "validation" for "val"; what is no text is unchanged."""
+    """A split, or several, with TFDS's "validation" for "val"."""
     if isinstance(split, Mapping):
         return {key: _theirs(one) for key, one in split.items()}
     if isinstance(split, list | tuple):
@@ -265,12 +246,9 @@ def _theirs(split: Any) -> Any:
 
 
 def _config_name(config: str | int) -> str:
-    if config == ALL:
-        return ALL
     try:
-        (condition,) = conditions.parse_stiffness(config)
+        return ALL if config == ALL else conditions.parse_stiffness(config)[0].name
     except ValueError as error:
         raise ValueError(
             f"Unknown config {config!r}. Valid: {', '.join(map(repr, _CONFIGS))}."
         ) from error
-    return condition.name

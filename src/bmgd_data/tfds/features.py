@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Shape = tuple[int | None, int | None]
-"""Height and width; None where they differ between images."""
+"""Height and width; None if they differ between images."""
 
 
 def features(shape: Shape = facts.IMAGE_SHAPE) -> tfds.features.FeaturesDict:
@@ -36,19 +36,19 @@ def features(shape: Shape = facts.IMAGE_SHAPE) -> tfds.features.FeaturesDict:
 def _micrograph(shape: Shape) -> tfds.features.Image:
     """A 16-bit image, which the builder shows stretched from its darkest to its brightest pixel.
 
-    TFDS's own thumbnail of a grey 16-bit image clips it, or fails. In the records the feature is
-    TFDS's own image, so that they can be read where this package is not installed; there it is
-    shown in false colours.
+    TFDS's own thumbnail of a grey 16-bit image clips it, or fails. The records name TFDS's own
+    image, so that they can be read without this package; it is then shown in false colours.
     """
     image = _coloured(shape, np.uint16, "Raw grey values.")
     grey = tfds.features.Image(shape=(*shape, 1))
-    image.repr_html = lambda ex: grey.repr_html(_stretched(ex))
+
+    def thumbnail(pixels: NDArray[np.integer]) -> str:
+        low, high = int(pixels.min()), int(pixels.max())
+        stretched = (pixels.astype(np.float32) - low) * (255 / max(high - low, 1))
+        return str(grey.repr_html(stretched.astype(np.uint8)))
+
+    image.repr_html = thumbnail
     return image
-
-
-def _stretched(image: NDArray[np.integer]) -> NDArray[np.uint8]:
-    low, high = int(image.min()), int(image.max())
-    return ((image.astype(np.float32) - low) * (255 / max(high - low, 1))).astype(np.uint8)
 
 
 def _coloured(shape: Shape, dtype: type[np.unsignedinteger], doc: str) -> tfds.features.Image:

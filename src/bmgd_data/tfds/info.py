@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from bmgd_data.reader import Reader
 
-_FILES: Final = ("dataset_info.json", "features.json", "metadata.json")
 _TITLES: Final = {
     "source": "source",
     "digest": "data version",
@@ -30,10 +29,10 @@ _TITLES: Final = {
 
 
 class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
-    """A DatasetInfo that takes what only the data tells, such as the images' shape, from it."""
+    """A DatasetInfo whose image shape and metadata come from the data."""
 
     def fit(self, reader: Reader, limit: int | None) -> None:
-        """Take over the images' shape; note which data it is, and the most samples of a split."""
+        """Note the images' shape, which data it is, and the most samples of a split."""
         shapes = {sample["image"].shape for sample in reader}
         self._features = features(shapes.pop() if len(shapes) == 1 else (None, None))
         noted = {
@@ -53,12 +52,17 @@ class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
     def require_whole(self) -> None:
         """Raise CorruptArchiveError if a file of the records is missing or cut off."""
         folder = tfds.core.Path(self.data_dir)
-        bad = [name for name in _FILES if not _is_json(folder / name)]
+        bad = []
+        for name in ("dataset_info.json", "features.json", "metadata.json"):
+            try:
+                json.loads((folder / name).read_text())
+            except (OSError, ValueError):
+                bad.append(name)
         records = [path for split in self.splits.values() for path in split.filepaths]
         if bad := bad + [path.name for path in records if not path.exists()]:
             raise CorruptArchiveError(
                 f"The records in {folder} are not whole: {', '.join(bad)} missing or unreadable. "
-                "Remove that folder, and load again or run `bmgd tfds`; they are written again."
+                "Remove that folder, and load again or run `bmgd tfds`, which write them again."
             )
 
     def require_same(self, wanted: dict[str, Any], label: str) -> None:
@@ -68,7 +72,7 @@ class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
             wanted: What is asked for, by the names under which `fit` noted it.
             label: The source that is asked for.
         """
-        kept = {"scheme": "random", **self.metadata}  # versions before 0.2.0 knew no other scheme
+        kept = {"scheme": "random", **self.metadata}  # versions before 0.2.0 had no other scheme
         if differing := [_TITLES[key] for key, value in wanted.items() if kept[key] != value]:
             version = wanted.get("digest", "")[:12] or "not known here"
             raise ChecksumError(
@@ -78,23 +82,15 @@ class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
                 f"instances={wanted['instance_method']!r}, data version {version}): "
                 f"another {' and another '.join(differing)}. Name another data_dir, or ask for "
                 "what is there (source= or BMGD_SOURCE, scheme=, instances=), or remove that "
-                "folder, and the records are written again."
+                "folder to have the records written again."
             )
 
     def read_from_directory(self, dataset_info_dir: str | os.PathLike[str]) -> None:
-        """As TFDS does it, with the shape that the records were written in."""
+        """As in TFDS, with the shape that the records were written in."""
         self.require_whole()
         kept = tfds.features.FeaturesDict.from_config(dataset_info_dir)
         self._features = features(kept["image"].shape[:2])
         super().read_from_directory(dataset_info_dir)
 
     def initialize_from_bucket(self) -> None:
-        """Nothing: TFDS's bucket lacks BMGD, and loading must not need the network."""
-
-
-def _is_json(path: tfds.core.Path) -> bool:
-    try:
-        json.loads(path.read_text())
-    except (OSError, ValueError):
-        return False
-    return True
+        """Does nothing: TFDS's bucket does not have BMGD, and loading must not need the network."""
