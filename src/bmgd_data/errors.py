@@ -104,15 +104,7 @@ class MissingDependencyError(BMGDError, ImportError):
 def missing(
     what: str, module: str, extra: str, error: Exception, *, instead: str = READER
 ) -> MissingDependencyError:
-    """The error of a feature whose library cannot be imported.
-
-    Args:
-        what: The feature.
-        module: The library.
-        extra: The extra of this package that installs it.
-        error: What its import raised.
-        instead: What works without it.
-    """
+    """The error of a feature whose library cannot be imported; `instead` works without it."""
     absent = isinstance(error, ModuleNotFoundError) and error.name == module
     why = "not installed" if absent else f"installed but cannot be imported ({error})"
     pip = f'pip install "bmgd-data[{extra}]".'

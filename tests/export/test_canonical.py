@@ -52,10 +52,10 @@ REFUSED = {
     "no samples": ([], "No samples"),
     "floats": ([("a", IMAGE / 4095, MASK)], "image of 'a' is float64, not uint16.*rint"),
     "8 bits": ([("a", IMAGE.astype(np.uint8), MASK)], "is uint8, not uint16"),
-    "a mask of floats": ([("a", IMAGE, MASK * 1.0)], "mask of 'a' is float64, .* mask > 0.5"),
+    "a mask of floats": ([("a", IMAGE, MASK * 1.0)], "mask of 'a' has dtype float64.* mask > 0.5"),
     "a negative mask": (
         [("a", IMAGE, MASK.astype(int) - 1)],
-        "negative values. Give bool, or integers from 0",
+        "mask of 'a' has negative values. Give bool, or integers from 0",
     ),
     "a stack": ([("a", IMAGE[None], MASK)], r"shape \(1, 64, 64\); all must have one shape"),
     "another mask": ([("a", IMAGE, MASK[1:])], r"mask of 'a' has the shape \(63, 64\)"),

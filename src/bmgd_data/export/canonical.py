@@ -120,9 +120,9 @@ def _image(image: NDArray[Any], name: str) -> NDArray[np.uint16]:
 
 def _mask(mask: NDArray[Any], name: str) -> NDArray[np.uint8]:
     if mask.dtype.kind not in "biu" or (mask.dtype.kind == "i" and mask.min(initial=0) < 0):
+        wrong = "negative values" if mask.dtype.kind == "i" else f"dtype {mask.dtype}"
         raise ValueError(
-            f"The mask of {name!r} is {mask.dtype} or has negative values. Give bool, or integers "
-            "from 0, such as mask > 0.5."
+            f"The mask of {name!r} has {wrong}. Give bool, or integers from 0, such as mask > 0.5."
         )
     return np.where(mask, 255, 0).astype(np.uint8)
 

@@ -107,8 +107,8 @@ def intervals(table: Table, column: str = "area_um2", *, ax: Axes | None = None)
             wide = 4 if unit == "group" else 1.5
             ax.hlines(place, low, high, lw=wide, color=COLOURS[pa])
             ax.plot(middle, place, "o", ms=4, color=COLOURS[pa])
-            offset = {"xytext": (5, 0), "textcoords": "offset points"}
-            ax.annotate(name, (high, place), **offset, va="center", size=8)
+            end = (high, place)
+            ax.annotate(name, end, (5, 0), textcoords="offset points", va="center", size=8)
     ax.set_yticks(range(len(found)), [f"{pa} Pa" for pa in found])
     ax.invert_yaxis()
     ax.margins(x=0.15)
