@@ -565,7 +565,7 @@ def test_local_files_that_change_while_they_are_read(kind, request, monkeypatch)
 def test_a_changed_local_archive_is_an_error_until_it_is_accepted(local, make):
     old = read(local)
     (local / "950Pa.7z").write_bytes(make(11))
-    command = rf"bmgd download --source '?{local}'? --stiffness 950Pa --accept-changed"
+    command = rf"bmgd download --stiffness 950Pa --source '?{local}'? --accept-changed"
     with pytest.raises(ChecksumError, match=rf"950Pa\.7z is not.*{command}"):
         read(local)
     new = read(local, accept_changed=True)

@@ -12,16 +12,15 @@ Store             maps the arrays                          -> what Reader serves
 from __future__ import annotations
 
 import os
-import shlex
 import warnings
 from typing import TYPE_CHECKING, Final
 
-from bmgd_data import facts
 from bmgd_data._ingest import build
-from bmgd_data._origin import trust
+from bmgd_data._origin import sources, trust
 from bmgd_data._origin.local import Local
-from bmgd_data._origin.origin import Generated, Origin, Wanted
+from bmgd_data._origin.origin import Generated, Origin
 from bmgd_data._origin.remote import Remote
+from bmgd_data._origin.sources import Wanted
 from bmgd_data._store import acceptance
 from bmgd_data._store.store import Store
 from bmgd_data._system import disk, home, locks
@@ -77,13 +76,7 @@ def open_store(
 
 def verify_command(wanted: Sequence[Wanted]) -> str:
     """The command that verifies these conditions of one source."""
-    words = ["bmgd", "verify"]
-    if len(wanted) < len(facts.CONDITIONS):
-        words += [word for one in wanted for word in ("--stiffness", one.condition.name)]
-    words += wanted[0].source.options
-    if wanted[0].root != home.root():
-        words += ["--root", str(wanted[0].root)]
-    return shlex.join(words)
+    return sources.command("verify", wanted)
 
 
 def _opened(wanted: Wanted, *, download: bool, accept_changed: bool) -> Store:

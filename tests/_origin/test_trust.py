@@ -12,6 +12,7 @@ import pytest
 from bmgd_data import facts
 from bmgd_data._origin import sources, trust
 from bmgd_data._origin.trust import Seen
+from bmgd_data._system import home
 from bmgd_data.errors import ChecksumError, DatasetNotFoundError, StorageError
 from common import as_nobody
 
@@ -115,32 +116,38 @@ def test_an_empty_variable_pins_nothing(monkeypatch, folder):
     assert trust.binding(UPSTREAM, C950) == A
 
 
-def test_the_first_is_trusted_and_another_is_not():
-    trust.compare(UPSTREAM, C950, None, B, "here")
-    trust.compare(UPSTREAM, C950, SEEN, A, "here")
-    with pytest.raises(ChecksumError, match=rf"^here is not .*2026-01-02.*{B}, not {A}") as raised:
-        trust.compare(UPSTREAM, C950, SEEN, B, "here")
-    assert "`bmgd download --stiffness 950Pa --accept-changed`" in str(raised.value)
-    for source, named in (
-        (MIRROR, "http://host/"),
-        (sources.resolve("http://me:secret@host/"), "http://host/"),
-        (sources.Source("folder", "/it's here"), """'/it'"'"'s here'"""),
+def wanted(source: sources.Source = UPSTREAM, root: Path | None = None) -> sources.Wanted:
+    return sources.Wanted(home.root(root), source, C950)
+
+
+def test_the_first_is_trusted_and_another_is_not(tmp_path):
+    trust.compare(wanted(), None, B, "here")
+    trust.compare(wanted(), SEEN, A, "here")
+    with pytest.raises(ChecksumError, match=rf"^here is not .*2026-01-02.*{B}, not {A}"):
+        trust.compare(wanted(), SEEN, B, "here")
+    own = tmp_path / "own"
+    for place, options in (
+        (wanted(), ""),
+        (wanted(root=own), f" --root {own}"),
+        (wanted(MIRROR), " --source http://host/"),
+        (wanted(sources.resolve("http://me:secret@host/")), " --source http://host/"),
+        (wanted(sources.Source("folder", "/it's here")), """ --source '/it'"'"'s here'"""),
     ):
-        option = re.escape(f"--source {named} --stiffness 950Pa --accept-changed")
-        with pytest.raises(ChecksumError, match=option):
-            trust.compare(source, C950, SEEN, B, "here")
+        command = f"`bmgd download --stiffness 950Pa{options} --accept-changed`"
+        with pytest.raises(ChecksumError, match=re.escape(command)):
+            trust.compare(place, SEEN, B, "here")
 
 
 def test_a_pin_overrides_the_note_and_cannot_be_overridden(monkeypatch, checksums):
     monkeypatch.setattr(facts, "SHA256", {C950.archive: C})
-    trust.compare(UPSTREAM, C950, SEEN, C, "here")
+    trust.compare(wanted(), SEEN, C, "here")
     for seen in (SEEN, None, dataclasses.replace(SEEN, key=C)):
         with pytest.raises(ChecksumError, match=f"bmgd-data pins.*not {C}.*newer") as raised:
-            trust.compare(UPSTREAM, C950, seen, A, "here")
+            trust.compare(wanted(), seen, A, "here")
         assert "--accept-changed" not in str(raised.value)
     path = checksums(f"{B}  950 Pa.7z")
     with pytest.raises(ChecksumError, match=rf"{path} \(BMGD_CHECKSUMS\) names.*correct the file"):
-        trust.compare(UPSTREAM, C950, SEEN, A, "here")
+        trust.compare(wanted(), SEEN, A, "here")
 
 
 def test_notes_round_trip(tmp_path):

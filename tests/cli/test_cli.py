@@ -358,7 +358,7 @@ def test_verify_finds_a_changed_local_archive_that_looks_unchanged(local):
     spoil(local / "950 Pa.7z")
     stderr = bmgd("verify", *args, code=1).stderr
     assert "though its size and date have not" in stderr
-    assert "--stiffness 950Pa --accept-changed" in " ".join(stderr.split())
+    assert f"--stiffness 950Pa --source {local} --accept-changed" in " ".join(stderr.split())
     assert "clean" not in stderr, "the file belongs to the user"
 
 

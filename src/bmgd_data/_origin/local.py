@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bmgd_data._container.members import Files
-    from bmgd_data._origin.origin import Wanted
+    from bmgd_data._origin.sources import Wanted
     from bmgd_data._origin.trust import Seen
 
 
@@ -84,8 +84,7 @@ class Local(Origin):
         # An archive is a release, so a different one is an error. Users edit folders.
         if not self.unpacked:
             before = None if seen is None or seen.unpacked else seen
-            source, condition = self.wanted.source, self.wanted.condition
-            trust.compare(source, condition, before, key, str(self.shown))
+            trust.compare(self.wanted, before, key, str(self.shown))
         now = self._seen_now(key, sum(path.stat().st_size for path in self.files.values()))
         return replace(now, fingerprint=self.fingerprint, unpacked=self.unpacked)
 

@@ -7,49 +7,20 @@ from __future__ import annotations
 
 import abc
 import datetime as dt
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bmgd_data import _container
 from bmgd_data._origin import phantom, trust
 from bmgd_data._origin.phantom import Phantom
-from bmgd_data._store import store
-from bmgd_data._system import disk, home
+from bmgd_data._system import disk
 from bmgd_data._system.progress import bar
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
-    from bmgd_data import facts
     from bmgd_data._container.members import Files
-    from bmgd_data._origin.sources import Source
+    from bmgd_data._origin.sources import Wanted
     from bmgd_data._origin.trust import Seen
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """One condition of one source, kept below one root."""
-
-    root: Path
-    source: Source
-    condition: facts.Condition
-
-    @property
-    def name(self) -> str:
-        """Name of the lock for fetching and building it."""
-        return f"{self.source.slug}-{self.condition.name}"
-
-    @property
-    def archive(self) -> Path:
-        return home.archive(self.root, self.source.slug, self.condition)
-
-    @property
-    def note(self) -> Path:
-        return home.note(self.root, self.source.slug, self.condition)
-
-    def store(self, key: str) -> Path:
-        return home.store(self.root, self.condition, key, store.FORMAT)
 
 
 class Origin(abc.ABC):

@@ -18,7 +18,7 @@ from bmgd_data.errors import BMGDWarning, DatasetNotFoundError
 
 if TYPE_CHECKING:
     from bmgd_data import facts
-    from bmgd_data._origin.origin import Wanted
+    from bmgd_data._origin.sources import Wanted
     from bmgd_data._origin.trust import Seen
 
 
@@ -31,7 +31,7 @@ class Remote(Origin):
         self._name = f"{wanted.condition.name} of {wanted.source.label}"
 
     def key(self, *, noted: bool = True) -> str | None:  # noqa: ARG002
-        return trust.expected(self.wanted.source, self.wanted.condition, self.seen)
+        return trust.expected(self.wanted, self.seen)
 
     def require_reachable(self, *, online: bool, again: bool) -> None:
         if online:
@@ -51,11 +51,11 @@ class Remote(Origin):
         if self._old.is_file() and not archive.exists():
             self._old.replace(archive)
         key = folder.sha256(archive) if archive.is_file() and not again else None
-        expected = trust.expected(source, wanted.condition, seen)
+        expected = trust.expected(wanted, seen)
         if key is None or expected not in (None, key):
             if not online:
                 if key is not None:
-                    trust.compare(source, wanted.condition, seen, key, str(archive))
+                    trust.compare(wanted, seen, key, str(archive))
                 raise self._not_here()
             key = self._download(seen)
         if source.kind == "mirror":
@@ -63,11 +63,11 @@ class Remote(Origin):
         return self._seen_now(key, archive.stat().st_size)
 
     def _download(self, seen: Seen | None) -> str:
-        source, archive, condition = self.wanted.source, self.wanted.archive, self.wanted.condition
+        source, archive = self.wanted.source, self.wanted.archive
         missing = []
         with bar(f"fetching {archive.name}", in_bytes=True) as progress:
-            for url in urls(source, condition):
-                check = partial(trust.compare, source, condition, seen, where=url)
+            for url in urls(source, self.wanted.condition):
+                check = partial(trust.compare, self.wanted, seen, where=url)
                 try:
                     return fetch.download(url, archive, check, progress, auth(source))
                 except DatasetNotFoundError as error:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
 from bmgd_data import facts
 from bmgd_data._origin.phantom import Phantom
-from bmgd_data._system import disk
+from bmgd_data._store import store
+from bmgd_data._system import disk, home
 from bmgd_data.errors import DatasetNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 VALID: Final = (
     "'upstream', 'phantom' for generated data, the base URL of a mirror, or a path: an "
@@ -57,15 +62,48 @@ class Source:
         return "local files" if self.kind == "folder" else self.label
 
     @property
-    def options(self) -> list[str]:
-        """Options of `bmgd` that name it."""
-        return [] if self.kind == "upstream" else ["--source", self.public]
-
-    @property
     def slug(self) -> str:
         """A safe folder name, different for different sources."""
         readable = re.sub(r"[^A-Za-z0-9]+", "-", self.public).strip("-")[-40:]
         return f"{self.kind}-{readable}-{disk.sha256_of(self.public)[:8]}"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One condition of one source, kept below one root."""
+
+    root: Path
+    source: Source
+    condition: facts.Condition
+
+    @property
+    def name(self) -> str:
+        """Name of the lock for fetching and building it."""
+        return f"{self.source.slug}-{self.condition.name}"
+
+    @property
+    def archive(self) -> Path:
+        return home.archive(self.root, self.source.slug, self.condition)
+
+    @property
+    def note(self) -> Path:
+        return home.note(self.root, self.source.slug, self.condition)
+
+    def store(self, key: str) -> Path:
+        return home.store(self.root, self.condition, key, store.FORMAT)
+
+
+def command(verb: str, wanted: Sequence[Wanted]) -> str:
+    """The command of `bmgd` for these conditions of one source and root."""
+    words = ["bmgd", verb]
+    if len(wanted) < len(facts.CONDITIONS):
+        words += [word for each in wanted for word in ("--stiffness", each.condition.name)]
+    source, root = wanted[0].source, wanted[0].root
+    if source.kind != "upstream":
+        words += ["--source", source.public]
+    if root != home.root():
+        words += ["--root", str(root)]
+    return shlex.join(words)
 
 
 def resolve(source: str | os.PathLike[str] | None = None) -> Source:

@@ -10,17 +10,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bmgd_data import conditions, facts
+from bmgd_data._origin.sources import command
 from bmgd_data._system import disk
 from bmgd_data.errors import ChecksumError, DatasetNotFoundError, StorageError
 
 if TYPE_CHECKING:
-    from bmgd_data._origin.sources import Source
+    from bmgd_data._origin.sources import Source, Wanted
 
 MEANING: Final = {
     "pinned": "the archive's sha256 is the one that is pinned",
@@ -87,18 +87,16 @@ def remember(note: Path, before: Seen | None, now: Seen) -> None:
     disk.write_json(note, asdict(now))
 
 
-def compare(
-    source: Source, condition: facts.Condition, seen: Seen | None, key: str, where: str
-) -> None:
+def compare(wanted: Wanted, seen: Seen | None, key: str, where: str) -> None:
     """Raise ChecksumError unless `key` is the expected one, or none is expected.
 
     `seen` is the note, or None to accept any archive that no pin forbids; `where` is the path or
     address of the archive.
     """
-    pin, wanted = binding(source, condition), expected(source, condition, seen)
-    if wanted in (None, key):
+    pin, right = binding(wanted.source, wanted.condition), expected(wanted, seen)
+    if right in (None, key):
         return
-    if pin is not None and pin == _named().get(condition.archive):
+    if pin is not None and pin == _named().get(wanted.condition.archive):
         says = f"{os.environ['BMGD_CHECKSUMS']} (BMGD_CHECKSUMS) names"
         then = "Get that one, or correct the file if this one is right."
     elif pin is not None or seen is None:
@@ -109,19 +107,18 @@ def compare(
         )
     else:
         says = f"was seen first, on {seen.first_seen}"
-        command = ["bmgd", "download", *source.options, "--stiffness", condition.name]
         then = (
-            f"Get that one, or take this one with `{shlex.join(command)} --accept-changed`; the "
-            "old data is kept."
+            f"Get that one, or take this one with `{command('download', [wanted])} "
+            "--accept-changed`; the old data is kept."
         )
     raise ChecksumError(
-        f"{where} is not the archive that {says}: its sha256 is {key}, not {wanted}. {then}"
+        f"{where} is not the archive that {says}: its sha256 is {key}, not {right}. {then}"
     )
 
 
-def expected(source: Source, condition: facts.Condition, seen: Seen | None) -> str | None:
+def expected(wanted: Wanted, seen: Seen | None) -> str | None:
     """The key that an archive must have: the binding pin, or else what was seen first."""
-    return binding(source, condition) or (seen.key if seen else None)
+    return binding(wanted.source, wanted.condition) or (seen.key if seen else None)
 
 
 def binding(source: Source, condition: facts.Condition) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -85,10 +84,10 @@ def examine(wanted: Wanted) -> Finding:
             if wanted.source.remote:
                 finding.changed.append(what)
             else:
-                options = [*wanted.source.options, "--stiffness", wanted.condition.name]
+                command = sources.command("download", [wanted])
                 finding.faults.append(
                     f"{what}, though its size and date have not. Get the right one, or take this "
-                    f"one with `bmgd download {shlex.join(options)} --accept-changed`."
+                    f"one with `{command} --accept-changed`."
                 )
         finding.store = opened
         known = origin.status(opened.index.key)
