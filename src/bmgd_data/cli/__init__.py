@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from bmgd_data import __version__
 from bmgd_data._system import home
-from bmgd_data.cli import about, console, data, leaks, outputs, showcase, study
+from bmgd_data.cli import console, data, leaks, outputs, showcase, study
 from bmgd_data.errors import BMGDError
 
 _OUTPUT_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
@@ -86,6 +86,14 @@ def main(
 
 for command in (
     *(showcase.demo, data.download, data.verify, study.evaluate, leaks.leaks, outputs.export),
-    *(outputs.tfds, study.nuclei, study.report, about.info, data.checksums, data.where, data.clean),
+    *(
+        outputs.tfds,
+        study.nuclei,
+        study.report,
+        showcase.info,
+        data.checksums,
+        data.where,
+        data.clean,
+    ),
 ):
     app.command()(command)

@@ -1,4 +1,4 @@
-"""`bmgd demo`: counts beside the paper's, a batch, a picture, and how to go on."""
+"""The commands that show what BMGD is: `bmgd demo` on generated data, `bmgd info` without data."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def demo(
 
 
 def counts(reader: Reader) -> list[list[str]]:
-    """A row per stiffness, ours beside the paper's, and one that sums up."""
+    """A row for each stiffness, with the paper's counts, and a row of totals."""
     stiffness, nuclei = reader.stiffness_pa, reader.n_nuclei
     pairs = [(c.name, nuclei[stiffness == c.pa], c.images, c.nuclei) for c in reader.conditions]
     pairs.append(("all", nuclei, sum(p[2] for p in pairs), sum(p[3] for p in pairs)))
@@ -112,3 +112,36 @@ def next_lines(reader: Reader, data: dict[str, Any]) -> list[str]:
         f'train = {name}("train"{arguments})',
         'print(train, train[0]["image"].shape, train[0]["n_nuclei"], sep="\\n")',
     ]
+
+
+def info(
+    bibtex: Annotated[bool, Option("--bibtex", help="Only the BibTeX entry.")] = False,
+) -> None:
+    """Show what the data set is, how to cite it, and the licences; needs no data."""
+    if bibtex:
+        say(facts.BIBTEX.rstrip())
+        return
+    say(f"{facts.NAME}, the {facts.LONG_NAME}\n")
+    for title, text in facts.ACQUISITION.items():
+        say(f"{title}: {text}")
+
+    rows = [[c.name, c.archive, *_counted(c.images, c.nuclei)] for c in facts.CONDITIONS]
+    rows.append(["all", "", *_counted(facts.IMAGES, facts.NUCLEI)])
+    show(("stiffness", "archive", ">images", ">nuclei", ">nuclei/image"), rows, total=True)
+    sizes = ", ".join(f"{size} {name}" for name, size in facts.SPLIT_SIZES.items())
+    say(f"The paper's split: {sizes}; which image is where is not published.\n")
+
+    say("The paper's baselines: U-Nets with these encoders, scores in percent.")
+    show(
+        ("encoder", ">F1", ">IoU", ">validation loss"),
+        [[b.encoder, f"{b.f1:.2f}", f"{b.iou:.2f}", f"{b.val_loss:.5f}"] for b in facts.BASELINES],
+    )
+    say(
+        "Loss, optimiser, schedule, batch size and epochs are not published, nor whether the "
+        "scores are of validation or test; so the losses cannot be compared with others.\n"
+    )
+    say(f"Cite: {facts.CITATION} BibTeX: `bmgd info --bibtex`.")
+    say(f"Data: {facts.REPOSITORY}")
+    say(f"Authors' code: {facts.AUTHORS_CODE}")
+    say(f"Licence of the data: {facts.DATA_LICENSE}.")
+    say(f"Licence of this package's code: {facts.CODE_LICENSE}.")

@@ -99,7 +99,7 @@ def _trust(reader: Reader) -> list[tuple[str, str, str]]:
     for condition in reader.conditions:
         origin = pipeline.origin_of(pipeline.Wanted(reader.root, reader.source, condition))
         key = reader.keys[condition.pa]
-        word = trust.status(reader.source, condition, key, unpacked=origin.unpacked)
+        word = origin.status(key)
         rows.append((f"{condition.pa} Pa", key, f"{word}: {trust.MEANING[word]}"))
     return rows
 
