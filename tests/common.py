@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import tifffile
 
+from bmgd_data._ingest import measures
+
 TINY = "phantom:size=0.02"
 """The smallest generated source: twelve images a stiffness."""
 
@@ -44,3 +46,8 @@ def packs_bits() -> bool:
 def reads_fax() -> bool:
     """Whether TIFFs packed like a fax (CCITT group 4) can be read; older libraries refuse them."""
     return "CCITTFAX4" in tifffile.COMPRESSION.__members__
+
+
+def look(image: np.ndarray, mask: np.ndarray) -> measures.Pair:
+    """Measure an image and its mask."""
+    return measures.look(image, mask, np.bincount(image.ravel()))
