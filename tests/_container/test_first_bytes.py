@@ -27,7 +27,7 @@ def test_check_whole_accepts_whole_archives_and_trailing_bytes(path):
     check_whole(path)
 
 
-def test_check_whole_of_what_cannot_be_read(tmp_path):
+def test_check_whole_of_a_missing_file(tmp_path):
     with pytest.raises(CorruptArchiveError, match=r"cannot be read .*No such file") as caught:
         check_whole(tmp_path / "none.7z")
     assert not isinstance(caught.value, DamagedArchiveError)
@@ -44,21 +44,21 @@ def test_check_whole_of_what_cannot_be_read(tmp_path):
         (b"7z\xbc\xaf\x27\x1c", "cut off after 6 bytes"),
     ],
 )
-def test_what_came_instead_is_named(head, says, tmp_path):
+def test_the_message_says_what_the_file_is(head, says, tmp_path):
     (tmp_path / "a.7z").write_bytes(head)
     with pytest.raises(DamagedArchiveError, match=says):
         check_whole(tmp_path / "a.7z")
 
 
 @pytest.mark.parametrize("missing", [1, 20, 60])
-def test_a_cut_archive_is_known_by_its_length(missing, path):
+def test_a_cut_archive_is_detected_by_its_length(missing, path):
     whole = path.read_bytes()
     path.write_bytes(whole[:-missing])
     with pytest.raises(DamagedArchiveError, match=rf"{len(whole) - missing} of {len(whole)} bytes"):
         check_whole(path)
 
 
-def test_a_damaged_start_header_is_known_by_its_crc(path):
+def test_a_damaged_start_header_is_detected_by_its_crc(path):
     data = bytearray(path.read_bytes())
     (offset,) = struct.unpack_from("<Q", data, 12)
     struct.pack_into("<Q", data, 12, offset + 1)

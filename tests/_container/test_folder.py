@@ -12,7 +12,7 @@ from bmgd_data.errors import CorruptArchiveError
 from common import as_nobody
 
 
-def test_a_folder_hands_over_its_files_as_an_archive_does(tmp_path):
+def test_a_folder_is_read_as_an_archive_is(tmp_path):
     path = tmp_path / "950 Pa"
     (path / "image").mkdir(parents=True)
     (path / "image" / "b.tif").write_bytes(b"bb")
@@ -37,7 +37,7 @@ def unpacked(tmp_path) -> Path:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
-def test_a_subfolder_that_may_not_be_read_is_not_passed_over():
+def test_a_subfolder_without_permission_is_an_error():
     code = "print(folder.files_of(Path(sys.argv[1])))"
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
@@ -66,7 +66,7 @@ def test_links_are_followed_but_not_in_circles(unpacked, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
-def test_a_name_that_is_no_unicode(unpacked):
+def test_a_name_that_is_not_unicode(unpacked):
     path = os.fsencode(unpacked / "image") + b"/\xb5m.tif"
     Path(os.fsdecode(path)).touch()
     with pytest.raises(CorruptArchiveError, match=r"image/\\udcb5m\.tif' in .*Rename that file"):
@@ -86,8 +86,8 @@ def test_junk_does_not_change_a_folder(unpacked, junk):
     assert folder.files_of(unpacked) != before
 
 
-def test_what_a_folder_is_known_by(tmp_path):
-    """Names and contents count, the time of change and the place do not."""
+def test_the_digest_of_a_folder(tmp_path):
+    """It depends on names and contents, not on the time of change or the place."""
     digests = []
     for place, name, data in (
         ("one", "a.tif", b"a"),

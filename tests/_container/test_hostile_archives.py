@@ -1,4 +1,4 @@
-"""Archives with generated damage and generated names: read right, or refused with the right error.
+"""Archives with generated damage and names: read correctly, or refused with the right error.
 
 Hand-made cases are in test_matrix.py.
 """
@@ -49,7 +49,7 @@ def test_many_damaged_archives(blob):
 @hostile.quick
 @given(hostile.listings())
 def test_names(names):
-    """Harmless ones are read, or told to be no pairs; hostile ones are refused."""
+    """Harmless names are read or give no pairs; hostile names are refused."""
     hostile.tried(hostile.of_pairs(names))
 
 
@@ -83,16 +83,16 @@ def test_refused_names(name, says):
 
 
 @pytest.mark.parametrize("name", ["CON", "aux.", "A", "a ", "é", "細胞", "[red]", "%s", "a" * 1000])
-def test_strange_names_are_names(name):
-    """Nothing is unpacked under them; `a` lies beside, which differs from `A` in case alone."""
+def test_unusual_names_are_read(name):
+    """No file is created under them. Each stands beside `a`, which differs from `A` in case only."""
     paths = [f"950 Pa/{role}/{each}.tif" for role in ("image", "mask") for each in ("a", name)]
     reader = hostile.tried(hostile.of_pairs(paths))
     assert isinstance(reader, Reader), reader
     assert reader.names == sorted(["950Pa/a", f"950Pa/{name}"])
 
 
-def test_names_in_folders_are_spelled_out(tmp_path):
-    """Unlike an archive's, they may hold control characters: a Mac leaves "Icon\\r" there."""
+def test_names_in_folders_are_escaped(tmp_path):
+    """Unlike in archives, they may hold control characters: macOS writes "Icon\\r"."""
     folder = tmp_path / "source" / "950 Pa"
     for name in ("image/a.tif", "mask/a.tif", "image/\x1b[2J.tif", "image/\u202eb.tif", "Icon\r"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def test_names_in_folders_are_spelled_out(tmp_path):
 @settings(hostile.quick, max_examples=200)
 @given(hostile.listings())
 def test_layouts(paths):
-    """Whatever the paths are, each file has one part at most, and messages are harmless."""
+    """For any paths, each file is used at most once, and messages are harmless."""
     paths = [str(PurePosixPath(path)) for path in paths]  # as containers list them
     plan = pairing.pair_up(paths, CONDITIONS[1])
     used = [path for pair in plan.pairs.values() for path in pair if path]
@@ -123,7 +123,7 @@ def test_layouts(paths):
 
 
 def test_ppmd_is_refused_with_advice(tmp_path, write_7z):
-    """Its decoder aborts the process where the data is damaged."""
+    """Its decoder aborts the process on damaged data."""
     ppmd = [{"id": py7zr.FILTER_PPMD, "order": 6, "mem": 16}]
     path = write_7z(tmp_path / "950 Pa.7z", {"a": b"x" * 99}, filters=ppmd)
     with pytest.raises(
@@ -134,7 +134,7 @@ def test_ppmd_is_refused_with_advice(tmp_path, write_7z):
 
 
 def test_bcj2_is_refused_with_advice_and_not_called_hostile():
-    """7-Zip chooses it for programs that lie beside the images."""
+    """7-Zip chooses it for programs beside the images."""
     bcj2 = hostile.coder(b"\x03\x03\x01\x1b", b"")
     outcome = hostile.tried(hostile.sealed(bytes(9), b"\x17" + hostile.streams(9, [bcj2], [9])))
     assert "packed with BCJ2" in str(outcome)

@@ -1,6 +1,6 @@
-"""Small files that would unpack to gigabytes: refused or read in bounded memory, time and disk.
+"""Small files that unpack to gigabytes: refused, or read in bounded memory, time and disk.
 
-Each is tried in a process of its own that could take 4 GB, and whose peak is looked at.
+Each is read in a process of its own, which may use 4 GB; its peak is measured.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ print(json.dumps([told, memory("VmHWM") - before, time.process_time() - start]))
 
 
 def exploded(tmp_path: Path, blob: bytes) -> tuple[str, int]:
-    """What reading an archive says, and the MB it took at most; nothing stays on disk."""
+    """The message of reading an archive, and the peak in MB; nothing stays on disk."""
     source, root = tmp_path / "source", tmp_path / "root"
     source.mkdir()
     (source / "950 Pa.7z").write_bytes(blob)
@@ -79,7 +79,7 @@ def packed(head: bytes) -> bytes:
 
 
 def several_times(*, listing: bool) -> bytes:
-    """Deflate in Deflate: the 70 kB stand for 64 MB, and once more packed for any multiple."""
+    """Deflate in Deflate: the 70 kB unpack to 64 MB."""
     inner = deflated(bytes(64 * MB))
     outer = deflated(inner)
     coders, sizes = [hostile.coder(DEFLATE)] * 2, [len(inner), 64 * MB]
@@ -90,7 +90,7 @@ def several_times(*, listing: bool) -> bytes:
 
 
 def zstd_zeros(members: int, size: int) -> bytes:
-    """Zstandard's way to write 128 kB of zeros is four bytes (RFC 8878, RLE blocks)."""
+    """Zstandard stores 128 kB of zeros in four bytes (RFC 8878, RLE blocks)."""
     blocks = members * size // (128 << 10)
     block = struct.pack("<I", 0b10 | (128 << 10) << 3)[:3] + b"\0"
     last = struct.pack("<I", 0b11 | (128 << 10) << 3)[:3] + b"\0"
@@ -103,7 +103,7 @@ def zstd_zeros(members: int, size: int) -> bytes:
 
 
 def of_one(coder: bytes, sizes: list[int]) -> bytes:
-    """An archive that declares these sizes, of hardly any bytes."""
+    """A tiny archive that declares these sizes."""
     names = [f"950 Pa/image/{i}.tif" for i in range(len(sizes))]
     head = b"\x01\x04" + hostile.streams(9, [coder], [sum(sizes)], sizes)
     return hostile.sealed(bytes(9), head + hostile.listing(names) + b"\0")
@@ -120,7 +120,7 @@ def many_streams() -> bytes:
 
 
 def many_owners() -> bytes:
-    """Masks that may each belong to any of thousands of images, but for their separators."""
+    """Thousands of images and masks whose names differ in separators only."""
     between = ["".join(marks) for marks in itertools.product(" ._-", repeat=6)]
     return hostile.of_names(
         [f"950 Pa/{role}/a{m}{role}.tif" for m in between for role in ("image", "mask")]
@@ -128,12 +128,12 @@ def many_owners() -> bytes:
 
 
 def declared(size: int) -> bytes:
-    """A listing that says it unpacks to that size."""
+    """An archive whose listing declares that size."""
     return hostile.sealed(b"x", b"\x17" + hostile.streams(1, [hostile.coder(DEFLATE)], [size]))
 
 
 def dictionary(size: int) -> bytes:
-    """A listing that asks for a dictionary of that size."""
+    """An archive whose listing needs a dictionary of that size."""
     coder = hostile.coder(LZMA, b"\x5d" + size.to_bytes(4, "little"))
     return hostile.sealed(bytes(9), b"\x17" + hostile.streams(9, [coder], [9]))
 
@@ -202,7 +202,7 @@ def test_large_files_do_not_pile_up():
 
 
 def test_arrays_are_bounded(monkeypatch):
-    """A few kB of compressed images may stand for more pixels than any disk holds."""
+    """A few kB of compressed images may hold more pixels than any disk."""
     monkeypatch.setattr(checks, "MAX_BYTES", 2 * 7 * 256 - 1)
     outcome = hostile.tried(hostile.archives()["LZMA2 solid"])
     assert isinstance(outcome, StorageError)
@@ -211,8 +211,8 @@ def test_arrays_are_bounded(monkeypatch):
     assert len(hostile.tried(hostile.archives()["LZMA2 solid"])) == 2
 
 
-def test_twins_are_told_in_linear_time(tmp_path):
-    """Twenty thousand names, each twice; looking through all for each takes minutes."""
+def test_duplicate_names_are_found_in_linear_time(tmp_path):
+    """Twenty thousand names, each twice; comparing each with all takes minutes."""
     names = [f"950 Pa/image/{i}.{end}" for i in range(20_000) for end in ("tif", "png")]
     path = tmp_path / "950 Pa.7z"
     path.write_bytes(hostile.of_names(names))
@@ -237,8 +237,8 @@ def test_long_names_take_no_longer_than_their_length(mark):
     assert os.times().user - start < 4
 
 
-def test_a_refusal_is_no_damage(tmp_path):
-    """Fetching a bomb again does not help, so it is not advised."""
+def test_a_refusal_is_not_called_damage(tmp_path):
+    """Fetching a bomb again does not help, so no message advises it."""
     path = tmp_path / "950 Pa.7z"
     path.write_bytes(several_times(listing=False))
     with pytest.raises(CorruptArchiveError) as caught:

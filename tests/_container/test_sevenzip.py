@@ -1,4 +1,4 @@
-"""What `SevenZip` promises by itself; forms, packings and hostile files are in test_matrix.py."""
+"""`SevenZip` alone; forms, packings and hostile files are in test_matrix.py."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_interrupts_come_through(path):
         stream(path, sink)
 
 
-def test_members_are_let_go_once_handed_over(tmp_path, write_7z):
+def test_members_are_freed_after_they_are_passed_on(tmp_path, write_7z):
     size, count = 2**20, 48
     filters = [{"id": py7zr.FILTER_LZMA2, "dict_size": 1 << 20}]
     path = write_7z(
@@ -117,8 +117,8 @@ def test_an_archive_that_is_removed_meanwhile_does_not_come_back_as_a_folder(pat
     assert not path.exists()
 
 
-def test_decoders_are_let_go_once_their_folder_is_done(tmp_path):
-    """py7zr keeps one a folder, with its dictionary; seen on an archive that is not solid."""
+def test_decoders_are_freed_after_their_folder(tmp_path):
+    """py7zr keeps one per folder, with its dictionary; visible in an archive that is not solid."""
     path = tmp_path / "a.7z"
     for name in "abcd":
         with py7zr.SevenZipFile(path, "a" if path.exists() else "w") as out:
@@ -139,7 +139,7 @@ def test_decoders_are_let_go_once_their_folder_is_done(tmp_path):
     assert alive[-1] == 0
 
 
-def test_folders_are_no_members(tmp_path):
+def test_folders_are_not_members(tmp_path):
     (tmp_path / "tree" / "empty").mkdir(parents=True)
     (tmp_path / "tree" / "a").write_bytes(b"a")
     with py7zr.SevenZipFile(tmp_path / "a.7z", "w") as out:
@@ -147,7 +147,7 @@ def test_folders_are_no_members(tmp_path):
     assert members(tmp_path / "a.7z") == [Member("tree/a", 1)]
 
 
-def test_damage_is_told_from_what_fetching_again_does_not_repair(tmp_path, write_7z):
+def test_damage_is_distinguished_from_what_fetching_again_does_not_repair(tmp_path, write_7z):
     path = write_7z(tmp_path / "a.7z", {"a": b"x" * 99}, filters=[{"id": py7zr.FILTER_COPY}])
     blob = bytearray(path.read_bytes())
     blob[40] ^= 1
@@ -160,7 +160,7 @@ def test_damage_is_told_from_what_fetching_again_does_not_repair(tmp_path, write
     assert not isinstance(caught.value, DamagedArchiveError)
 
 
-def test_an_archive_of_nothing_has_no_members(tmp_path, write_7z):
+def test_an_empty_archive_has_no_members(tmp_path, write_7z):
     with SevenZip(write_7z(tmp_path / "a.7z", {})) as archive:
         assert archive.members == []
         archive.stream(lambda name, data: pytest.fail(name))
@@ -177,8 +177,8 @@ def test_an_archive_of_nothing_has_no_members(tmp_path, write_7z):
         ([{"id": py7zr.FILTER_COPY}], 1024),
     ],
 )
-def test_larger_sips_are_for_lzma_alone(filters, sip, tmp_path, write_7z):
-    """Zstandard and Deflate give out all that a sip holds, however much that is."""
+def test_only_lzma_is_read_in_larger_sips(filters, sip, tmp_path, write_7z):
+    """Zstandard and Deflate unpack all of a sip at once, however much that is."""
     content = os.urandom(20_000)
     path = write_7z(tmp_path / "a.7z", {"a": content}, filters=filters)
     came = []

@@ -1,4 +1,4 @@
-"""A .zip gives what a .7z gives, under the same limits."""
+"""A .zip is read as a .7z is, under the same limits."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_an_archive_is_opened_by_its_first_bytes(tmp_path, write_7z):
         (b"", "it is empty"),
     ],
 )
-def test_what_is_no_archive_says_what_it_is(tmp_path, head, says):
+def test_the_message_says_what_a_file_is_that_is_no_archive(tmp_path, head, says):
     (tmp_path / "950 Pa.7z").write_bytes(head)
     with pytest.raises(DamagedArchiveError, match=says):
         _container.open_archive(tmp_path / "950 Pa.7z")
@@ -78,7 +78,7 @@ def test_hostile_names(tmp_path, name):
         zips.Zip(packed(tmp_path / "a.zip", {name: b"x"}))
 
 
-def test_links_and_twins(tmp_path):
+def test_links_and_duplicate_names(tmp_path):
     with zipfile.ZipFile(tmp_path / "link.zip", "w") as archive:
         link = zipfile.ZipInfo("a")
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
@@ -94,7 +94,7 @@ def test_links_and_twins(tmp_path):
 
 
 def test_a_member_that_unpacks_to_more_than_it_declares(tmp_path):
-    """A few kB may stand for gigabytes; only what is declared is unpacked."""
+    """A few kB may unpack to gigabytes; only the declared size is unpacked."""
     path = packed(tmp_path / "a.zip", {"a": bytes(2**24)})
     data = bytearray(path.read_bytes())
     for signature, at in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
@@ -133,8 +133,8 @@ def test_methods_that_unpack_without_bounds_are_refused_with_advice(tmp_path, me
         archive.stream(lambda name, data: None)
 
 
-def test_damage_is_told_wherever_it_lies(tmp_path):
-    """Each byte of a small zip is spoiled in turn: what comes is right, or an error of ours."""
+def test_damage_is_found_at_every_byte(tmp_path):
+    """Each byte of a small zip is changed in turn: members are right, or a CorruptArchiveError."""
     whole = packed(tmp_path / "a.zip", {"a": b"x" * 20, "b": b"y"}).read_bytes()
     for at in range(len(whole)):
         blob = whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :]
@@ -148,7 +148,7 @@ def test_damage_is_told_wherever_it_lies(tmp_path):
         assert set(came.values()) <= {b"x" * 20, b"y"}, at
 
 
-def test_a_cut_zip_is_told(tmp_path):
+def test_a_cut_zip_is_refused(tmp_path):
     whole = packed(tmp_path / "a.zip").read_bytes()
     (tmp_path / "b.zip").write_bytes(whole[:-30])
     with pytest.raises(DamagedArchiveError, match="Fetch it again"):

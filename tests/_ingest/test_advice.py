@@ -1,4 +1,4 @@
-"""Whatever is refused has a way on: each message is followed to the letter, and then the data loads."""
+"""Each refusal's advice is followed to the letter, and then the data loads."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def good() -> dict[str, bytes]:
 
 
 class Refusal(NamedTuple):
-    """What is broken, what the message says, and what a user does who follows it."""
+    """What is broken, what the message says, and the steps that it advises."""
 
     changed: dict[str, bytes]
     says: str
@@ -72,7 +72,7 @@ class Refusal(NamedTuple):
     """Takes the folder that holds image/ and mask/."""
     kept: str = "abc"
     dropped: tuple[str, ...] = ()
-    """Paths that are not there."""
+    """Paths that are missing."""
 
 
 def save(path, array, **options):
@@ -221,7 +221,7 @@ def loads(source, kept="abc") -> None:
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_what_a_refused_archive_says_works(case, tmp_path, monkeypatch, write_7z):
+def test_the_advice_on_a_refused_archive_works(case, tmp_path, monkeypatch, write_7z):
     changed, says, follow, kept, dropped = REFUSALS[case]
     files = {path: blob for path, blob in good().items() if path not in dropped}
     files |= {f"950 Pa/{path}": blob for path, blob in changed.items()}
@@ -238,7 +238,7 @@ def test_what_a_refused_archive_says_works(case, tmp_path, monkeypatch, write_7z
     loads(source, kept)
 
 
-def test_what_a_refused_folder_says_works(tmp_path):
+def test_the_advice_on_a_refused_folder_works(tmp_path):
     for path, blob in good().items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(blob)
@@ -249,14 +249,14 @@ def test_what_a_refused_folder_says_works(tmp_path):
     loads(tmp_path)
 
 
-def test_the_command_that_unpacks_is_there(tmp_path, write_7z):
+def test_the_command_that_unpacks_exists(tmp_path, write_7z):
     archive = write_7z(tmp_path / "950 Pa.7z", {"950 Pa/a.txt": b"x"})
     command = [sys.executable, "-m", "py7zr", "x", str(archive), "950 Pa"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "950 Pa" / "950 Pa" / "a.txt").read_bytes() == b"x"
 
 
-def test_what_a_refused_zip_says_works(tmp_path, monkeypatch):
+def test_the_advice_on_a_refused_zip_works(tmp_path, monkeypatch):
     import zipfile
 
     with zipfile.ZipFile(tmp_path / "950 Pa.zip", "w") as out:

@@ -67,7 +67,7 @@ def test_shift(discs, down, right):
     np.testing.assert_allclose(np.multiply(found, 4), (down, right), atol=0.7)
 
 
-# ------------------------------------------------------------------------------- what is as it is
+# ---------------------------------------------------------------------------------- right pairs
 
 RIGHT = {
     "as is": lambda p: p,
@@ -102,7 +102,7 @@ def some(mask, seed):
 
 
 def crop(image, mask):
-    """96 x 96 pixels where most are marked."""
+    """The 96 x 96 pixels with most marked ones."""
     covered = ndimage.uniform_filter(mask * 1.0, 96)[48:-48, 48:-48]
     y, x = np.unravel_index(covered.argmax(), covered.shape)
     inside = np.s_[y : y + 96, x : x + 96]
@@ -110,7 +110,7 @@ def crop(image, mask):
 
 
 @pytest.mark.parametrize("change", RIGHT)
-def test_right_ones_raise_no_doubt(slices, change):
+def test_right_pairs_raise_no_doubt(slices, change):
     changed = RIGHT[change](slices)
     found = changed.judge()
     assert found == agreement.Verdict()
@@ -121,7 +121,7 @@ def test_right_ones_raise_no_doubt(slices, change):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 9, 10, 12])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_few_right_ones_raise_no_doubt(discs, count, seed):
+def test_few_right_pairs_raise_no_doubt(discs, count, seed):
     few = discs(count, seed=seed)
     assert few.judge() == agreement.Verdict()
     assert few.masks(lambda m, _: ~m).judge().inverted == list(range(count))
@@ -130,7 +130,7 @@ def test_few_right_ones_raise_no_doubt(discs, count, seed):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*was read, with notes")
 @pytest.mark.parametrize("pa", [250, 950, 1200, 1800])
-def test_real_nuclei_raise_no_doubt_and_inverted_ones_are_seen(standin, pa):
+def test_real_nuclei_raise_no_doubt_and_inverted_masks_are_found(standin, pa):
     reader = Reader("all", pa, source=standin)
     real = Pairs((np.array(s["image"]), np.array(s["mask"])) for s in reader)
     assert real.judge() == agreement.Verdict()
@@ -140,7 +140,7 @@ def test_real_nuclei_raise_no_doubt_and_inverted_ones_are_seen(standin, pa):
     assert codes(next_ones.judge().refusals) == ["mismatch"]
 
 
-# --------------------------------------------------------------------------------- what is wrong
+# ---------------------------------------------------------------------------------- wrong pairs
 
 WRONG = {
     "mirrored": (lambda m: m[:, ::-1], "mismatch"),
@@ -160,7 +160,7 @@ def test_changed_masks_are_refused(slices, change):
 
 
 def test_masks_of_the_next_slice_are_refused(slices):
-    """Most of them overlap with their own: only the best pairing tells."""
+    """Most of them overlap with the right ones: only the best pairing shows it."""
     found = Pairs((i, slices[row - 1][1]) for row, (i, _) in enumerate(slices)).judge()
     assert codes(found.refusals) == ["pairing"]
     assert "the same number of places away" in found.refusals[0]
@@ -176,7 +176,7 @@ def test_masks_of_other_images_are_refused(slices, discs):
     assert other.inverted == []
 
 
-def test_inverted_images_are_refused_and_their_masks_left(slices):
+def test_inverted_images_are_refused_and_their_masks_kept(slices):
     found = slices.images(lambda i, _: 4095 - i).judge()
     assert codes(found.refusals) == ["images-inverted"]
     assert found.inverted == []
@@ -200,7 +200,7 @@ def test_uniform_masks_follow_the_others(slices):
     assert right.judge() == agreement.Verdict()
 
 
-def test_single_inverted_images_are_doubted_and_not_their_masks_inverted(slices):
+def test_single_inverted_images_are_doubted_and_their_masks_kept(slices):
     found = slices.images(lambda i, row: 4095 - i if row in {3, 8} else i).judge()
     assert found.inverted == []
     assert codes(found.doubts) == ["polarity"]
@@ -230,7 +230,7 @@ def test_a_single_foreign_mask_is_named(slices, discs):
 
 
 @pytest.mark.parametrize(("count", "kind"), [(1, "doubts"), (2, "doubts"), (5, "refusals")])
-def test_few_wrong_ones_are_doubted_or_refused(slices, count, kind):
+def test_few_wrong_pairs_are_doubted_or_refused(slices, count, kind):
     few = Pairs(slices[:count]).masks(lambda m, _: m[::-1, ::-1])
     assert codes(getattr(few.judge(), kind)) == ["mismatch"]
 

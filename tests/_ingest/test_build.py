@@ -67,7 +67,7 @@ def test_index(make, nuclei, tiff):
     assert opened.verify() == []
 
 
-def test_the_order_of_files_has_no_say(make, nuclei, final):
+def test_the_order_of_files_does_not_matter(make, nuclei, final):
     files = list(nuclei(count=6).items())
     expected = make(dict(files)).index
     final.rename(final.with_name("first"))
@@ -75,21 +75,21 @@ def test_the_order_of_files_has_no_say(make, nuclei, final):
     assert make(dict(files)).index == expected
 
 
-def test_progress_tells_every_member_once(make, nuclei):
+def test_progress_counts_every_member_once(make, nuclei):
     steps = []
     make(nuclei(count=4) | {"950 Pa/Thumbs.db": b""}, progress=steps.append)
     assert steps == [1] * 9
 
 
-def test_a_file_that_is_listed_but_never_comes_is_damage(make, nuclei, final):
-    """Its row would be black, without a word."""
+def test_a_listed_file_that_is_missing_is_damage(make, nuclei, final):
+    """Otherwise its row is silently black."""
     lost = "950 Pa/mask/001.tif"
     with pytest.raises(CorruptArchiveError, match=f"{lost}: listed, but nothing came"):
         make(nuclei(count=3), lost=[lost])
     assert not final.parent.exists()
 
 
-def test_all_damage_is_told_at_once(make, nuclei, final):
+def test_all_damage_is_reported_at_once(make, nuclei, final):
     files = {name: b"" if "/image/" in name else blob for name, blob in nuclei(count=14).items()}
     with pytest.raises(CorruptArchiveError, match=r"14 fault\(s\) found") as caught:
         make(files)
@@ -98,7 +98,7 @@ def test_all_damage_is_told_at_once(make, nuclei, final):
     assert not final.parent.exists()
 
 
-def test_a_full_disk_is_told_before_anything_is_written(make, nuclei, final, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_written(make, nuclei, final, monkeypatch):
     def full(folder, need, what):
         assert need == 7 * 3 * 32 * 32
         raise StorageError("full")
@@ -109,9 +109,7 @@ def test_a_full_disk_is_told_before_anything_is_written(make, nuclei, final, mon
     assert not final.parent.exists()
 
 
-def test_what_is_found_after_reading_keeps_the_store_from_appearing(
-    tmp_path, final, nuclei, monkeypatch
-):
+def test_an_error_after_reading_leaves_no_store(tmp_path, final, nuclei, monkeypatch):
     files = Files(nuclei(count=3), tmp_path / "950 Pa.7z")
     read = []
     stream = files.stream
@@ -192,7 +190,7 @@ def test_label_files_of_another_shape_than_the_images_are_not_used(make, tiff, s
 
 @pytest.mark.parametrize(("broken", "are_labels"), [(1, True), (2, True), (3, False)])
 def test_a_few_nuclei_in_two_pieces_are_still_labels(make, tiff, broken, are_labels):
-    """Of twenty: 1.1 regions a label are allowed."""
+    """1.1 regions per label are allowed; here are twenty labels."""
     labels = np.zeros((40, 40), np.uint8)
     for number in range(20):
         y, x = divmod(number, 5)

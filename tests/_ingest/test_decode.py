@@ -1,4 +1,4 @@
-"""Single files; each form on its way through an archive is in test_matrix.py."""
+"""Single files; test_matrix.py reads each form from an archive."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def drawn(array, form="png", **options) -> bytes:
 
 
 def told(blob, name="a.tif") -> tuple[np.ndarray, str | None]:
-    """A mask, read; 0 and more than 0."""
+    """Read a mask; returns booleans and the note."""
     pixels, note = decode.labels(blob, name)
     return np.asarray(pixels) > 0, note
 
@@ -81,7 +81,7 @@ def test_an_image_in_shades_of_one_colour_is_grey(tiff, channels, dtype):
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_png_keeps_16_bits_whatever_its_channels(channels):
-    """Pillow makes 8 of them, without a word."""
+    """Pillow silently reduces them to 8."""
     stacked = np.stack([GREY] * channels, axis=-1) if channels > 1 else GREY
     if channels in (2, 4):
         stacked[..., -1] = 65535
@@ -142,7 +142,7 @@ def test_tables_for_display_leave_values_as_they_are(form, inverting):
 
 
 def test_in_files_of_imagej_every_table_is_for_display(tiff):
-    """As Glasbey: the first colours are white, blue, red, green."""
+    """Such as Glasbey, whose first colours are white, blue, red, green."""
     table = np.zeros((3, 256), np.uint16)
     table[:, :4] = np.array([[1, 0, 1, 0], [1, 0, 0, 1], [1, 1, 0, 0]]) * 65535
     options = {"photometric": "palette", "colormap": table, "metadata": None}
@@ -152,7 +152,7 @@ def test_in_files_of_imagej_every_table_is_for_display(tiff):
 
 @pytest.mark.parametrize("form", ["tiff", "png", "bmp"])
 def test_indices_into_a_table_of_colours_are_labels(form):
-    """As ImageJ's Glasbey, with a white background, and its 16 colors, of which 16 are black."""
+    """Such as ImageJ's Glasbey with a white background, and its "16 colors", of which 16 are black."""
     glasbey = [255, 255, 255, 0, 0, 255, 255, 0, 0, 0, 255, 0, 9, 9, 9]
     sixteen = [0, 0, 0] * 16 + [1, 1, 171] * 16
     for table in (glasbey, sixteen):
@@ -184,7 +184,7 @@ def test_a_palette_that_is_no_table_for_display_shows_colours(tiff):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32])
 def test_white_is_zero_changes_no_value(tiff, dtype):
-    """As in every other reader of images of 16 bits; what it means for masks, their images tell."""
+    """As in other readers of 16-bit images; for masks, their images decide what it means."""
     blob = tiff((GREY >> 4).astype(dtype), photometric="miniswhite")
     found = decode.image(blob, "a.tif")
     np.testing.assert_array_equal(found.pixels, GREY >> 4)
@@ -194,8 +194,8 @@ def test_white_is_zero_changes_no_value(tiff, dtype):
     assert note == "stored with white as zero"
 
 
-def test_white_is_zero_of_1_bit_is_as_the_standard_says():
-    """So Pillow, Octave and ImageMagick write it, group 4 among others."""
+def test_white_is_zero_of_1_bit_follows_the_standard():
+    """Pillow, Octave and ImageMagick write it in this way, for example as group 4."""
     blob = drawn(Image.fromarray(MASK), "tiff", tiffinfo={262: 0})
     assert told(blob)[1] is None
     np.testing.assert_array_equal(told(blob)[0], np.asarray(Image.open(io.BytesIO(blob))))
@@ -208,7 +208,7 @@ def test_12_bits_packed(tiff):
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_12_bits_claimed_over_16_stored(tiff, order):
-    """Told by the bytes that the strips take; read as packed, it is noise."""
+    """The byte counts of the strips show it; read as packed bits it is noise."""
     blob = bytearray(tiff(GREY, byteorder=order, metadata=None))
     at = blob.index((258).to_bytes(2, "little" if order == "<" else "big"))
     value = slice(at + 8, at + 10)
@@ -221,7 +221,7 @@ def test_12_bits_claimed_over_16_stored(tiff, order):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied(tiff, orientation):
-    """Pillow's, which implements the tag too."""
+    """Compared with Pillow, which implements the tag as well."""
     blob = tiff(GREY, extratags=[(274, "H", 1, orientation, True)])
     from PIL import ImageOps
 
@@ -248,7 +248,7 @@ def test_orientation_of_jpeg_is_applied(orientation):
     assert found.note == (None if orientation == 1 else note)
 
 
-def test_smaller_copies_behind_or_before_the_plane_are_passed_over(tiff):
+def test_smaller_copies_before_or_after_the_plane_are_ignored(tiff):
     import tifffile
 
     small = GREY[::2, ::2]
@@ -273,13 +273,13 @@ def test_smaller_copies_behind_or_before_the_plane_are_passed_over(tiff):
         (np.dstack([GREY] * 4), {"photometric": "separated"}, "of colours stored as SEPARATED"),
     ],
 )
-def test_more_than_one_plane_is_never_read_by_half(tiff, array, options, says):
+def test_files_of_several_planes_are_refused(tiff, array, options, says):
     for read in (decode.image, decode.labels, decode.prediction):
         with pytest.raises(DecodeError, match=says):
             read(tiff(array, **options), "a.tif")
 
 
-def test_an_animation_is_no_image():
+def test_animations_are_refused():
     buffer = io.BytesIO()
     frames = np.stack([GREY, GREY + 1]).astype(np.uint8)
     iio.imwrite(buffer, frames, extension=".png", plugin="pillow")
@@ -288,7 +288,7 @@ def test_an_animation_is_no_image():
 
 
 @pytest.mark.parametrize("colour", [0, 255])
-def test_what_only_transparency_tells_is_refused(colour):
+def test_an_image_in_which_only_transparency_varies_is_refused(colour):
     picture = np.full((*MASK.shape, 4), colour, np.uint8)
     picture[..., 3] = MASK * 255
     for blob in (drawn(picture), drawn(np.ascontiguousarray(picture[..., 2:]))):
@@ -365,8 +365,8 @@ def test_labels_that_leave_no_background_are_refused(tiff):
         decode.labels(tiff(tiles), "a.tif")
 
 
-def test_labkits_labels(tiff):
-    """0 is not labelled, 1 background, 2 foreground; nuclei that touch are numbered in the same way."""
+def test_labels_of_labkit(tiff):
+    """0 is unlabelled, 1 background, 2 foreground; touching nuclei may have the numbers 1 and 2."""
     values = np.where(MASK, 2, 1).astype(np.uint8)
     values[30:34, 50:60] = 0
     mask, note = told(tiff(values))
@@ -377,7 +377,7 @@ def test_labkits_labels(tiff):
 
 
 def large(mask) -> np.ndarray:
-    """The mask, moved by a pixel at twice its size, as white on black."""
+    """The mask at twice its size, moved by a pixel, white on black."""
     return np.roll(np.kron(mask, np.ones((2, 2))) * 255.0, (1, 1), (0, 1))
 
 
@@ -441,15 +441,15 @@ def test_labels_are_no_fringes(tiff, numbers):
     assert note is None
 
 
-def test_labels_too_small_to_fill_places_are_no_fringes(tiff):
+def test_labels_of_a_few_pixels_are_no_fringes(tiff):
     values = np.zeros((64, 64), np.uint8)
     values[4::8, 4::8] = values[5::8, 4::8] = np.arange(1, 65).reshape(8, 8)
     pixels, _ = decode.labels(tiff(values), "a.tif")
     np.testing.assert_array_equal(pixels, values)
 
 
-def test_what_is_neither_stays_what_it_is(tiff):
-    """Noise and class maps; whether values are labels, the whole stiffness tells."""
+def test_other_values_stay_as_they_are(tiff):
+    """Noise and class maps; whether values are labels is decided for the whole stiffness."""
     noise = np.random.default_rng(0).integers(0, 255, MASK.shape).astype(np.uint8)
     np.testing.assert_array_equal(decode.labels(tiff(noise), "a.tif").pixels, noise)
     classes = MASK.astype(np.uint8) + ndimage.binary_erosion(MASK)
@@ -459,7 +459,7 @@ def test_what_is_neither_stays_what_it_is(tiff):
 
 
 def test_red_on_blue(tiff):
-    """As the paper's figures show masks: the darker of two colours is background."""
+    """The colours of masks in the paper's figures; the darker of two is background."""
     picture = np.where(MASK[..., None], (255, 0, 0), (0, 0, 255)).astype(np.uint8)
     mask, note = told(tiff(picture, photometric="rgb"))
     np.testing.assert_array_equal(mask, MASK)

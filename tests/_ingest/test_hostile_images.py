@@ -1,4 +1,4 @@
-"""Images with generated damage and absurd claims: decoded right, or refused, in bounded memory.
+"""Images with generated damage and absurd claims: decoded correctly or refused, in bounded memory.
 
 Hand-made cases are in test_decode.py and test_matrix.py.
 """
@@ -22,16 +22,16 @@ READ = {"image": decode.image, "labels": decode.labels, "prediction": decode.pre
 
 
 def tried(name, blob) -> str:
-    """Read bytes in every way; gives the last complaint."""
-    complaint = ""
+    """Read bytes in every way; returns the last error message."""
+    message = ""
     for what, read in READ.items():
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             try:
                 found = read(blob, name)
             except DecodeError as error:
-                complaint = str(error)
-                assert not hostile.STEERING.search(complaint)
+                message = str(error)
+                assert not hostile.STEERING.search(message)
                 continue
         pixels = getattr(found, "pixels", found)
         assert 0 < pixels.size <= raster.MAX_VALUES
@@ -40,7 +40,7 @@ def tried(name, blob) -> str:
         if what == "labels":
             assert pixels.dtype.kind in "iu"
             assert pixels.min() == 0 or (pixels == 1).all()  # full: one value other than 0
-    return complaint
+    return message
 
 
 @settings(hostile.quick, max_examples=400)
@@ -90,7 +90,7 @@ def data_at(tags) -> int:
 
 
 def plain(side: int = 16, data: bytes = bytes(256), **changed: int) -> bytes:
-    """An 8-bit page in one strip, and whatever else is claimed of it."""
+    """An 8-bit page in one strip, with other tags changed."""
     claims = {"width": side, "height": side, "bits": 8, "compression": 1, "photometric": 1}
     claims |= {"strips": 0, "samples": 1, "rows": side, "counts": len(data)}
     claims |= {name.replace("_", " "): value for name, value in changed.items()}
@@ -116,14 +116,14 @@ claimed = st.dictionaries(
 @settings(hostile.quick, max_examples=250)
 @given(claimed, st.binary(max_size=64), st.booleans())
 def test_generated_tiffs(tags, data, sound):
-    """Tags of any type, count and value, over a sound page half the time."""
+    """Tags of any type, count and value; half the time on a valid page."""
     base = {TAGS[name]: (4, 1, 16) for name in ("width", "height", "rows")} if sound else {}
     base |= {TAGS["bits"]: (3, 1, 8), TAGS["counts"]: (4, 1, 256)} if sound else {}
     tried("a.tif", tiff_of(base | tags, data + bytes(400)))
 
 
 def chain(pages: int, then: int) -> bytes:
-    """Pages without tags, one after the other, and after the last one the page `then`."""
+    """A chain of pages without tags; the last one names page `then` as the next."""
     ends = [8 + 6 * (page + 1) for page in range(pages - 1)] + [8 + 6 * then if then >= 0 else 0]
     return b"II*\0\x08\0\0\0" + b"".join(struct.pack("<HI", 0, end) for end in ends)
 
@@ -178,19 +178,19 @@ def test_absurd_claims(case):
 
 
 def test_plain_is_read():
-    """What the cases above start from."""
+    """The cases above are changes of it."""
     assert tried("a.tif", plain()) == ""
 
 
 @pytest.mark.parametrize("loop", [0, 8])
 def test_a_page_below_itself(loop):
-    """SubIFDs (tag 330) are not followed, loops among them neither."""
+    """SubIFDs (tag 330) are not followed, so loops of them do no harm."""
     assert tried("a.tif", plain(below=loop)) == ""
 
 
 @pytest.mark.parametrize("top", [4000, 60000])
 def test_half_precision(top, tiff):
-    """65535 is more than a float16 holds."""
+    """A float16 does not reach 65535."""
     pixels = np.array([[0, top]], np.float16)
     found = decode.image(tiff(pixels), "a.tif")
     np.testing.assert_array_equal(found.pixels, pixels.astype(np.uint16))
@@ -199,7 +199,7 @@ def test_half_precision(top, tiff):
 
 
 def test_what_pillow_warns_of_is_not_passed_on():
-    """An animation of no frames; Pillow warns, and shows the picture."""
+    """An animation without frames: Pillow warns, and reads the picture."""
     count = b"acTL" + bytes(8)
     chunk = struct.pack(">I", 8) + count + struct.pack(">I", zlib.crc32(count))
     assert tried("a.png", PNG[:33] + chunk + PNG[33:]) == ""

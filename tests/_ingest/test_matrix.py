@@ -1,4 +1,4 @@
-"""Every plausible form of an archive: it loads right, or fails with the right error.
+"""Every plausible form of an archive: it loads correctly, or fails with the right error.
 
 Each form is written as a real .7z and as an unpacked folder, and read through `Reader`; what was
 written is compared with what is read, pixel by pixel.
@@ -34,7 +34,7 @@ HEIGHT, WIDTH = 24, 20
 
 
 class Data(NamedTuple):
-    """What is written, and must come back."""
+    """What is written, and must be read."""
 
     names: list[str]
     images: np.ndarray
@@ -42,7 +42,7 @@ class Data(NamedTuple):
     masks: np.ndarray
     """(N, H, W) bool."""
     labels: np.ndarray
-    """(N, H, W) uint8, touching nuclei apart."""
+    """(N, H, W) uint8; touching nuclei have different numbers."""
 
 
 def data(names="abc", height=HEIGHT, width=WIDTH, dtype=np.uint16, top=4095) -> Data:
@@ -106,18 +106,18 @@ FULL = data(top=65535)
 
 
 class Form(NamedTuple):
-    """One way in which the archive may come."""
+    """One form of the archive."""
 
     title: str
     members: dict[str, bytes]
     expected: Data = D
     notes: tuple[str, ...] = ()
-    """Beginnings or parts of what must be told, besides the count and the shape; nothing else."""
+    """Parts of the expected notes and doubts, besides those on counts and shape. There are no others."""
     provided: np.ndarray | None = None
-    """The instance masks that the archive brings."""
+    """The instance masks in the archive."""
     full_scale: int = 4095
     notes_unpacked: tuple[str, ...] | None = None
-    """The same of the unpacked folder, where it differs: there, a system's litter is not seen."""
+    """The same for the unpacked folder, if it differs: system files are not listed there."""
 
 
 def _tiff_forms():
@@ -468,7 +468,7 @@ def _ramp() -> np.ndarray:
 
 
 def _tool_forms():
-    """As programs write them without being asked to."""
+    """What programs write by default."""
     falling = np.arange(255, -1, -1, dtype=np.uint8).repeat(3).tolist()
 
     def imagej_png(mask):
@@ -560,7 +560,7 @@ def lay_out(folder: Path, files: dict[str, bytes], *, packed: bool, filters=None
 
 
 def read(source: Path, instances="components") -> tuple[Reader, list[str]]:
-    """Read everything; give the notes too, less those that every tiny archive has."""
+    """Read everything; returns also the notes, without those that every tiny archive has."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         reader = Reader("all", 950, source=source, instances=instances)
@@ -669,7 +669,7 @@ def test_every_form_of_one_data_set_has_one_digest(tmp_path):
 
 
 class Fault(NamedTuple):
-    """Members that cannot be used, and what must be said."""
+    """Members that cannot be used, and parts of the message."""
 
     title: str
     changed: dict[str, bytes]
@@ -677,7 +677,7 @@ class Fault(NamedTuple):
 
 
 def _patched(blob: bytes, **tags: int) -> bytes:
-    """Overwrite tags of a TIFF's first page (little-endian) with other LONG values."""
+    """Overwrite tags of a TIFF's first page (little-endian) by LONG values."""
     out = bytearray(blob)
     (start,) = struct.unpack_from("<I", out, 4)
     codes = {"width": 256, "height": 257}
@@ -764,7 +764,7 @@ def _faults():
         ),
     ):
         yield Fault(title, {path: blob}, (path, says))
-    # The hostile ones among PNG: declared sizes, before anything is decoded.
+    # Hostile PNG files: the declared size is checked before anything is decoded.
     yield Fault(
         "absurd PNG", {"950 Pa/image/a.png": _absurd_png(image)}, ("a.png", "of absurd size")
     )
@@ -805,7 +805,7 @@ FAULTS = list(_faults())
 
 
 def refused(source: Path, home: Path, *says: str) -> None:
-    """Reading fails, says so, says what to do next, and leaves nothing behind."""
+    """Reading fails, the message has these parts and says what to do, and nothing is left behind."""
     with pytest.raises(CorruptArchiveError) as caught:
         Reader("all", 950, source=source)
     message = str(caught.value)
@@ -832,7 +832,7 @@ def home(tmp_path) -> Path:
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.title)
 def test_damaged_members(fault, packed, tmp_path, home):
     files = members(D)
-    for path in fault.changed:  # an image or mask of another suffix stands in for the .tif
+    for path in fault.changed:  # an image or mask of another suffix replaces the .tif
         if "one name" not in fault.title:
             files.pop(f"{path.rpartition('.')[0]}.tif", None)
     source = lay_out(tmp_path / "source", files | fault.changed, packed=packed)
@@ -853,7 +853,7 @@ def test_unicode_twins(tmp_path, home):
     refused(lay_out(tmp_path / "source", files, packed=True), home, "files with one name", *files)
 
 
-def test_damaged_members_mended_load(tmp_path, home):
+def test_repaired_members_load(tmp_path, home):
     files = members(D)
     source = lay_out(tmp_path / "source", files | {"950 Pa/mask/a.tif": b""}, packed=False)
     refused(source, home, "950 Pa/mask/a.tif")
@@ -938,7 +938,7 @@ def test_truncated(share, tmp_path, home):
 
 @pytest.mark.parametrize(("packing", "good"), [("LZMA2", 3), ("stored", 3), ("BZip2", 0)])
 def test_flipped_bit_in_a_solid_archive(packing, good, tmp_path, home):
-    """Everything before the bad bit was good; BZip2 checks one block, here the whole, at once."""
+    """Everything before the bad bit is good; BZip2 checks a block, here all, at once."""
     noise = data("abcdef", height=64, width=64, top=65535)
     files = members(noise)
     source = lay_out(tmp_path / "source", files, packed=True, filters=PACKINGS[packing])

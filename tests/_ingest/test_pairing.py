@@ -1,4 +1,4 @@
-"""What the paths alone say; the whole way to samples is in test_matrix.py."""
+"""Pairs by paths alone; test_matrix.py reads whole archives."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_names_ascend_by_code_point_whatever_the_order_of_the_files():
     assert list(read(*paths).pairs) == [f"950Pa/{name}" for name in names]
 
 
-def test_another_count_than_the_papers_is_noted():
+def test_a_count_other_than_the_papers_is_noted():
     assert read(*pairs(3)).notes == ["3 image/mask pairs, where the paper counts 54"]
 
 
@@ -47,7 +47,7 @@ def test_exact_names_come_before_suffixes():
 
 
 def test_third_folder_of_labels_does_not_change_names():
-    """Also where it lies on another level than images and masks."""
+    """Not even on another level than images and masks."""
     for labels in ("950 Pa/labels", "950 Pa labels", "labels", "950 Pa/extra/labels"):
         found = read("950 Pa/image/a.tif", "950 Pa/mask/a.tif", f"{labels}/a.tif")
         assert found.pairs == {
@@ -55,18 +55,18 @@ def test_third_folder_of_labels_does_not_change_names():
         }
 
 
-def test_label_folder_serves_as_masks_where_there_are_none():
+def test_a_label_folder_serves_as_masks_if_there_are_none():
     found = read("950 Pa/image/a.tif", "950 Pa/labels/a_label.tif")
     assert found.pairs == {"950Pa/a": Pair("950 Pa/image/a.tif", "950 Pa/labels/a_label.tif", None)}
 
 
-def test_colonies_whose_images_are_in_one_only():
+def test_colonies_with_images_in_one_only():
     found = read("1/image/a.tif", "1/mask/a.tif", "2/mask/a.tif")
     assert found.pairs == {"950Pa/a": Pair("1/image/a.tif", "1/mask/a.tif", None)}
     assert found.doubts == ["partners: 1 mask files without an image left out, e.g. 2/mask/a.tif"]
 
 
-def test_the_nearest_telling_folder_decides():
+def test_the_nearest_folder_with_a_role_decides():
     found = read("images and masks/image/a.tif", "images and masks/mask/a.tif")
     assert list(found.pairs) == ["950Pa/a"]
 
@@ -77,13 +77,13 @@ def test_two_label_files_of_one_name_are_noted_not_damage():
     assert any("files with one name: labels/a.png, labels/a.tif" in note for note in found.notes)
 
 
-def test_a_series_tells_what_it_holds_where_nothing_above_does():
+def test_a_numbered_folder_decides_if_none_above_does():
     found = read("950 Pa/Image 1/a.tif", "950 Pa/Mask 1/a.tif")
     assert found.pairs == {"950Pa/a": Pair("950 Pa/Image 1/a.tif", "950 Pa/Mask 1/a.tif", None)}
 
 
 @pytest.mark.parametrize("other", ["raw/a.tif", "950 Pa/Ground_Truth/a.tif", "950 Pa/gt/c/a.tif"])
-def test_other_folders_of_a_role_are_extras_where_a_plain_one_is(other):
+def test_other_folders_of_a_role_are_left_out_beside_a_plain_one(other):
     found = read("950 Pa/Image/a.tif", "950 Pa/Masks/a.tif", other)
     assert found.pairs == {"950Pa/a": Pair("950 Pa/Image/a.tif", "950 Pa/Masks/a.tif", None)}
     assert found.damage == []
@@ -108,7 +108,7 @@ def test_words_at_either_end_of_a_name(image, mask):
     assert list(found.pairs.values()) == [Pair(image, mask, None)]
 
 
-def test_the_name_that_needs_least_taken_off_is_meant():
+def test_the_shortest_affixes_are_removed():
     found = read(
         "image/1.tif", "image/Image 1.tif", "mask/Mask of 1.tif", "mask/Mask of Image 1.tif"
     )
@@ -118,7 +118,7 @@ def test_the_name_that_needs_least_taken_off_is_meant():
     }
 
 
-def test_a_mask_that_fits_several_images_is_given_to_none():
+def test_a_mask_that_fits_several_images_belongs_to_none():
     found = read("image/a_img.tif", "image/a_raw.tif", "mask/a_mask.tif")
     assert found.pairs == {}
     assert "no image/mask pairs found" in found.damage[0]
@@ -126,7 +126,7 @@ def test_a_mask_that_fits_several_images_is_given_to_none():
     assert list(exact.pairs) == ["950Pa/a_raw"]
 
 
-def test_twins_of_both_roles_are_named():
+def test_duplicate_names_of_both_roles_are_listed():
     found = read("image/a.tif", "image/a.png", "mask/a.tif", "mask/a.png")
     assert found.damage == [
         "files with one name: image/a.png, image/a.tif; keep one of each",
@@ -165,7 +165,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_one_rule_for_every_constant_affix(way):
-    """Whatever is added to the names on one side, or on both, also where some have no partner."""
+    """Any addition to the names on one side or both, even if some have no partner."""
     for ours, theirs in ((WAYS[way], "{}"), ("{}", WAYS[way]), ("img_{}", WAYS[way])):
         images = [f"image/{ours.format(name)}.tif" for name in NAMES]
         masks = [f"mask/{theirs.format(name)}.tif" for name in NAMES]
@@ -206,7 +206,7 @@ def test_layouts(image, mask):
     assert not [doubt for doubt in found.doubts if "ch00" not in doubt]
 
 
-def test_folders_that_say_nothing_are_read_as_masks_with_a_note():
+def test_folders_without_a_role_are_read_as_masks_with_a_note():
     found = read("image/a.tif", "painted/a.tif")
     assert found.pairs == {"950Pa/a": Pair("image/a.tif", "painted/a.tif", None)}
     assert "the images in painted are read as masks; no folder is called 'mask'" in found.notes
@@ -245,8 +245,8 @@ def test_numbers_off_by_one(start):
     assert doubt.startswith("numbering: the numbers of images and masks differ by one; 22 are")
 
 
-def test_a_gap_at_each_end_is_no_other_numbering():
-    """Equal names come first where the sides are not one row of numbers, moved by one."""
+def test_a_gap_at_each_end_does_not_shift_numbers():
+    """Equal names come first, unless all numbers of one side are moved by one."""
     numbers = [1, 2, 3, 5, 6, 7]
     found = read(*(f"image/{i}.tif" for i in numbers[1:]), *(f"mask/{i}.tif" for i in numbers[:-1]))
     assert [(p.image[6:], p.mask[5:]) for p in found.pairs.values()] == [
@@ -255,7 +255,7 @@ def test_a_gap_at_each_end_is_no_other_numbering():
 
 
 @pytest.mark.parametrize(("left", "many"), [(1, False), (3, True)])
-def test_few_files_without_partner_are_a_note_and_many_a_doubt(left, many):
+def test_few_files_without_a_partner_are_a_note_and_many_a_doubt(left, many):
     paths = pairs(54)
     found = read(*paths[: len(paths) - left])
     lines = found.doubts if many else found.notes
@@ -282,7 +282,7 @@ def test_paths_that_name_another_stiffness(at):
     ]
 
 
-def test_two_stiffnesses_are_read_as_their_folders_say():
+def test_folders_decide_between_two_stiffnesses():
     found = read(*pairs(2), *(path.replace("950", "1200") for path in pairs(3)))
     assert list(found.pairs) == ["950Pa/00", "950Pa/01"]
     assert found.doubts == []
@@ -291,7 +291,7 @@ def test_two_stiffnesses_are_read_as_their_folders_say():
     assert read(*others).damage[0].startswith("folders of 1200Pa and 250Pa, none of 950Pa; put")
 
 
-def test_folders_of_upstreams_own_split_are_told():
+def test_folders_of_upstreams_own_split_are_noted():
     found = read(
         *(
             f"950 Pa/{s}/{r}/{i}.tif"
@@ -311,7 +311,7 @@ def test_without_pairs_examples_are_shown():
     assert damage.endswith("Files that end in .zip are not read as images.")
 
 
-def test_equal_names_that_differ_in_the_suffix_only_by_a_dot_are_two():
+def test_names_with_and_without_a_second_suffix_differ():
     found = read("image/a.b.tif", "image/a.tif", "mask/a.b.tif", "mask/a.tif")
     assert list(found.pairs) == ["950Pa/a", "950Pa/a.b"]
 

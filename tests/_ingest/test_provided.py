@@ -35,7 +35,7 @@ def test_a_nucleus_in_two_pieces_is_one(labels):
     assert provided.fit(labels, labels > 0).alike == 0
 
 
-def test_lost_regions_are_named(labels):
+def test_lost_regions_are_reported(labels):
     mask = labels > 0
     mask[50, 55:58] = True  # a speck
     labels[labels == 5] = 0
@@ -49,7 +49,7 @@ def test_lost_regions_are_named(labels):
     assert lines[0].endswith("Look at b.")
 
 
-def test_two_nuclei_of_one_number_are_named(labels):
+def test_two_nuclei_of_one_number_are_reported(labels):
     labels[labels == 9] = 1
     assert provided.fit(labels, labels > 0).alike == 1
     (line,) = provided.doubts(["a"], lambda _: (labels, labels > 0))
@@ -57,7 +57,7 @@ def test_two_nuclei_of_one_number_are_named(labels):
 
 
 @pytest.mark.parametrize("side", ["labels", "mask"])
-def test_what_does_not_cover_is_measured(labels, side):
+def test_pixels_that_only_one_side_marks_are_measured(labels, side):
     mask = labels > 0
     small = np.zeros_like(mask)
     small[6:12, 6:12] = True

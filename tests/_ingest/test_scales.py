@@ -1,4 +1,4 @@
-"""On which scale grey values are: judged per image, decided for all."""
+"""The scale of grey values: judged per image, decided for all."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_smallest_scale_that_holds_all(top, full, count):
 
 
 @pytest.mark.parametrize(("top", "full"), [(4385, 4095), (4700, 4095), (5500, 65535)])
-def test_a_small_overshoot_is_no_other_scale(top, full):
+def test_a_small_overshoot_does_not_change_the_scale(top, full):
     pixels = [image(4095), image(top)]
     found = decide([pixels[1]] * 3)
     assert found.full == full
@@ -55,7 +55,7 @@ def test_a_small_overshoot_is_no_other_scale(top, full):
     assert [says in note for note in found.notes] == [full == 4095]
 
 
-def test_hot_pixels_are_counted_and_said():
+def test_hot_pixels_are_counted_and_noted():
     one = image(3000)
     one[:2, :2] = 65535, 5000
     found = decide([image(3000, seed=1), one])
@@ -85,7 +85,7 @@ def test_single_images_on_another_scale_are_doubted(change, bits):
 
 
 def test_dark_images_are_not_doubted():
-    """The offset of the camera stays where nothing is to be seen."""
+    """The camera's offset stays in images without nuclei."""
     images = [image(4000, seed=seed) for seed in range(5)]
     images[2] = np.random.default_rng(0).integers(180, 250, (64, 64)).astype(np.uint16)
     images[4] = np.zeros((64, 64), np.uint16)

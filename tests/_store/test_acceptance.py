@@ -1,4 +1,4 @@
-"""Doubts about stores: shown at every opening until they are accepted."""
+"""Doubts about stores are shown at every opening until they are accepted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _nothing_told(monkeypatch):
 
 @pytest.fixture
 def local(tmp_path, write_7z, nuclei):
-    """A folder with the archives of some conditions, changed by a function each."""
+    """Makes a folder with the archives of some conditions, each changed by a function."""
 
     def make(**changes):
         for name, change in changes.items():
@@ -44,7 +44,7 @@ def local(tmp_path, write_7z, nuclei):
 
 
 def twice(files):
-    """The first image once more, as the second."""
+    """Replace the second pair by the first."""
     first, second = list(files)[:2]
     files[second] = files[first]
     masks = [name for name in files if "/mask/" in name]
@@ -52,7 +52,7 @@ def twice(files):
 
 
 def next_one(files):
-    """Every image with the mask of the next one."""
+    """Give every image the mask of the next one."""
     masks = [name for name in files if "/mask/" in name]
     blobs = [files[name] for name in masks]
     files.update(zip(masks, blobs[1:] + blobs[:1], strict=True))
@@ -77,7 +77,7 @@ def test_right_data_has_none(local):
     assert run("verify", "--source", source, "--stiffness", 950).exit_code == 0
 
 
-def test_a_doubt_is_told_once_in_a_process_and_shown_in_repr(local):
+def test_a_doubt_is_a_warning_once_per_process_and_shown_in_repr(local):
     source = local(_950Pa=twice)
     reader, lines = told("all", 950, source=source)
     assert len(lines) == 1
@@ -94,7 +94,7 @@ def test_a_doubt_is_told_once_in_a_process_and_shown_in_repr(local):
 
 @pytest.mark.parametrize(("rank", "speaks"), [("0", True), ("1", False)])
 @pytest.mark.parametrize("variable", ["RANK", "LOCAL_RANK"])
-def test_one_rank_speaks(local, monkeypatch, variable, rank, speaks):
+def test_only_one_rank_warns(local, monkeypatch, variable, rank, speaks):
     monkeypatch.setenv(variable, rank)
     assert bool(told("all", 950, source=local(_950Pa=twice))[1]) is speaks
 
@@ -122,7 +122,7 @@ def test_verify_fails_until_the_doubt_is_accepted(local):
     assert content["key"] == reader._parts[0].store.index.key
 
 
-def test_acceptance_is_of_this_data_only(local, tmp_path):
+def test_acceptance_holds_for_this_data_only(local, tmp_path):
     source = local(_950Pa=twice)
     run("verify", "--source", source, "--stiffness", 950, "--accept")
     (reader, _) = told("all", 950, source=source)
@@ -135,7 +135,7 @@ def test_acceptance_is_of_this_data_only(local, tmp_path):
     assert len(reader.doubts) == 1
 
 
-def test_the_maintainers_acceptance_is_by_archive_and_code(local, monkeypatch):
+def test_maintainers_accept_by_archive_and_code(local, monkeypatch):
     reader, _ = told("all", 950, source=local(_950Pa=twice))
     key = reader._parts[0].store.index.key
     for accepted, left in (({key: ("duplicates",)}, 0), ({key: ("scales",)}, 1), ({}, 1)):
@@ -143,7 +143,7 @@ def test_the_maintainers_acceptance_is_by_archive_and_code(local, monkeypatch):
         assert len(reader.doubts) == left
 
 
-def test_masks_of_other_images_are_served_only_once_accepted(local):
+def test_masks_of_other_images_are_served_only_after_acceptance(local):
     source = local(_950Pa=next_one)
     with pytest.raises(CorruptArchiveError, match="mismatch") as caught:
         Reader("all", 950, source=source)
@@ -158,7 +158,7 @@ def test_masks_of_other_images_are_served_only_once_accepted(local):
     assert len(Reader("all", 950, source=source)) == 10
 
 
-def test_the_command_names_the_root_if_it_is_not_the_usual_one(local, tmp_path):
+def test_the_command_names_a_root_other_than_the_default(local, tmp_path):
     source, root = local(_950Pa=next_one), tmp_path / "an other"
     with pytest.raises(CorruptArchiveError, match="mismatch") as caught:
         Reader("all", 950, source=source, root=root)
@@ -214,14 +214,14 @@ def test_one_image_in_two_stiffnesses(local):
         assert f"{name} ({places[name]})" in line
 
 
-def test_uniform_images_are_no_duplicates(local):
+def test_uniform_images_are_not_duplicates(local):
     reader, _ = told("all", 950, source=local(_950Pa=None))
     store = reader._parts[0].store
     store.index = dataclasses.replace(store.index, image_digests=[""] * len(store))
     assert list(acceptance._between(store, store)) == []
 
 
-def test_a_place_that_cannot_be_written_is_told(local, monkeypatch):
+def test_a_read_only_place_is_reported(local, monkeypatch):
     source = local(_950Pa=twice)
     told("all", 950, source=source)
 
@@ -234,7 +234,7 @@ def test_a_place_that_cannot_be_written_is_told(local, monkeypatch):
     assert "Cannot write below" in found.output
 
 
-def test_download_tells_doubts(local):
+def test_download_shows_doubts(local):
     source = local(_950Pa=twice)
     assert (
         "Some samples may be wrong"

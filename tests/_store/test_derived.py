@@ -68,7 +68,7 @@ def test_groups_are_computed_once_and_kept(opened, tmp_path, monkeypatch):
     assert opened.methods() == ["components"]
 
 
-def test_another_version_of_the_method_computes_them_again(opened, tmp_path, monkeypatch):
+def test_groups_of_another_version_are_computed_again(opened, tmp_path, monkeypatch):
     derived.grouped(opened, tmp_path)
     monkeypatch.setattr(groups, "VERSION", groups.VERSION + 1)
     monkeypatch.setattr(groups, "find", lambda names, images, progress: _own(len(names)))
@@ -96,7 +96,7 @@ def test_on_a_read_only_root_they_are_computed_in_memory_with_one_warning(
     assert not found.labels.flags.writeable
 
 
-def test_groups_that_have_changed_are_told(opened, tmp_path):
+def test_changed_groups_are_reported(opened, tmp_path):
     derived.grouped(opened, tmp_path)
     (index,) = opened.path.glob("groups-v*/index.json")
     content = json.loads(index.read_text())

@@ -118,11 +118,11 @@ def test_only_what_is_asked_for_is_copied(index, read, monkeypatch):
     assert Counted.read == read
 
 
-def test_numpy_takes_it_for_an_array(lazy):
+def test_numpy_reads_it_as_an_array(lazy):
     np.testing.assert_array_equal(np.asarray(lazy), WHOLE)
     assert np.asarray(lazy, np.float32).dtype == np.float32
     assert np.mean(lazy) == WHOLE.mean()
-    if np.lib.NumpyVersion(np.__version__) >= "2.0.0":  # before, False meant "if need be"
+    if np.lib.NumpyVersion(np.__version__) >= "2.0.0":  # before, False meant "if needed"
         with pytest.raises(ValueError, match="without copying"):
             np.array(lazy, copy=False)
 
@@ -142,7 +142,7 @@ def test_parts_of_different_shapes_do_not_stack():
         LazyArray([PARTS[0], other], ROWS, ["250Pa", "950Pa"])
 
 
-def test_operators_and_functions_compute_as_of_an_array(lazy):
+def test_operators_and_functions_compute_as_with_an_array(lazy):
     for ours, theirs in (
         (lazy == 101, WHOLE == 101),
         (lazy != 101, WHOLE != 101),

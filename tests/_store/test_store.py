@@ -98,9 +98,9 @@ def test_a_missing_index_is_damage(path):
 
 @pytest.mark.parametrize("name", ["index.json", "images.npy"])
 def test_a_store_that_cannot_be_read_now_is_not_called_damaged(path, name):
-    """It may be whole, and other processes may read it: no message advises to remove it."""
+    """It may be intact, and in use: no message advises to remove it."""
     (path / name).unlink()
-    (path / name).mkdir()  # to root, too, opening it fails; as do rights and too many open files
+    (path / name).mkdir()  # root cannot open it either; a missing permission has the same effect
     with pytest.raises(CorruptArchiveError, match=rf"{name} cannot be read .* Check ") as told:
         _ = Store(path).images
     assert "Remove" not in str(told.value)
@@ -138,7 +138,7 @@ def test_verify_finds_a_changed_index(path, name, change):
     assert Store(path).verify() == [f"{path / name} has changed since it was built"]
 
 
-def test_a_store_of_another_key_is_not_taken_for_it(path):
+def test_a_store_of_another_key_is_refused(path):
     key = Store(path).index.key
     assert Store(path, key).index.key == key
     with pytest.raises(CorruptArchiveError, match=rf"was built from {key}, not from {key[:16]}0"):
@@ -179,7 +179,7 @@ class _Evil:
 
 
 def test_no_array_is_ever_unpickled(path, tmp_path):
-    """numpy takes a file without its own magic bytes for a pickle, which can run anything."""
+    """np.load reads a file without its magic bytes as a pickle, which can run any code."""
     trace = tmp_path / "trace"
     (path / "images.npy").write_bytes(pickle.dumps(_Evil(str(trace))))
     with pytest.raises(CorruptArchiveError, match=r"damaged: images.npy is not readable"):
@@ -193,7 +193,7 @@ def test_a_damaged_side_index_is_damage(path):
         Store(path).instances("components")
 
 
-def test_verify_names_an_index_that_is_spoilt_after_opening(path):
+def test_verify_names_an_index_that_is_damaged_after_opening(path):
     opened = Store(path)
     (path / "index.json").write_text("{")
     with pytest.raises(CorruptArchiveError, match=r"damaged: index.json is not readable"):
@@ -208,13 +208,13 @@ def test_verify_finds_one_flipped_bit(path, name):
     assert Store(path).verify() == [f"{path / name} has changed since it was built"]
 
 
-def test_verify_finds_what_is_missing(path):
+def test_verify_finds_a_missing_file(path):
     (path / "masks.npy").unlink()
     assert Store(path).verify() == [f"{path / 'masks.npy'} is missing"]
 
 
 @pytest.mark.parametrize("name", ["labels.npy", "index.json"])
-def test_verify_misses_computed_labels_of_which_a_part_is_gone(path, name):
+def test_verify_reports_missing_files_of_computed_labels(path, name):
     labels = path / store.folder_of("watershed")
     shutil.copytree(path / "components", labels)
     assert Store(path).verify() == []
@@ -226,12 +226,12 @@ def test_verify_misses_computed_labels_of_which_a_part_is_gone(path, name):
     assert f"{name} is missing" in told
 
 
-def test_verify_looks_at_no_folder_of_others(path):
+def test_verify_ignores_other_folders(path):
     (path / "@eaDir").mkdir()
     assert Store(path).verify() == []
 
 
-def test_verify_tells_what_it_may_not_read(path, monkeypatch):
+def test_verify_names_a_file_without_permission(path, monkeypatch):
     def refused(file):
         raise PermissionError(errno.EACCES, "Permission denied", str(file))
 
@@ -240,7 +240,7 @@ def test_verify_tells_what_it_may_not_read(path, monkeypatch):
         Store(path).verify()
 
 
-def test_verify_tells_the_bytes_that_it_read(path):
+def test_verify_reports_the_bytes_that_it_reads(path):
     read = []
     Store(path).verify(read.append)
     names = ("images.npy", "masks.npy", "components/labels.npy")
