@@ -628,7 +628,8 @@ def test_no_room_for_more_instances(answer, big, small_disk):
     assert leftovers() == []
     small_disk(8192)
     assert read(url, "watershed") == crowded
-    assert next(store.stores(home.root())).verify() == []
+    (folder,) = (home.root() / "stores").iterdir()
+    assert store.Store(folder).verify() == []
 
 
 def test_no_room_for_generated_data(small_disk):

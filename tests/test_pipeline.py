@@ -730,7 +730,7 @@ def test_labels_of_another_version_are_computed_again(local, monkeypatch):
 
 def test_provided_labels_that_were_not_provided(local):
     opened = pipeline.open_store(place(local))
-    with pytest.raises(DatasetNotFoundError, match=r"950Pa brought no.*'components'.*'watershed'"):
+    with pytest.raises(DatasetNotFoundError, match=r"950Pa has no.*'components'.*'watershed'"):
         derived.labelled(opened, "provided", home.root())
 
 

@@ -246,7 +246,7 @@ def test_watershed_is_computed_once(few, monkeypatch):
 
 
 def test_provided_labels_that_the_archive_lacks(few):
-    with pytest.raises(DatasetNotFoundError, match=r"250Pa brought no .*'components'.*'watershed'"):
+    with pytest.raises(DatasetNotFoundError, match=r"250Pa has no .*'components'.*'watershed'"):
         few(instances="provided")
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import queue
 import struct
 import subprocess
 import sys
+import threading
 import zlib
 from pathlib import Path
 
@@ -189,16 +189,29 @@ def test_a_large_bomb(tmp_path):
 
 
 def test_large_files_do_not_pile_up():
-    waiting = build._Weighed(build._QUEUED)
-    for _ in range(2):
-        waiting.put_nowait(("large", bytes(20 * MB)))
-    with pytest.raises(queue.Full):
-        waiting.put_nowait(("one more", b""))
-    waiting.get_nowait()
-    for _ in range(11):
-        waiting.put_nowait(("small", b""))
-    with pytest.raises(queue.Full):
-        waiting.put_nowait(None)
+    """While one is worked on, small ones wait, and the next large one is not read."""
+    done, more = threading.Event(), threading.Event()
+
+    def work(path, data):
+        if path == "first":
+            done.wait(10)
+
+    def hand_over_all(hand_over):
+        for path in ("first", *map(str, range(9))):
+            hand_over(path, b"small")
+        more.set()
+        hand_over("large", bytes(build._WAITING_BYTES))
+        assert done.is_set(), "the large file waits until those before it are done"
+
+    with build._in_background(work) as hand_over:
+        reading = threading.Thread(target=hand_over_all, args=(hand_over,))
+        reading.start()
+        assert more.wait(10)
+        reading.join(0.2)
+        assert reading.is_alive()
+        done.set()
+        reading.join(10)
+        assert not reading.is_alive()
 
 
 def test_arrays_are_bounded(monkeypatch):

@@ -84,7 +84,7 @@ def test_progress_counts_every_member_once(make, nuclei):
 def test_a_listed_file_that_is_missing_is_damage(make, nuclei, final):
     """Otherwise its row is silently black."""
     lost = "950 Pa/mask/001.tif"
-    with pytest.raises(CorruptArchiveError, match=f"{lost}: listed, but nothing came"):
+    with pytest.raises(CorruptArchiveError, match=f"{lost}: listed, but missing in the archive"):
         make(nuclei(count=3), lost=[lost])
     assert not final.parent.exists()
 

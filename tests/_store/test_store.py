@@ -247,15 +247,6 @@ def test_verify_reports_the_bytes_that_it_reads(path):
     assert sum(read) == sum((path / name).stat().st_size for name in names)
 
 
-def test_stores_lists_the_readable_ones(path, tmp_path):
-    root = tmp_path / "home"
-    assert [opened.path for opened in store.stores(root)] == [path]
-    (path.parent / f".{path.name}-0.partial").mkdir()
-    (path.parent / "950Pa-broken-v2").mkdir()
-    assert [opened.path for opened in store.stores(root)] == [path]
-    assert list(store.stores(tmp_path / "nowhere")) == []
-
-
 def test_location_differs_by_key_condition_and_format(tmp_path, monkeypatch):
     places = {
         home.store(tmp_path, condition, key, store.FORMAT)

@@ -83,4 +83,3 @@ def test_every_path_that_is_made_is_found_again(tmp_path):
         for path in paths:
             assert any(path.is_relative_to(file) for file in covered), path
     assert not any(path.is_relative_to(file) for path in strange for file in covered)
-    assert home.stores(tmp_path, FORMAT) == [home.store(tmp_path, condition, "0" * 64, FORMAT)]

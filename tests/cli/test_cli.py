@@ -248,7 +248,7 @@ def test_download_keeps_the_labels_of_the_named_method(mirror, monkeypatch):
 def test_download_of_missing_provided_labels(mirror):
     told = bmgd("download", *mirror, "--instances", "provided", code=1)
     assert re.search(r"950Pa +10 ", told.stdout)
-    assert "950Pa brought no instance labels" in told.stderr
+    assert "950Pa has no instance labels" in told.stderr
 
 
 def test_downloads_before_an_error_are_shown(mirror):

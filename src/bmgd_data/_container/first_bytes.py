@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: a whole .7z, or something that came in its place."""
+"""What a file is by its first bytes: a whole .7z, or something else in its place."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _OTHERS: Final = (
     ((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"), f"a tar.gz or alike. {_UNPACK}"),
     ((b"ustar",), f"a tar archive. {_UNPACK}"),
 )
-"""First bytes of what comes in place of an archive, and what to say of it."""
+"""First bytes of other files in place of an archive, and what they are."""
 _TAR_MAGIC_AT: Final = 257
 
 
 def check_whole(path: Path, name: str = "") -> None:
-    """Tell a whole .7z file from anything else by its first bytes and its length.
+    """Refuse anything but a whole .7z file, by its first bytes and its length.
 
     The start header says where the archive ends (7zFormat.txt of the 7-Zip distribution), so a cut
     file is detected without decoding the contents. `name` replaces the path in errors.
@@ -71,7 +71,7 @@ def check_whole(path: Path, name: str = "") -> None:
 
 
 def magic(path: Path) -> bytes:
-    """Read enough of a file to tell what it is.
+    """Read enough of a file to recognise its kind.
 
     Raises:
         CorruptArchiveError: It cannot be read.

@@ -30,8 +30,8 @@ _NOT_READ: Final = {
     "it is harmless, but not read here",
 }
 _PACKERS: Final = (_LZMA2, _LZMA, b"\x04\x01", b"\x04\x02", b"\x04\xf7")
-"""Beginnings of the method ids of LZMA, Deflate, BZip2, Zstandard, Brotli and their kin: what makes
-fewer bytes, as filters (BCJ, delta) and copying do not."""
+"""Beginnings of the method ids of compressors: LZMA, Deflate, BZip2, Zstandard, Brotli and others.
+Filters (BCJ, delta) and copying are not among them."""
 
 
 def check(file: BinaryIO, path: Path) -> None:

@@ -53,17 +53,13 @@ def judge(
     read: Callable[[int], tuple[Image, Mask]],
     fixed: Iterable[int] = (),
 ) -> Verdict:
-    """Judge the pairs of one stiffness together.
+    """Judge the pairs of one stiffness together; uniform masks and images are not judged.
 
     Args:
-        pairs: What `measures.look` found for each.
-        names: What to call them.
-        read: Gives image and mask of a row; called for few rows, unless much is wrong.
+        pairs: The figures of each, by `measures.look`.
+        names: Their names.
+        read: Returns image and mask of a row; called for few rows, unless much is wrong.
         fixed: Rows whose masks have several values and a background, and cannot be inverted.
-
-    Returns:
-        Which masks to invert, and what there is to say. Uniform masks and images are not judged;
-        if most masks are inverted, uniform ones are as well.
     """
     verdict = Verdict()
     case = _Case(pairs, names, read)

@@ -8,10 +8,8 @@ the archive while another handles its files.
 from __future__ import annotations
 
 import contextlib
-import queue
 import re
-import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from importlib.metadata import version
@@ -26,12 +24,13 @@ from bmgd_data.errors import CorruptArchiveError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from bmgd_data import facts
     from bmgd_data._container.members import Files
 
-_QUEUED: Final = 32
+_WAITING_BYTES: Final = 2**22
 _PARTICULARS: Final = re.compile(r"\(.*?\)|\S*[\d/]\S*")
 """What differs between equal faults: numbers, shapes, names of files."""
 _SHOWN: Final = 3
@@ -134,38 +133,20 @@ def _grouped(faults: Sequence[str]) -> list[str]:
     return lines[:_KINDS] + more
 
 
-class _Weighed(queue.Queue[tuple[str, bytes] | None]):
-    """A queue in which a file counts once per megabyte, so that large ones do not pile up."""
-
-    def _qsize(self) -> int:
-        return sum(1 + len(item[1]) // 2**20 if item else 1 for item in self.queue)
-
-
 @contextlib.contextmanager
 def _in_background(work: Callable[[str, bytes], None]) -> Iterator[Callable[[str, bytes], None]]:
     """Run `work` on what is handed over, in order, in another thread; raise its errors here."""
-    waiting = _Weighed(_QUEUED)
-    failure: list[BaseException] = []
+    waiting: deque[tuple[Future[None], int]] = deque()
 
-    def run() -> None:
-        while (item := waiting.get()) is not None:
-            if not failure:
-                try:
-                    work(*item)
-                except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-                    failure.append(error)
+    def settle(most: int) -> None:
+        while sum(size for _, size in waiting) > most:
+            waiting.popleft()[0].result()
 
-    def hand_over(path: str, data: bytes) -> None:
-        if failure:
-            raise failure[0]
-        waiting.put((path, data))
+    with ThreadPoolExecutor(1, "bmgd-build") as thread:
 
-    thread = threading.Thread(target=run, name="bmgd-build", daemon=True)
-    thread.start()
-    try:
+        def hand_over(path: str, data: bytes) -> None:
+            waiting.append((thread.submit(work, path, data), 1 + len(data)))
+            settle(_WAITING_BYTES)  # large files do not pile up
+
         yield hand_over
-    finally:
-        waiting.put(None)
-        thread.join()
-    if failure:
-        raise failure[0]
+        settle(0)

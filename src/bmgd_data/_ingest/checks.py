@@ -77,7 +77,7 @@ class Intake:
         self._fixed: set[int] = set()  # rows whose masks have several values
         self._inverted: list[int] = []
         self._unused_labels = ""
-        self._labels = {kind: provided.Labels(len(self._names)) for kind in (_LABEL_FILES, _MASKS)}
+        self._labels = {kind: provided.Labels() for kind in (_LABEL_FILES, _MASKS)}
 
     def __enter__(self) -> Self:
         return self
@@ -187,7 +187,7 @@ class Intake:
             if self._place[path][1] != pairing.LABELS
         ]
         faults += [
-            f"{path}: listed, but nothing came"
+            f"{path}: listed, but missing in the archive"
             for path in self._place
             if path not in self._shapes and path not in self._faults
         ]
@@ -246,7 +246,7 @@ class Intake:
             return f"{len(faulty)} are damaged, e.g. {faulty[0]}: {self._faults[faulty[0]]}"
         if not labels.files:
             return ""
-        if missing := labels.taken.count(False):
+        if missing := len(self._names) - len(labels.counts):
             return f"{missing} of {len(self._names)} images have none"
         shapes = {self._shapes[path] for path in labels.files}
         if shapes != {self._arrays[store.IMAGES].shape[1:]}:

@@ -1,4 +1,4 @@
-"""Figures of one image and its mask, and of single masks: `agreement` judges by them."""
+"""Figures of one image and its mask, and of single masks; `agreement` judges by them."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ _BLOCKS: Final = 64
 """Images are compared at about this many blocks a side."""
 
 _LOCAL: Final = 17  # blocks: the mean that is subtracted is over a quarter of the image's side
-_ONE: Final = np.float32(32767)  # what stands for 1 in compact arrays
+_ONE: Final = np.float32(32767)  # the value for 1 in compact arrays
 
 
 class Pair(NamedTuple):
-    """What is kept of an image and its mask."""
+    """The figures that are kept of an image and its mask."""
 
     auc: float
     """Chance that a marked pixel is brighter than an unmarked one, ties halved; NaN if uniform."""
     untied: float
-    """The same without ties; NaN where every pair of pixels is tied."""
+    """The same without ties; NaN if every pair of pixels is tied."""
     own: float
-    """Correlation of mask and local brightness, -1..1; below 0 where unmarked pixels are brighter;
-    0 where image or mask is uniform."""
+    """Correlation of mask and local brightness, -1..1; below 0 if unmarked pixels are brighter;
+    0 if image or mask is uniform."""
     turned: float
     """The largest absolute correlation of the mask's flips and turns with the image."""
     inside: float
-    """Mean grey value of marked pixels, NaN without any."""
+    """Mean grey value of marked pixels; NaN if there are none."""
     outside: float
-    """The same of unmarked ones."""
+    """Mean grey value of unmarked pixels."""
     share: float
     """Marked pixels, as a share of all."""
     bright: Compact
     """Local brightness of about 64 x 64 blocks; mean 0, length 1, in units of 1/32767."""
     marked: Compact
-    """The mask at the same blocks, likewise; all 0 where the mask is uniform."""
+    """The mask at the same blocks, likewise; all 0 if the mask is uniform."""
 
     def inverted(self) -> Pair:
-        """What `look` would give for the inverted mask."""
+        """The figures of the inverted mask."""
         return self._replace(
             auc=1 - self.auc,
             untied=1 - self.untied,
@@ -60,15 +60,10 @@ class Pair(NamedTuple):
 
 
 def look(image: NDArray[np.integer[Any]], mask: Mask, counts: NDArray[np.intp]) -> Pair:
-    """Compare an image with its mask.
+    """Compare an image, (H, W) whole numbers from 0 on (intp is fastest), with its mask, (H, W).
 
-    Args:
-        image: (H, W) whole numbers from 0 on; intp is quickest.
-        mask: (H, W) bool.
-        counts: Pixels of each grey value, ``np.bincount(image.ravel())``.
-
-    Returns:
-        Figures that do not depend on how grey values are scaled, only on their order.
+    `counts` is ``np.bincount(image.ravel())``. Correlations and AUC depend on the order of grey
+    values only, not on their scale.
     """
     grey = counts.astype(float)
     inside = np.bincount(image[mask], minlength=len(grey)).astype(float)
@@ -108,9 +103,9 @@ def block_side(shape: tuple[int, ...]) -> int:
 
 
 def edge_contrast(image: Image, mask: Mask) -> float:
-    """Share of pixel pairs across the mask's edge that are brighter inside; ties left out.
+    """Share of pixel pairs across the mask's edge that are brighter inside, without ties.
 
-    The two pixels are 8 apart, or a quarter of a smaller image; NaN where no pair differs.
+    The two pixels are 8 apart, or a quarter of a smaller image; NaN if no pair differs.
     """
     apart = max(1, min(8, min(image.shape) // 4))
     brighter = darker = 0
@@ -124,13 +119,7 @@ def edge_contrast(image: Image, mask: Mask) -> float:
 
 
 def has_nuclei(image: Image, contrast: float, share: float) -> bool:
-    """Whether an image shows something like nuclei, judged by what others of its kind show.
-
-    Args:
-        image: (H, W) uint16.
-        contrast: How much brighter nuclei are than the rest, typically; in grey values.
-        share: Which share of an image nuclei cover, typically.
-    """
+    """Whether an image seems to show nuclei, by their usual contrast and share of an image."""
     block = block_side(image.shape)
     means = _block_sums(image, block) / block**2
     bright = means > np.median(means) + contrast / 2
@@ -138,7 +127,7 @@ def has_nuclei(image: Image, contrast: float, share: float) -> bool:
 
 
 def inner_share(mask: Mask) -> float:
-    """Share of marked pixels with marked ones 2 away on all four sides: near 0 for outlines."""
+    """Share of marked pixels with marked ones 2 px away on all four sides: near 0 for outlines."""
     core = mask.copy()
     core[2:] &= mask[:-2]
     core[:-2] &= mask[2:]
@@ -148,7 +137,7 @@ def inner_share(mask: Mask) -> float:
 
 
 def enclosed(mask: Mask) -> float:
-    """Area of the mask's holes, by its own area: large for outlines, near 0 for small nuclei."""
+    """Area of the mask's holes relative to its own: large for outlines, near 0 for nuclei."""
     from scipy import ndimage
 
     return float((ndimage.binary_fill_holes(mask) & ~mask).sum() / max(1, mask.sum()))
@@ -168,7 +157,7 @@ def euler_number(mask: Mask) -> float:
 
 
 def is_sheet(mask: Mask) -> bool:
-    """Whether a mask looks like the background: one sheet with holes that holds the border."""
+    """Whether a mask looks like background: one sheet with holes, which covers the border."""
     here, there = euler_number(mask), euler_number(~mask)
     border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
     return here < there or (here == there and border.mean() > 0.5)  # noqa: PLR2004
@@ -188,12 +177,12 @@ def _unit(array: Floats) -> Floats:
 
 
 def _block_sums(array: NDArray[Any], block: int) -> Floats:
-    """Sums of block x block pixels; pixels left over at the right and below are not used."""
+    """Sums of block x block pixels, without what is left over at the right and bottom."""
     return _sums_of_rows(_sums_of_rows(array, block).T, block).T
 
 
 def _sums_of_rows(array: NDArray[Any], block: int) -> Floats:
-    """Sums of each `block` rows, as fast as numpy does it: along whole rows in memory."""
+    """Sums of each `block` rows; fastest along whole rows in memory."""
     count = len(array) // block
     rows = np.ascontiguousarray(array)[: count * block].reshape(count, block, -1)
     sums: Floats = rows.sum(axis=1, dtype=np.float32)
@@ -208,7 +197,7 @@ def _less_local_mean(array: Floats) -> Floats:
 
 
 def _turns(marked: Floats) -> list[Floats]:
-    """Flips and turns by half; of squares, also those by a quarter."""
+    """Flips and half turns; for squares also quarter turns."""
     upright = [marked, marked.T] if marked.shape[0] == marked.shape[1] else [marked]
     turns = [one[::down, ::right] for one in upright for down in (1, -1) for right in (1, -1)]
     return turns[1:]

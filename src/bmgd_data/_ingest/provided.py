@@ -28,38 +28,38 @@ class Labels:
     and binary masks in a folder for labels are no labels.
     """
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self) -> None:
         self.files: dict[str, int] = {}
         """Distinct values of each file that has several, background included."""
-        self.counts = [0] * rows
-        self.taken = [False] * rows
-        self.binary: dict[int, int] = {}
-        """Regions by row, of masks in which every nucleus has the same value."""
-        self._labels = self._regions = 0
+        self.binary: set[int] = set()
+        """Rows of masks in which every nucleus has the same value."""
+        self._rows: dict[int, tuple[int, int]] = {}
+        """Numbers of labels and of regions by row."""
 
     def add(self, row: int, path: str, labels: NDArray[np.uint16]) -> None:
         """Add a label image that is numbered 1..n."""
         from skimage.measure import label
 
-        self.taken[row] = True
-        self.counts[row] = count = int(labels.max())
+        count = int(labels.max())
         self.files[path] = count + 1
-        self._labels += count
-        self._regions += int(label(labels, connectivity=2).max())
+        self._rows[row] = count, int(label(labels, connectivity=2).max())
 
     def add_binary(self, row: int, regions: int) -> None:
         """Add a mask of one value: it is a label image as well, if it has one region."""
-        self.taken[row] = True
-        self.counts[row] = min(regions, 1)
-        self.binary[row] = regions
+        self.binary.add(row)
+        self._rows[row] = min(regions, 1), regions
+
+    @property
+    def counts(self) -> list[int]:
+        """Labels of each row that was added."""
+        return [self._rows[row][0] for row in sorted(self._rows)]
 
     @property
     def consistent(self) -> bool:
         """Whether the values are labels."""
         several = any(values > 2 for values in self.files.values())  # noqa: PLR2004
-        regions = self._regions + sum(self.binary.values())
-        labels = self._labels + sum(min(count, 1) for count in self.binary.values())
-        return several and regions <= _REGIONS_PER_LABEL * labels
+        regions = sum(regions for _, regions in self._rows.values())
+        return several and regions <= _REGIONS_PER_LABEL * sum(self.counts)
 
 
 class Fit(NamedTuple):

@@ -41,7 +41,7 @@ _COMPRESSIONS: Final = {
     *(8, 32946, 32773),  # Deflate, its older number, PackBits
     *(34925, 50000),  # LZMA, Zstandard
 }
-"""Of TIFF: those that decode into as many bytes as the page has. Others (JPEG and its kin) declare
+"""Of TIFF: those that decode into as many bytes as the page has. Others (such as JPEG) declare
 sizes of their own, which nothing bounds: 469 bytes took 4 GB."""
 _ORIENTATION: Final = 274
 _TURNS: Final[dict[int, Callable[[NDArray[Any]], NDArray[Any]]]] = {
@@ -185,7 +185,6 @@ def _pixels(data: bytes, page: TiffPage, *, display_only: bool) -> Raster:
     import tifffile
 
     notes: list[str] = []
-    indices = None
     photometric: int | None = page.photometric  # a file may lack the tag
     kind = tifffile.PHOTOMETRIC(photometric).name if photometric is not None else ""
     if kind not in _PHOTOMETRICS:
@@ -209,17 +208,13 @@ def _pixels(data: bytes, page: TiffPage, *, display_only: bool) -> Raster:
             )
     elif kind == "PALETTE" and page.colormap is not None:
         table = (page.colormap >> 8).astype(np.uint8).T
-        if display_only or _is_for_display(table):
-            notes += _inverting(table)
-        else:
-            indices = pixels.astype(np.intp)
-            pixels = table[indices]
+        return _looked_up(pixels, table, display_only=display_only)
     elif kind == "MINISWHITE":
         if pixels.dtype == np.bool_:  # as in the standard; readers disagree on deeper ones
             pixels = ~pixels
         else:
             notes.append("stored with white as zero")
-    return Raster(pixels, notes, indices)
+    return Raster(pixels, notes)
 
 
 def _padded(page: TiffPage) -> bool:
@@ -263,13 +258,9 @@ def _read_other(data: bytes, magic: bytes) -> Raster:
             raise DecodeError("of colours stored as CMYK; save it as grey or RGB")
         if picture.mode == "P":
             table = np.array(picture.getpalette(), np.uint8).reshape(-1, 3)
-            if _is_for_display(table):
-                return Raster(np.asarray(picture), _inverting(table))
-            if "transparency" not in picture.info:
-                indices = np.asarray(picture)
-                return Raster(table[indices], notes, indices)
-            picture = picture.convert("RGBA")
-        elif picture.mode == "PA":
+            if "transparency" not in picture.info or _is_for_display(table):
+                return _looked_up(np.asarray(picture), table)
+        if picture.mode in ("P", "PA"):
             picture = picture.convert("RGBA")
         pixels = np.asarray(picture)
         if magic == _JPEG and (turn := _TURNS.get(picture.getexif().get(_ORIENTATION, 1))):
@@ -286,6 +277,16 @@ def _refuse_absurd(shape: tuple[int, ...]) -> None:
         raise DecodeError(f"of absurd size {shape}; at most {MAX_VALUES} values are read")
 
 
+def _looked_up(
+    stored: NDArray[Any], table: NDArray[np.uint8], *, display_only: bool = False
+) -> Raster:
+    """The pixels of a file with a colour table (colours, 3)."""
+    if not display_only and not _is_for_display(table):
+        return Raster(table[stored], [], stored)
+    falls = table[0].astype(int).sum() > table[-1].astype(int).sum()
+    return Raster(stored, ["stored with a colour table that shows them inverted"] if falls else [])
+
+
 def _is_for_display(table: NDArray[np.uint8]) -> bool:
     """Whether a colour table (colours, 3) says how to show grey values.
 
@@ -296,8 +297,3 @@ def _is_for_display(table: NDArray[np.uint8]) -> bool:
     grows = (steps >= 0).all() and steps.any(axis=1).all()
     smooth = len(table) == 256 and abs(steps).max() <= _SMOOTH  # noqa: PLR2004
     return bool(grows or smooth)
-
-
-def _inverting(table: NDArray[np.uint8]) -> list[str]:
-    falls = table[0].astype(int).sum() > table[-1].astype(int).sum()
-    return ["stored with a colour table that shows them inverted"] if falls else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,8 @@ class LazyArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     Indexing the first axis with an integer gives a read-only view; with a slice, a list or a mask
     it gives a copy. Further axes are indexed as in numpy. ``np.asarray`` copies all rows, and so do
-    operators and numpy's functions. A pickle holds the files' paths.
+    operators and numpy's functions. `shape`, `dtype`, `ndim`, `size` and `nbytes` are those of such
+    a copy. A pickle holds the files' paths.
 
     Args:
         parts: One (n, H, W) array per condition.
@@ -78,21 +80,9 @@ class LazyArray(np.lib.mixins.NDArrayOperatorsMixin):
         self._parts, self._rows = parts, rows
         self.shape: tuple[int, ...] = (len(rows), *parts[0].shape[1:])
         self.dtype = parts[0].dtype
-
-    @property
-    def ndim(self) -> int:
-        """Always 3."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return int(np.prod(self.shape))
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that a copy takes."""
-        return self.size * self.dtype.itemsize
+        self.ndim = len(self.shape)
+        self.size = math.prod(self.shape)
+        self.nbytes = self.size * self.dtype.itemsize
 
     def __len__(self) -> int:
         return self.shape[0]

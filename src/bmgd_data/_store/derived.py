@@ -38,9 +38,9 @@ def labelled(opened: Store, method: str, root: Path) -> Instances:
     """
     if method == "provided" and not opened.has(method):
         why = opened.index.unused_labels
-        brought = f"label files, but {why}" if why else "no instance labels"
+        held = f"label files, but {why}" if why else "no instance labels"
         raise DatasetNotFoundError(
-            f"The archive of {opened.condition.name} brought {brought}. Use "
+            f"The archive of {opened.condition.name} has {held}. Use "
             "instances='components' (as they are in the mask) or 'watershed' (touching nuclei "
             "split)."
         )
@@ -50,7 +50,7 @@ def labelled(opened: Store, method: str, root: Path) -> Instances:
         for row, mask in enumerate(opened.masks):
             labels[row] = instances.DERIVED[method](mask)
             progress(1)
-        labels.flags.writeable = False  # as those that lie in a store
+        labels.flags.writeable = False  # like those in a store
         return Instances(labels, [int(image.max()) for image in labels])
 
     def write(folder: Path, found: Instances) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from bmgd_data import facts
-from bmgd_data._system import disk, home
+from bmgd_data._system import disk
 from bmgd_data.errors import CorruptArchiveError
 from bmgd_data.instances import METHODS, VERSIONS
 
@@ -252,10 +252,3 @@ def write_index(folder: Path, content: dict[str, Any]) -> None:
 def write_side(folder: Path, counts: list[int], digest: str) -> None:
     """Write the index of instance masks."""
     write_index(folder, {"counts": counts, "digest": digest})
-
-
-def stores(root: Path) -> Iterator[Store]:
-    """Every readable store below a root."""
-    for path in home.stores(root, FORMAT):
-        with contextlib.suppress(CorruptArchiveError):
-            yield Store(path)

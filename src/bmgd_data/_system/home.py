@@ -82,10 +82,6 @@ def store(root: Path, condition: facts.Condition, key: str, version: int) -> Pat
     return root / "stores" / f"{condition.name}-{key[:16]}-v{version}"
 
 
-def stores(root: Path, version: int) -> list[Path]:
-    return sorted((root / "stores").glob(f"[!.]*-v{version}"))
-
-
 def records(root: Path, name: str) -> Path:
     return root / "tfds" / name
 
