@@ -485,3 +485,10 @@ def test_transparent_pixels_are_background(ends_in):
     alpha = {"alpha 255": 255 + 0 * grey, "alpha 0": 0 * grey}.get(ends_in, (MASK * 255))
     mask, _ = told(drawn(np.dstack([grey, grey, grey, alpha]).astype(np.uint8)), "a.png")
     np.testing.assert_array_equal(mask, MASK)
+
+
+def test_grey_predictions_with_an_opaque_channel_keep_their_values():
+    opaque = np.full_like(LABELS, 255)
+    for channels in ([LABELS, opaque], [LABELS, LABELS, LABELS, opaque]):
+        found = decode.prediction(drawn(np.dstack(channels)), "a.png")
+        np.testing.assert_array_equal(found, LABELS)

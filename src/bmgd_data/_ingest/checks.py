@@ -309,11 +309,14 @@ class Intake:
         found.notes += self._counted(shape, pairs)
         found.doubts += acceptance.duplicates((self._condition, self._names, digests))
         return {
-            **scales.overall(greys),
             "full_scale": scale.full,
             "shape": shape,
             "names": self._names,
             "images": self._plan.images,
+            "minimum": min(grey.minimum for grey in greys),
+            "maximum": max(grey.maximum for grey in greys),
+            "sums": [grey.total for grey in greys],
+            "sums_of_squares": [grey.squares for grey in greys],
             "image_digests": list(digests),
             "agreement": {
                 figure: [_rounded(getattr(pair, figure)) for pair in pairs]

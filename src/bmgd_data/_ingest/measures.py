@@ -65,6 +65,8 @@ def look(image: NDArray[np.integer[Any]], mask: Mask, counts: NDArray[np.intp]) 
     `counts` is ``np.bincount(image.ravel())``. Correlations and AUC depend on the order of grey
     values only, not on their scale.
     """
+    from scipy import ndimage
+
     grey = counts.astype(float)
     inside = np.bincount(image[mask], minlength=len(grey)).astype(float)
     outside = grey - inside
@@ -74,7 +76,8 @@ def look(image: NDArray[np.integer[Any]], mask: Mask, counts: NDArray[np.intp]) 
 
     block = block_side(image.shape)
     ranks = ((grey.cumsum() - grey / 2) / image.size).astype(np.float32)
-    bright = _unit(_less_local_mean(_block_sums(ranks.take(image), block)))
+    bright = _block_sums(ranks.take(image), block)
+    bright = _unit(bright - ndimage.uniform_filter(bright, _LOCAL, mode="nearest"))
     mask_blocks = _unit(_block_sums(mask.view(np.uint8), block))
     values = np.arange(len(grey), dtype=float)
     return Pair(
@@ -187,13 +190,6 @@ def _sums_of_rows(array: NDArray[Any], block: int) -> Floats:
     rows = np.ascontiguousarray(array)[: count * block].reshape(count, block, -1)
     sums: Floats = rows.sum(axis=1, dtype=np.float32)
     return sums
-
-
-def _less_local_mean(array: Floats) -> Floats:
-    from scipy import ndimage
-
-    less: Floats = array - ndimage.uniform_filter(array, _LOCAL, mode="nearest")
-    return less
 
 
 def _turns(marked: Floats) -> list[Floats]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import unicodedata
 from collections import defaultdict
+from os.path import commonprefix
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -58,7 +58,7 @@ class File(NamedTuple):
 
 def sort(files: list[PurePosixPath], findings: Findings) -> dict[str, list[File]]:
     """All image files of a condition by role; the findings take what is unusual."""
-    top = len(_common({path.parts[:-1] for path in files}))  # folders above all files tell nothing
+    top = _shared(path.parts[:-1] for path in files)  # folders above all files say nothing
     placed: _Placed = defaultdict(list)
     for path in files:
         role, depth = _role_of_folders(path, top)
@@ -125,11 +125,9 @@ def role_of(words: Iterable[str]) -> str:
     return next(told, OTHER)
 
 
-def _common(paths: set[tuple[str, ...]]) -> tuple[str, ...]:
-    """The leading folders that all share."""
-    first, last = min(paths, default=()), max(paths, default=())
-    alike = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    return tuple(here for here, _ in alike)
+def _shared(paths: Iterable[tuple[str, ...]]) -> int:
+    """The number of leading folders that all paths share."""
+    return len(commonprefix(list(paths)))  # noqa: RUF071 - of tuples, not of strings
 
 
 def _in_series(placed: _Placed) -> dict[str, list[File]]:
@@ -141,13 +139,13 @@ def _in_series(placed: _Placed) -> dict[str, list[File]]:
     but "250 Pa labels") they lose what they share among themselves.
     """
     above_images = {path.parts[:depth] for path, depth in placed[IMAGE]}
+    common = _shared(above_images)
     titled = len({_title(path, depth) for path, depth in placed[IMAGE]}) > 1 or any(
         path.parts[depth + 1 : -1] for path, depth in placed[IMAGE]
     )
     found: dict[str, list[File]] = defaultdict(list)
     for role, entries in placed.items():
-        above = {path.parts[:depth] for path, depth in entries}
-        common, own = len(_common(above_images)), len(_common(above))
+        own = _shared(path.parts[:depth] for path, depth in entries)
         for path, depth in entries:
             shared = common if path.parts[:depth] in above_images else own
             title = _title(path, depth) if titled else ""

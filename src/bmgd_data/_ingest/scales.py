@@ -6,7 +6,7 @@ Images are kept as they are. The full scale is what the float images of the adap
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -118,13 +118,3 @@ def decide(greys: Sequence[Grey], names: Sequence[str]) -> Scale:
             "they are kept as they are"
         )
     return scale
-
-
-def overall(greys: Sequence[Grey]) -> dict[str, Any]:
-    """What `store.Index` keeps of the grey values."""
-    return {
-        "minimum": min(grey.minimum for grey in greys),
-        "maximum": max(grey.maximum for grey in greys),
-        "sums": [grey.total for grey in greys],
-        "sums_of_squares": [grey.squares for grey in greys],
-    }
