@@ -134,7 +134,7 @@ def test_duplicate_names_of_both_roles_are_listed():
     ]
     names = [f"image/{i}.{end}" for i in range(9) for end in ("png", "tif")]
     (damage,) = read(*names, "mask/a.tif").damage
-    assert "image/0.png, image/0.tif (and 8 names more)" in damage
+    assert "image/0.png, image/0.tif (and 8 more names)" in damage
 
 
 @pytest.mark.parametrize("twin", ["image/a.png", "image/a.TIF", "mask/a.tiff"])

@@ -154,7 +154,7 @@ def _without_twins(files: list[File], faults: list[str]) -> list[File]:
     twins = [alike for alike in named.values() if len(alike) > 1]
     if twins:
         example = some((file.path for file in twins[0]), _MANY)
-        more = f" (and {len(twins) - 1} names more)" if len(twins) > 1 else ""
+        more = f" (and {len(twins) - 1} more names)" if len(twins) > 1 else ""
         faults.append(f"files with one name: {example}{more}; keep one of each")
     return [only for only, *more in named.values() if not more]
 
@@ -289,8 +289,8 @@ def _cores(names: list[_Name], head: _Words, tail: _Words) -> dict[tuple[str, ..
 
 def _is_unclear(ours: _Words, theirs: _Words) -> bool:
     """Whether both affixes say something, but not a role: "colony 1" and "colony 2" may differ."""
-    told = all(any(map(str.isalnum, words)) for words in (ours, theirs))
-    return told and not roles.role_of(ours + theirs)
+    both = all(any(map(str.isalnum, words)) for words in (ours, theirs))
+    return both and not roles.role_of(ours + theirs)
 
 
 def _stepped(core: tuple[str, ...], step: int) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ _ROLES: Final = [
         (r"images?|imgs?|raw|orig\w*|inputs?|x", IMAGE),
     )
 ]
-"""The role that a word in a name tells; the first match counts, so "labelled masks" is labels."""
+"""The role of a word in a name; the first match counts, so "labelled masks" is labels."""
 _PLAIN: Final = {IMAGE: re.compile("images?"), MASK: re.compile("masks?")}
 _NUMBERED: Final = re.compile(r"[a-z]+[ ._-]*\d+", re.IGNORECASE)
 _ALONE: Final = {"x", "y"}  # they count only alone, or with the name of a split as in "y_train"
@@ -37,7 +37,7 @@ SPLITS: Final = {"train", "training", "val", "valid", "validation", "test", "tes
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 
 _Placed = dict[str, list[tuple[PurePosixPath, int]]]
-"""By role: the files, and the position in each path of the folder that tells the role."""
+"""By role: the files, and the position in each path of the folder that names the role."""
 
 
 class File(NamedTuple):
@@ -90,7 +90,7 @@ def sort(files: list[PurePosixPath], findings: Findings) -> dict[str, list[File]
 def _by_stem(placed: _Placed) -> None:
     """Give files in folders without a role the role that their own names tell.
 
-    A word in all names tells nothing, such as the "gt" of "gt_1" and "gt_1_mask".
+    A word in all names is ignored, such as the "gt" of "gt_1" and "gt_1_mask".
     """
     loose, masks_known = placed.pop(OTHER, []), bool(placed[MASK])
     words = [set(_LETTERS.findall(path.stem.casefold())) - _ALONE for path, _ in loose]
@@ -101,7 +101,7 @@ def _by_stem(placed: _Placed) -> None:
 
 
 def _role_of_folders(path: PurePosixPath, top: int) -> tuple[str, int]:
-    """The role, and the position in the path of the folder that tells it.
+    """The role, and the position in the path of the folder that names it.
 
     "mask/Image 2" holds masks: a number makes a series, which counts only if no folder above does.
     """
@@ -119,10 +119,10 @@ def _role_of_folders(path: PurePosixPath, top: int) -> tuple[str, int]:
 
 
 def role_of(words: Iterable[str]) -> str:
-    """The role that words, in lower case, tell together."""
+    """The role that some of these words, in lower case, name."""
     words = list(words)
-    told = (role for telling, role in _ROLES if any(map(telling.fullmatch, words)))
-    return next(told, OTHER)
+    named = (role for pattern, role in _ROLES if any(map(pattern.fullmatch, words)))
+    return next(named, OTHER)
 
 
 def _shared(paths: Iterable[tuple[str, ...]]) -> int:
@@ -156,7 +156,7 @@ def _in_series(placed: _Placed) -> dict[str, list[File]]:
 
 
 def _title(path: PurePosixPath, depth: int) -> str:
-    """The name of a role's folder without the words that tell the role."""
+    """The name of a role's folder without the words that name the role."""
     if depth == len(path.parts) - 1:
         return ""
     bare = _LETTERS.sub(lambda w: "" if role_of([w[0].casefold()]) else w[0], path.parts[depth])
