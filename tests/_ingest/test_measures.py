@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 from scipy import ndimage, stats
-from skimage.measure import euler_number
 
 from bmgd_data._ingest import measures
 from common import look
@@ -79,13 +78,7 @@ def test_edge_contrast():
     assert math.isnan(measures.edge_contrast(mask * np.uint16(0), mask))
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_euler_number_is_that_of_scikit_image(seed):
-    mask = np.random.default_rng(seed).random((30, 40)) < 0.2 + seed / 8
-    assert measures.euler_number(mask) == euler_number(mask, connectivity=2)
-
-
-def test_a_sheet_is_told_from_nuclei(noisy_discs):
+def test_a_sheet_is_distinguished_from_nuclei(noisy_discs):
     for _, mask in noisy_discs(20, nuclei=6):
         assert measures.is_sheet(~mask)
         assert not measures.is_sheet(mask)

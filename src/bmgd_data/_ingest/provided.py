@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from bmgd_data._ingest.findings import some
+from bmgd_data.instances import components
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,7 +86,7 @@ def fit(labels: NDArray[np.uint16], mask: NDArray[np.bool_]) -> Fit:
         for one, other in ((mask, labelled), (labelled, mask)):
             near = ndimage.binary_dilation(other, square, _LINE_PX)
             uncovered += int((one & ~near).sum())
-    regions, _ = ndimage.label(mask, square)
+    regions = components(mask)
     sizes = np.bincount(regions.ravel())
     has_label = np.bincount(regions.ravel(), weights=labelled.ravel()) > 0
     lost = int((~has_label & (sizes >= _SPECK_PX))[1:].sum())
