@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import os
 import re
 import sys
@@ -206,14 +205,15 @@ def give_up(error: OSError) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-class _Notes(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        remark(record.getMessage())
-
-
 @contextlib.contextmanager
 def tidy_warnings() -> Iterator[None]:
     """Show this package's warnings and log records as one line each."""
+    import logging  # takes long, and `bmgd --help` does not need it
+
+    class Notes(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            remark(record.getMessage())
+
     usual = warnings.showwarning
 
     def shown(message: Warning | str, category: type[Warning], *rest: Any) -> None:
@@ -222,7 +222,7 @@ def tidy_warnings() -> Iterator[None]:
         else:
             usual(message, category, *rest)
 
-    log, handler = logging.getLogger("bmgd_data"), _Notes(logging.INFO)
+    log, handler = logging.getLogger("bmgd_data"), Notes(logging.INFO)
     level = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)
