@@ -143,6 +143,10 @@ def test_names_are_listed_once_for_searches(reader, monkeypatch):
 def test_iteration(reader):
     assert [sample["name"] for sample in reader] == reader.names
     assert [sample["name"] for sample in reversed(reader)] == reader.names[::-1]
+    part = reader._parts[-1]
+    reader._parts[-1] = part._replace(instances=part.instances._replace(counts=[]))
+    with pytest.raises(IndexError):
+        list(reader)  # it must not look as if the samples ended there
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import html
 import operator
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict, TypeVar, overload
 
@@ -198,6 +198,10 @@ class Reader(Sequence[Sample]):
             "n_nuclei": part.instances.counts[row],
             "name": part.store.index.names[row],
         }
+
+    def __iter__(self) -> Iterator[Sample]:
+        # Unlike that of Sequence, it does not end at an IndexError from within a sample.
+        return (self[index] for index in range(len(self)))
 
     # Samples are compared by name, since comparing arrays gives an array.
 
