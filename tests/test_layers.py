@@ -13,8 +13,8 @@ import bmgd_data
 PACKAGE = Path(bmgd_data.__file__).parent
 LAYERS = (
     {"facts", "errors"},
-    {"conditions", "_system", "_protocol"},
-    {"splits", "groups", "hulls", "touching", "instances"},
+    {"conditions", "_system"},
+    {"splits", "groups", "hulls", "touching", "instances", "_protocol"},
     {"_store"},
     {"_container"},
     {"_origin"},

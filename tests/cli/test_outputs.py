@@ -80,9 +80,11 @@ def test_export_refuses_an_existing_folder(bmgd, tmp_path):
 def test_the_line_that_tfds_prints_works(tiny_root, tmp_path):
     """In separate processes, since TensorFlow depends on earlier imports."""
     given = ["--source", TINY, "--root", str(tiny_root), "--stiffness", "950"]
-    command = [sys.executable, "-m", "bmgd_data", "tfds", *given, "--data-dir", str(tmp_path)]
+    records = tmp_path / "records"
+    command = [sys.executable, "-m", "bmgd_data", "tfds", *given, "--data-dir", str(records)]
     environment = {**os.environ, "COLUMNS": "200"}
     said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert f"Written to the new folder {records}." in said.stdout
     lines = [line.strip() for line in said.stdout.splitlines() if line.startswith("  ")]
     assert len(lines) == 2
     code = f"{lines[0]}\nimport json\nprint(json.dumps(len({lines[1]})))"

@@ -74,28 +74,27 @@ def find(
             extra.append(str(below))
     missing = [name for name in names if name not in files]
     twice = [f"{name} ({', '.join(paths)})" for name, paths in files.items() if len(paths) > 1]
-    kinds = (
-        (
-            missing,
-            f"of {len(names)} predictions are missing",
-            (
-                f"Each is looked for as {folder / _example(missing)} (or {', '.join(SUFFIXES[1:])})"
-                f", or as `bmgd export` names it, {''.join(map(safe_file_name, missing[:1]))}.tif."
-            ),
-        ),
-        (
-            extra,
-            "files are of no sample that is scored",
-            "Score the split and stiffness that they are of, or move them out of the folder.",
-        ),
-        (twice, "samples have several files", "Keep one of each."),
-        (
-            ambiguous,
-            "files may be of several samples",
-            f"Name them <sample name>.tif, such as {_example(names)}.",
-        ),
+    problems: list[str] = []
+
+    def report(found: list[str], what: str, advice: str) -> None:
+        if found:
+            problems.append(f"{len(found)} {what}: {listed(found)}. {advice}")
+
+    named = ", ".join(f"{safe_file_name(name)}.tif" for name in missing[:1])
+    places = f"{folder / _example(missing)} (or {', '.join(SUFFIXES[1:])})"
+    report(
+        missing,
+        f"of {len(names)} predictions are missing",
+        f"Each is looked for as {places}, or as `bmgd export` names it, {named}.",
     )
-    problems = [f"{len(of)} {what}: {listed(of)}. {advice}" for of, what, advice in kinds if of]
+    report(
+        extra,
+        "files are of no sample that is scored",
+        "Score the split and stiffness that they are of, or move them out of the folder.",
+    )
+    report(twice, "samples have several files", "Keep one of each.")
+    advice = f"Name them <sample name>.tif, such as {_example(names)}."
+    report(ambiguous, "files may be of several samples", advice)
     return {name: folder / files[name][0] for name in names if name in files}, problems
 
 

@@ -19,8 +19,7 @@ from bmgd_data._system import disk, home
 from bmgd_data._system.image_files import encode_png
 from bmgd_data.errors import DatasetNotFoundError
 from bmgd_data.reader import Reader
-from bmgd_data.tfds.features import features
-from bmgd_data.tfds.info import Info
+from bmgd_data.tfds.info import Info, features
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

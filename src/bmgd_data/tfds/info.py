@@ -1,4 +1,4 @@
-"""What TFDS notes of the records: their shape, and which data they were written from."""
+"""What a record holds, and what TFDS notes of the records: their shape, and their data."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import tensorflow_datasets as tfds
 
-from bmgd_data import __version__
+from bmgd_data import __version__, facts
 from bmgd_data.card import provenance
 from bmgd_data.errors import ChecksumError, CorruptArchiveError
 from bmgd_data.instances import VERSIONS
-from bmgd_data.tfds.features import features
 
 if TYPE_CHECKING:
     import os
 
+    from numpy.typing import NDArray
+
     from bmgd_data.reader import Reader
+
+Shape = tuple[int | None, int | None]
+"""Height and width; None if they differ between images."""
 
 _TITLES: Final = {
     "source": "source",
@@ -94,3 +99,45 @@ class Info(tfds.core.DatasetInfo):  # type: ignore[misc]
 
     def initialize_from_bucket(self) -> None:
         """Does nothing: TFDS's bucket does not have BMGD, and loading must not need the network."""
+
+
+def features(shape: Shape = facts.IMAGE_SHAPE) -> tfds.features.FeaturesDict:
+    """The features of a record whose images have this (height, width)."""
+    return tfds.features.FeaturesDict(
+        {
+            "image": _micrograph(shape),
+            "mask": _coloured(shape, np.uint8, "1 where a nucleus is, 0 elsewhere."),
+            "instances": _coloured(shape, np.uint16, "Nuclei numbered 1..n, 0 elsewhere."),
+            "stiffness_pa": tfds.features.Scalar(
+                np.int64, doc="Stiffness of the substrate in pascal."
+            ),
+            "stiffness": tfds.features.ClassLabel(names=[c.name for c in facts.CONDITIONS]),
+            "n_nuclei": tfds.features.Scalar(np.int64, doc="Labels in `instances`."),
+            "name": tfds.features.Text(doc="<pa>Pa/<path below the image folder>."),
+        }
+    )
+
+
+def _micrograph(shape: Shape) -> tfds.features.Image:
+    """A 16-bit image, which the builder shows stretched from its darkest to its brightest pixel.
+
+    TFDS's own thumbnail of a grey 16-bit image clips it, or fails. The records name TFDS's own
+    image, so that they can be read without this package; it is then shown in false colours.
+    """
+    image = _coloured(shape, np.uint16, "Raw grey values.")
+    grey = tfds.features.Image(shape=(*shape, 1))
+
+    def thumbnail(pixels: NDArray[np.integer]) -> str:
+        low, high = int(pixels.min()), int(pixels.max())
+        stretched = (pixels.astype(np.float32) - low) * (255 / max(high - low, 1))
+        return str(grey.repr_html(stretched.astype(np.uint8)))
+
+    image.repr_html = thumbnail
+    return image
+
+
+def _coloured(shape: Shape, dtype: type[np.unsignedinteger], doc: str) -> tfds.features.Image:
+    """An image of one channel, shown with a colour for each value."""
+    return tfds.features.Image(
+        shape=(*shape, 1), dtype=dtype, encoding_format="png", use_colormap=True, doc=doc
+    )
