@@ -51,8 +51,7 @@ def check_whole(path: Path, name: str = "") -> None:
 
     Raises:
         CorruptArchiveError: The file cannot be read.
-        DamagedArchiveError: An empty or cut file, an HTML page, a git-LFS pointer, or anything else
-            that is no .7z; the message says which.
+        DamagedArchiveError: It is cut, or no .7z; the message says what it is.
     """
     name = name or str(path)
     head = magic(path)
@@ -71,11 +70,7 @@ def check_whole(path: Path, name: str = "") -> None:
 
 
 def magic(path: Path) -> bytes:
-    """Read enough of a file to recognise its kind.
-
-    Raises:
-        CorruptArchiveError: It cannot be read.
-    """
+    """Read enough of a file to recognise its kind; raises CorruptArchiveError."""
     with folder.readable(path), path.open("rb") as file:
         return file.read(512)
 

@@ -29,7 +29,6 @@ class Folder(Files):
         self.members = [Member(name, file.stat().st_size) for name, file in files.items()]
 
     def stream(self, sink: Sink) -> None:
-        """Pass every file's relative path and bytes to `sink`."""
         for name, file in self._files.items():
             with readable(file):
                 data = file.read_bytes()
@@ -76,7 +75,6 @@ def digest(files: dict[str, Path]) -> str:
 
 
 def sha256(file: Path) -> str:
-    """Hash a file; raises CorruptArchiveError if it cannot be read."""
     with readable(file):
         return disk.sha256(file)
 

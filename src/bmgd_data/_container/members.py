@@ -45,8 +45,6 @@ class Member(NamedTuple):
 
 
 class Files(abc.ABC):
-    """An open archive or folder."""
-
     path: Path
     members: list[Member]
 
@@ -81,12 +79,7 @@ def normalised(name: str) -> str:
 
 
 def harmless(entries: Iterable[Entry], path: Path) -> list[Member]:
-    """The files of an archive's listing; `path` is the archive.
-
-    Raises:
-        CorruptArchiveError: A member that no data set needs (an absolute or upward path, a link,
-            a duplicate name), or more members or bytes than are read.
-    """
+    """The files of an archive's listing; refuses members that no data set needs."""
     members: dict[str, Member] = {}
     for entry in entries:
         name = normalised(entry.name)
@@ -120,7 +113,6 @@ def refuse_above(most: int, number: int, what: str, path: Path) -> None:
 
 
 def encrypted(path: Path) -> CorruptArchiveError:
-    """The error for an archive that asks for a password."""
     return CorruptArchiveError(
         f"{path} is encrypted. Ask for an open one, or unpack it and give the unpacked folder as "
         "source=."

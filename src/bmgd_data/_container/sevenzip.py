@@ -31,13 +31,7 @@ a sixteenth of it, which takes 15 to 25 % more time."""
 
 
 class SevenZip(Files):
-    """An open .7z file whose listing is checked. Its header is parsed once.
-
-    Raises:
-        CorruptArchiveError: Encrypted, packed in a way that is not read, or hostile: absolute or
-            upward paths, links, duplicate names, absurd numbers, sizes or dictionaries.
-        DamagedArchiveError: Not a whole .7z.
-    """
+    """An open .7z file whose listing is checked. Its header is parsed once."""
 
     def __init__(self, path: Path) -> None:
         check_whole(path)
@@ -55,7 +49,6 @@ class SevenZip(Files):
             raise
 
     def __exit__(self, *_: object) -> None:
-        """Close the file."""
         self._seven.close()
         self._file.close()
 

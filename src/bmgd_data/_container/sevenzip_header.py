@@ -35,13 +35,10 @@ Filters (BCJ, delta) and copying are not among them."""
 
 
 def check(file: BinaryIO, path: Path) -> None:
-    """Refuse an archive whose header alone takes gigabytes; leaves the file at its start.
+    """Refuse an encrypted archive, and absurd numbers, sizes or dictionaries in the header.
 
-    The start header must be known to be whole; `path` names the archive in errors.
-
-    Raises:
-        CorruptArchiveError: Encrypted, or with absurd numbers, sizes or dictionaries.
-        Exception: Whatever py7zr raises on a damaged header.
+    The start header must be whole. The file is left at its start. On a damaged header, whatever
+    py7zr raises comes through.
     """
 
     class Glance(Header):

@@ -40,10 +40,6 @@ class Zip(Files):
     """A .zip file whose listing is checked.
 
     With `below`, only the members below this folder; their paths begin with that folder's name.
-
-    Raises:
-        CorruptArchiveError: Encrypted, or hostile: see ``members.harmless``.
-        DamagedArchiveError: Not a whole .zip.
     """
 
     def __init__(self, path: Path, below: str = "") -> None:

@@ -111,8 +111,6 @@ class _Case:
         self.mostly_negative = 2 * len(self.negative) > len(self.aligned)
 
     def with_inverted(self, flip: set[int]) -> _Case:
-        """The same pairs with the masks of some rows inverted."""
-
         def read(row: int) -> tuple[Image, Mask]:
             image, mask = self.read(row)
             return image, ~mask if row in flip else mask
@@ -126,7 +124,6 @@ class _Case:
         return rows[:: max(1, -(-len(rows) // most))]
 
     def look_at(self, rows: Iterable[int]) -> str:
-        """Advice that names a few rows."""
         return f"Look at {some(self.names[row] for row in rows)}."
 
 

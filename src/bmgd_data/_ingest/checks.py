@@ -38,8 +38,6 @@ _LABEL_FILES, _MASKS = "label-files", "many-valued-masks"  # where provided labe
 
 
 class _Figures(NamedTuple):
-    """What is measured of an image and its mask."""
-
     pair: measures.Pair
     grey: scales.Grey
     digest: str
@@ -83,7 +81,6 @@ class Intake:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the arrays that are still open."""
         for array in self._arrays.values():
             array.close()
 
@@ -211,10 +208,7 @@ class Intake:
     def finish(self) -> dict[str, list[int]]:
         """Complete the arrays, once everything is taken and there are no faults.
 
-        Masks that mark the background are inverted, and labelled again.
-
-        Returns:
-            Nuclei per image for each instance method that the folder now holds.
+        Returns nuclei per image for each instance method that the folder then holds.
         """
         self._agree()
         self._doubt_uniform()

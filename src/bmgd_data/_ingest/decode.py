@@ -37,8 +37,6 @@ _SURROUNDING: Final = 0.25  # smallest share of an image that a background other
 
 
 class Image(NamedTuple):
-    """A decoded image."""
-
     pixels: NDArray[np.uint16]
     """(H, W)."""
     bits: int
@@ -75,8 +73,6 @@ def image(data: bytes, path: str) -> Image:
 
 
 class Labels(NamedTuple):
-    """A decoded mask or label image."""
-
     pixels: NDArray[np.integer[Any]]
     """(H, W), of any integer type."""
     note: str | None

@@ -21,11 +21,9 @@ class Findings:
     """The samples seem wrong: they are served only after a user accepts them."""
 
     def say(self, line: str, *, refuse: bool) -> None:
-        """Add a refusal, or else a doubt."""
         (self.refusals if refuse else self.doubts).append(line)
 
     def include(self, other: Findings) -> None:
-        """Add the lines of others."""
         self.notes += other.notes
         self.doubts += other.doubts
         self.refusals += other.refusals

@@ -47,7 +47,6 @@ class Pair(NamedTuple):
     """The mask at the same blocks, likewise; all 0 if the mask is uniform."""
 
     def inverted(self) -> Pair:
-        """The figures of the inverted mask."""
         return self._replace(
             auc=1 - self.auc,
             untied=1 - self.untied,

@@ -44,8 +44,6 @@ _MANY: Final = 10  # names shown
 
 
 class Pair(NamedTuple):
-    """The paths of one sample's files, inside the archive or folder."""
-
     image: str
     mask: str
     labels: str | None
@@ -219,7 +217,7 @@ def _by_rules(images: list[File], files: list[File]) -> Iterator[tuple[_Found, s
 
 
 class _Name(NamedTuple):
-    """A file's name without what users and programs add to it."""
+    """A file's name without suffixes and separators."""
 
     file: File
     series: tuple[str, ...]

@@ -57,7 +57,6 @@ class Labels:
 
     @property
     def consistent(self) -> bool:
-        """Whether the values are labels."""
         several = any(values > 2 for values in self.files.values())  # noqa: PLR2004
         regions = sum(regions for _, regions in self._rows.values())
         return several and regions <= _REGIONS_PER_LABEL * sum(self.counts)

@@ -69,8 +69,6 @@ class DecodeError(ValueError):
 
 
 class Raster(NamedTuple):
-    """The pixels of a file."""
-
     pixels: NDArray[Any]
     """(H, W), or (H, W, 3) colours."""
     notes: list[str]
@@ -82,11 +80,7 @@ class Raster(NamedTuple):
 
 
 def read(data: bytes, path: str) -> Raster:
-    """Read the one plane that a file holds.
-
-    Raises:
-        DecodeError: Not decodable, too large, several planes, or channels that are no colours.
-    """
+    """Read the one plane that a file holds; raises DecodeError."""
     if not data:
         raise DecodeError("an empty file")
     magic = next((magic for magic in _SUFFIXES if data.startswith(magic)), None)

@@ -81,11 +81,7 @@ def doubts(stores: Sequence[Store]) -> list[Doubt]:
 
 
 def require(store: Store, command: str) -> None:
-    """Stop before samples are served that seem wrong, unless they are accepted by `command`.
-
-    Raises:
-        CorruptArchiveError: The store has refusals; the message holds the command.
-    """
+    """Raise CorruptArchiveError if a store has refusals that `command` has not accepted."""
     if refused := [doubt for doubt in doubts([store]) if doubt.refused]:
         lines = "\n  ".join(doubt.text for doubt in refused)
         raise CorruptArchiveError(
@@ -115,11 +111,7 @@ def tell(stores: Sequence[Store], command: str = "bmgd verify") -> None:
 
 
 def accept(stores: Sequence[Store]) -> list[Doubt]:
-    """Record beside the stores that a user has looked at their doubts; returns these doubts.
-
-    Raises:
-        StorageError: No permission to write there.
-    """
+    """Record beside the stores that a user has looked at their doubts; returns these doubts."""
     found = doubts(stores)
     for store in {store.path: store for doubt in found for store in doubt.stores}.values():
         tags = {doubt.tag(store) for doubt in found if store in doubt.stores}

@@ -34,7 +34,6 @@ class ArrayFile:
         self._file.truncate(self._start + shape[0] * self._row)
 
     def put(self, row: int, image: NDArray[Any]) -> None:
-        """Write the (H, W) image of one row."""
         self._file.seek(self._start + row * self._row)
         rest = np.ascontiguousarray(image, self._dtype).reshape(-1).view(np.uint8).data
         while rest:
@@ -50,7 +49,6 @@ class ArrayFile:
         return image
 
     def close(self) -> None:
-        """Close the file; it is not fsynced."""
         self._file.close()
 
 

@@ -45,8 +45,6 @@ _CONDITIONS: Final = {condition.name: condition for condition in facts.CONDITION
 
 @dataclass(frozen=True)
 class Index:
-    """What is known of a condition besides its pixels."""
-
     format: int
     condition: str
     key: str
@@ -92,8 +90,6 @@ class Index:
 
 
 class Instances(NamedTuple):
-    """Instance masks of every image of a condition."""
-
     labels: NDArray[np.uint16]
     """(N, H, W), read-only."""
     counts: list[int]
@@ -106,9 +102,7 @@ class Store:
     """An open store: memory-mapped, read-only arrays.
 
     With `key`, it must have been built from that; the folder's name holds only its beginning.
-
-    Raises:
-        CorruptArchiveError: The folder is not a whole store of this format, or not this key's.
+    Raises CorruptArchiveError if the folder is no whole store of this format.
     """
 
     def __init__(self, path: Path, key: str | None = None) -> None:
@@ -135,11 +129,9 @@ class Store:
         return self._map(self.path / MASKS)
 
     def has(self, method: str) -> bool:
-        """Whether the store holds instance masks by this method."""
         return (self.path / folder_of(method)).is_dir()
 
     def instances(self, method: str) -> Instances:
-        """The instance masks by this method."""
         folder = folder_of(method)
         side, _ = self._sealed(folder)
         with self._readable(f"{folder}/{INDEX}"):
@@ -154,16 +146,12 @@ class Store:
         return content
 
     def methods(self) -> list[str]:
-        """Instance methods whose masks the store holds."""
         return [method for method in sorted(METHODS) if self.has(method)]
 
     def verify(self, progress: Callable[[int], object] | None = None) -> list[str]:
         """Read everything again and compare it with its digest; returns what is wrong.
 
         `progress` is called with the bytes read since the last call.
-
-        Raises:
-            CorruptArchiveError: Something in it cannot be read.
         """
         methods = map(folder_of, self.methods())
         grouped = sorted(folder.name for folder in self.path.glob(f"{GROUPS}*"))
@@ -240,7 +228,6 @@ def mapped(path: Path) -> NDArray[Any]:
 
 
 def folder_of(method: str) -> str:
-    """The name of the folder in a store that holds the labels by a method."""
     return f"{method}-v{VERSIONS[method]}" if method in VERSIONS else method
 
 
@@ -250,5 +237,4 @@ def write_index(folder: Path, content: dict[str, Any]) -> None:
 
 
 def write_side(folder: Path, counts: list[int], digest: str) -> None:
-    """Write the index of instance masks."""
     write_index(folder, {"counts": counts, "digest": digest})
