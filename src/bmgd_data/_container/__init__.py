@@ -18,8 +18,8 @@ def open_archive(path: Path) -> Files:
     """Open an archive by its first bytes, since files may have been renamed.
 
     Raises:
-        CorruptArchiveError: It cannot be read, is encrypted, is packed in a way that is not read, or
-            is hostile: upward paths, links, duplicate names, absurd numbers and sizes.
+        CorruptArchiveError: It cannot be read, is encrypted, uses methods that are not read, or is
+            hostile: upward paths, links, duplicate names, absurd numbers and sizes.
         DamagedArchiveError: It is no archive, or not a whole one; says what it is.
     """
     head = first_bytes.magic(path)
