@@ -70,7 +70,7 @@ def test_an_image_in_two_stiffnesses_is_a_leak_across(tmp_path, tiff, write_7z, 
     write_7z(tmp_path / "source" / "950 Pa.7z", moved)
     with pytest.warns() as told:
         reader = Reader("all", [250, 950], source=tmp_path / "source")
-    assert "duplicates: 10 images are there more than once" in str(told[-1].message)
+    assert "duplicates: 10 images appear more than once" in str(told[-1].message)
     random = leaks.measure(reader).schemes[0]
     assert random.test == (2, 0, 2)
 

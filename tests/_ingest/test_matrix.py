@@ -457,7 +457,7 @@ def _value_forms():
     says = "pixels in 3 images exceed 4095, by up to 290"
     yield Form("overshoot of resampling", members(over), over, notes=(says,))
     twin = D._replace(images=D.images[[0, 0, 2]], masks=D.masks[[0, 0, 2]])
-    says = "duplicates: 1 images are there more than once"
+    says = "duplicates: 1 images appear more than once"
     yield Form("an image twice", members(twin), twin, notes=(says,))
 
 

@@ -208,7 +208,7 @@ def test_one_image_in_two_stiffnesses(local):
     source = local(_250Pa=keep, _950Pa=take)
     reader, _ = told("all", [250, 950], source=source)
     (line,) = reader.doubts
-    assert "duplicates: 1 images are there more than once" in line
+    assert "duplicates: 1 images appear more than once" in line
     places = dict(zip(reader.names, reader.splits, strict=True))
     for name in ("250Pa/003", "950Pa/003"):
         assert f"{name} ({places[name]})" in line

@@ -104,7 +104,7 @@ def tell(stores: Sequence[Store], command: str = "bmgd verify") -> None:
         lines.append(f"and {len(fresh) - _SHOWN} more")
     warnings.warn(
         "\n  ".join(["Some samples may be wrong:", *lines])
-        + f"\n`{command}` shows this; with --accept, once you have looked, it is not said again.",
+        + f"\n`{command}` shows this; with --accept, once you have looked, it is not shown again.",
         BMGDWarning,
         stacklevel=3,
     )
@@ -176,7 +176,7 @@ def duplicates(*sides: tuple[facts.Condition, Sequence[str], Sequence[str]]) -> 
     first = (straddling or repeated)[0][:_SHOWN_ALIKE]
     named = " and ".join(f"{sides[side][1][row]} ({assigned[side][row]})" for side, row in first)
     line = (
-        f"duplicates: {len(repeated)} images are there more than once, {len(straddling)} of them "
+        f"duplicates: {len(repeated)} images appear more than once, {len(straddling)} of them "
         f"in several splits of the scheme 'random'. Look at {named}."
     )
     return [line]

@@ -117,10 +117,10 @@ def _kept(
                     write(staged, found)
             return read()
     except StorageError:
-        # Named by the root, so that Python shows it once for all conditions.
+        # The text names the root only, so that Python shows it once for all conditions.
         warnings.warn(
             f"{root} is full or cannot be written: {what} are computed in memory, each time "
-            "again. Let its owner read them once, and they are kept.",
+            "again. They are kept once the owner of that folder reads them.",
             BMGDWarning,
             stacklevel=3,
         )
