@@ -292,6 +292,13 @@ def test_equal_seeds_draw_the_same_and_others_do_not():
     assert draws[0] == draws[1] != draws[2]
 
 
+def test_a_stiffness_without_values_has_no_median():
+    """As with one nucleus in each image, which has no nearest other one."""
+    medians = made([[math.nan], [math.nan]]).bootstrap("area_um2", draws=3)[250]
+    assert medians.shape == (3,)
+    assert np.isnan(medians).all()
+
+
 def test_an_unknown_unit_lists_the_valid_ones(table):
     with pytest.raises(ValueError, match=r"'colony'.*'group', 'image', 'nucleus'"):
         table.bootstrap("area_um2", "colony")

@@ -301,7 +301,7 @@ class Table:
             seed: Seed of the random numbers.
 
         Returns:
-            (draws,) medians by stiffness in pascal.
+            (draws,) medians by stiffness in pascal; NaN if a stiffness has no values.
 
         Raises:
             ValueError: No such unit or column.
@@ -315,8 +315,8 @@ class Table:
             ordered = chosen[np.argsort(values[chosen], kind="stable")]
             members = self[units[unit]][ordered] if units[unit] else np.arange(len(ordered))
             kinds, codes = np.unique(members, return_inverse=True)
-            found = np.empty(draws)
-            for draw in range(draws):
+            found = np.full(draws, np.nan)
+            for draw in range(draws if kinds.size else 0):
                 # A value is in the sample as often as its unit was drawn.
                 times = np.bincount(rng.integers(len(kinds), size=len(kinds)), minlength=len(kinds))
                 reached = np.cumsum(times[codes])

@@ -164,7 +164,7 @@ def export(
     and a README.md with the citation. It is complete or absent.
 
     Args:
-        readers: One reader; or several by name, such as ``{"train": ..., "val": ...}``, each of
+        readers: One reader; or several by name, such as ``{"train": Reader("train")}``, each of
             which goes into a subfolder of that name ("validation" for "val" if the format is
             Hugging Face's).
         format: A key of `FORMATS`.
@@ -177,12 +177,6 @@ def export(
         ValueError: Unknown format, a name that no folder can have, or nothing to write.
         MissingDependencyError: A library that the format needs is not installed.
         StorageError: `dest` exists, the disk is full, or it may not be written.
-
-    Example:
-        >>> from bmgd_data import Reader
-        >>> splits = {name: Reader(name, source="phantom") for name in ("train", "val")}
-        >>> export(splits, "coco", "phantom-coco").name  # doctest: +SKIP
-        'phantom-coco'
     """
     if format not in FORMATS:
         raise ValueError(f"Unknown format {format!r}. Valid: {', '.join(map(repr, FORMATS))}.")

@@ -49,13 +49,6 @@ def write_canonical(
             another shape or type. The message names the sample.
         StorageError: The folder of that stiffness exists, the disk is full, or it may not be
             written.
-
-    Example:
-        >>> import numpy as np
-        >>> image = np.full((256, 256), 700, np.uint16)
-        >>> mask = np.zeros((256, 256), bool)
-        >>> image[90:120, 80:110], mask[90:120, 80:110] = 1500, True
-        >>> folder = write_canonical("my-bmgd", "950Pa", [("a", image, mask)])  # doctest: +SKIP
     """
     import tifffile
 

@@ -56,13 +56,6 @@ def roi_zip(labels: NDArray[np.integer[Any]]) -> bytes:
 
     Raises:
         ModuleNotFoundError: roifile is not installed; the extra ``export`` has it.
-
-    Example:
-        >>> import numpy as np
-        >>> from pathlib import Path
-        >>> labels = np.zeros((256, 256), np.uint16)
-        >>> labels[90:120, 80:110] = 1
-        >>> _ = Path("nuclei.zip").write_bytes(roi_zip(labels))  # doctest: +SKIP
     """
     stack = labels.ndim > 2  # noqa: PLR2004
     axes = [length for length in labels.shape[:-2] if length > 1]
@@ -71,20 +64,16 @@ def roi_zip(labels: NDArray[np.integer[Any]]) -> bytes:
         for plane, below in enumerate(labels.reshape(-1, *labels.shape[-2:]), 1):
             for label, lines in outlines(below):
                 name = f"{plane:04d}-{label:04d}" if stack else f"{label:04d}"
-                place = _place(plane, axes) if stack else {}
+                # Stacks have one position, hyperstacks one per axis.
+                place = {"position": plane} if stack else {}
+                if len(axes) == 2:  # noqa: PLR2004 - T and Z
+                    frame, z = divmod(plane - 1, axes[1])
+                    place = {"c_position": 1, "z_position": z + 1, "t_position": frame + 1}
                 roi = _roi([along_pixels(line) for line in lines], name=name, **place)
                 # A fixed date gives the same bytes each time.
                 member = zipfile.ZipInfo(f"{name}.roi", date_time=(1980, 1, 1, 0, 0, 0))
                 archive.writestr(member, roi.tobytes(), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
-
-
-def _place(plane: int, axes: Sequence[int]) -> dict[str, int]:
-    """Where ImageJ shows a ROI: stacks have one position, hyperstacks one per axis."""
-    if len(axes) != 2:  # noqa: PLR2004 - T and Z
-        return {"position": plane}
-    frame, z = divmod(plane - 1, axes[1])
-    return {"c_position": 1, "z_position": z + 1, "t_position": frame + 1}
 
 
 def _roi(polygons: Sequence[NDArray[np.int32]], **common: Any) -> Any:

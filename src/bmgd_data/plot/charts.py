@@ -102,6 +102,8 @@ def intervals(table: Table, column: str = "area_um2", *, ax: Axes | None = None)
     units = {"nucleus": "nuclei", "image": "images", "group": "groups"}
     for row, (unit, name) in enumerate(units.items()):
         for pa, medians in table.bootstrap(column, unit).items():
+            if np.isnan(medians).all():
+                continue
             low, middle, high = np.quantile(medians, [0.025, 0.5, 0.975])
             place = found.index(pa) + (row - 1) * 0.22
             wide = 4 if unit == "group" else 1.5

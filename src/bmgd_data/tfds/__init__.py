@@ -68,10 +68,6 @@ def prepare(
     Raises:
         BMGDError: The data cannot be read, or `data_dir` holds other data.
         ValueError: An argument is not valid.
-
-    Example:
-        >>> data_dir = prepare("1200Pa", source="phantom")  # doctest: +SKIP
-        >>> tfds.load("bmgd/1200Pa", split="test", data_dir=data_dir)  # doctest: +SKIP
     """
     builder = Builder(
         config=config,
