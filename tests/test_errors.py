@@ -25,9 +25,9 @@ def test_a_message_is_printable(kind):
 
 
 def test_a_warning_is_printable_as_python_shows_it():
-    with pytest.warns(errors.BMGDWarning) as told:
+    with pytest.warns(errors.BMGDWarning) as warned:
         warnings.warn(STEERS, errors.BMGDWarning, stacklevel=1)
-    shown = warnings.formatwarning(told[0].message, errors.BMGDWarning, "a.py", 1, "")
+    shown = warnings.formatwarning(warned[0].message, errors.BMGDWarning, "a.py", 1, "")
     assert shown.endswith(f"BMGDWarning: {SPELLED}\n")
 
 

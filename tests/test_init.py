@@ -108,9 +108,9 @@ for use in ("from bmgd_data import BMGD", "bmgd_data.BMGD", "import bmgd_data.to
         assert isinstance(error, ImportError)
         print(error)
 """
-    told = run(WITHOUT_TORCH + code).splitlines()
-    assert len(told) == 3
-    assert all('pip install "bmgd-data[torch]"' in line for line in told)
+    shown = run(WITHOUT_TORCH + code).splitlines()
+    assert len(shown) == 3
+    assert all('pip install "bmgd-data[torch]"' in line for line in shown)
 
 
 def test_with_torch_bmgd_is_listed():

@@ -65,11 +65,11 @@ def test_without_locks_the_work_is_done_with_one_warning(tmp_path, monkeypatch, 
 
     monkeypatch.setattr("filelock.FileLock.acquire", acquire)
     with (
-        pytest.warns(BMGDWarning, match="has no locks, so the work is done without") as told,
+        pytest.warns(BMGDWarning, match="has no locks, so the work is done without") as warned,
         locks.lock(tmp_path, "work") as alone,
     ):
         assert alone is False
-    assert len(told) == 1
+    assert len(warned) == 1
 
 
 def test_waiting_is_logged_and_ends(tmp_path, monkeypatch, caplog):

@@ -144,9 +144,9 @@ def test_the_last_three_lines_of_demo_work(torch, tiny_root, tmp_path, monkeypat
     lines = [line.strip() for line in bmgd("demo", *args).output.splitlines()[-3:]]
     assert ("BMGD" in lines[0]) is torch
     exec("\n".join(lines), {})
-    told = capsys.readouterr().out
-    assert "20 images, split 'train'" in told
-    assert "Instances: components" in told, "as the table counts"
+    shown = capsys.readouterr().out
+    assert "20 images, split 'train'" in shown
+    assert "Instances: components" in shown, "as the table counts"
 
 
 @pytest.mark.parametrize("method", ["components", "watershed"])
@@ -198,8 +198,8 @@ def test_demo_refuses_an_unknown_picture_format_before_any_work(out, tmp_path):
 def test_no_folder_is_made_for_an_output(command, tmp_path):
     """The output is refused before any work, such as a download."""
     missing = tmp_path / "nowhere"
-    told = bmgd(*(word.format(missing, here=tmp_path) for word in command), code=2).stderr
-    assert f"There is no folder {missing}" in " ".join(told.split())
+    shown = bmgd(*(word.format(missing, here=tmp_path) for word in command), code=2).stderr
+    assert f"There is no folder {missing}" in " ".join(shown.split())
     assert not missing.exists()
     assert not (tmp_path / "home").exists()
 
@@ -246,9 +246,9 @@ def test_download_keeps_the_labels_of_the_named_method(mirror, monkeypatch):
 
 
 def test_download_of_missing_provided_labels(mirror):
-    told = bmgd("download", *mirror, "--instances", "provided", code=1)
-    assert re.search(r"950Pa +10 ", told.stdout)
-    assert "950Pa has no instance labels" in told.stderr
+    shown = bmgd("download", *mirror, "--instances", "provided", code=1)
+    assert re.search(r"950Pa +10 ", shown.stdout)
+    assert "950Pa has no instance labels" in shown.stderr
 
 
 def test_downloads_before_an_error_are_shown(mirror):
@@ -276,8 +276,8 @@ def test_a_wrong_source_is_a_wrong_argument(source, command):
     assert "Invalid value for '--source'" in given
     assert "None" not in given
     if command != "demo":  # its default is the phantom
-        told = " ".join(bmgd(command, code=2, BMGD_SOURCE=source).stderr.split())
-        assert f"BMGD_SOURCE: {given.partition('--source')[2][3:]}" in told
+        shown = " ".join(bmgd(command, code=2, BMGD_SOURCE=source).stderr.split())
+        assert f"BMGD_SOURCE: {given.partition('--source')[2][3:]}" in shown
 
 
 def test_debug_shows_tracebacks():

@@ -87,9 +87,9 @@ def test_wrong_arguments_list_the_valid_ones(args, message, folder, data):
 
 def test_no_folder(data, tmp_path):
     """The folder is checked before the network is used."""
-    told = bmgd("evaluate", tmp_path / "nowhere", code=2, BMGD_OFFLINE="1").stderr
-    assert "does not exist" in told
-    assert "Invalid value for 'FOLDER'" in told
+    shown = bmgd("evaluate", tmp_path / "nowhere", code=2, BMGD_OFFLINE="1").stderr
+    assert "does not exist" in shown
+    assert "Invalid value for 'FOLDER'" in shown
     assert "folder" in bmgd("evaluate", code=2).stderr.lower()
 
 

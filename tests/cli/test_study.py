@@ -37,8 +37,8 @@ def test_nuclei_of_a_split_with_another_pixel(tiny_root, tmp_path):
 
 def test_nuclei_that_cannot_be_written(tiny_root, tmp_path):
     (out := tmp_path / "nuclei.csv").mkdir()
-    told = bmgd("nuclei", "--out", out, "--source", TINY, "--root", tiny_root, code=1).stderr
-    assert "Cannot write" in told
+    shown = bmgd("nuclei", "--out", out, "--source", TINY, "--root", tiny_root, code=1).stderr
+    assert "Cannot write" in shown
 
 
 def test_report_writes_one_page(tiny_root, tmp_path):
