@@ -32,7 +32,8 @@ _NO_LOCKS: Final = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS,
 def lock(root: Path, name: str) -> Iterator[bool]:
     """Let one process at a time do the work called `name`; the others wait.
 
-    The lock's file stays, unless the work fails.
+    The lock's file stays, unless the work fails. filelock before 3.21 may not notice that it was
+    removed; then two processes do the same work.
 
     Yields:
         Whether the lock is held. It is not where the file system has no locks, or where another
