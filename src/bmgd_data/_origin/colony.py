@@ -64,11 +64,9 @@ def image_colony(
     """Simulate one colony and cut consecutive slices from it.
 
     A colony is enlarged if the stack is higher than the condition's colonies. `condition` sets how
-    crowded it is; `step` is in micrometres.
-
-    Returns:
-        Images (slices, 256, 256) of grey values 0..4095; instance masks of the same shape, numbered
-        1..n in reading order, at least one nucleus in each; index of the first slice in the stack.
+    crowded it is; `step` is in micrometres. Returns images (slices, 256, 256) of grey values
+    0..4095; instance masks of the same shape, numbered 1..n in reading order, at least one nucleus
+    in each; and the index of the first slice in the stack.
     """
     tissue = _TISSUES[condition.name]
     tissue = tissue._replace(radius=max(tissue.radius, slices * step / 2 + _RIM_UM))

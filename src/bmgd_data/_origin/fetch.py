@@ -43,17 +43,11 @@ def download(
     bar: Bar,
     auth: tuple[str, str] | None = None,
 ) -> str:
-    """Fetch one archive; a killed or failed download leaves `final` as it was.
+    """Fetch one archive to `final`, and return its sha256.
 
-    Args:
-        url: Its address.
-        final: Where to put it.
-        check: Called with the sha256 of the download; what it raises refuses the archive.
-        bar: Shows the progress.
-        auth: User and password; they do not belong in `url`, which messages show.
-
-    Returns:
-        The sha256.
+    A killed or failed download leaves `final` as it was. `check` is called with the sha256; what it
+    raises refuses the archive. `auth` is user and password, which do not belong in `url`, since
+    messages show it.
 
     Raises:
         DatasetNotFoundError: The server has no such file (404, 410).

@@ -33,9 +33,7 @@ def staged(final: Path) -> Iterator[Path]:
     """Give a private folder beside `final`, and rename it to `final` when the block ends well.
 
     If `final` exists by then, another process has made the same content, and this one is dropped.
-
-    Raises:
-        StorageError: The disk is full or not writable; nothing is left behind.
+    If the disk is full or not writable, it raises StorageError and leaves nothing behind.
     """
     with scratch(final) as partial:
         yield partial
@@ -106,10 +104,8 @@ def sweep(final: Path) -> None:
 def discard(folder: Path) -> None:
     """Remove a folder: first its name, in one step, then its files.
 
-    If it fails halfway, `sweep` knows the new name, and `discard` can be called on it.
-
-    Raises:
-        StorageError: No permission, or another program has it open.
+    If it fails halfway, with a StorageError, `sweep` knows the new name, and `discard` can be
+    called on it.
     """
     doomed = folder if folder.name.endswith(_PARTIAL) else _partial(folder)
     try:

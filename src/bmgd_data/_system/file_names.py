@@ -27,16 +27,10 @@ _DIGEST: Final = re.compile(r"-[0-9a-f]{12}$")
 def safe_file_name(name: str, *, loose: bool = False) -> str:
     """Make a file name, without suffix, that is valid on Linux, macOS and Windows.
 
-    A suffix is to be appended, never replaced, since names may hold dots.
-
-    Args:
-        name: Any text, such as ``"250Pa/colony 3.1"``.
-        loose: Keep all characters that Windows allows. Otherwise only ASCII letters, digits, ``_``
-            and ``-`` stay, because some tools cut names at the first dot or space.
-
-    Returns:
-        1 to `LONGEST` characters (one more for a name that Windows reserves), such as
-        ``"250Pa_colony_3_1"``. Different names may give the same; see `file_names`.
+    ``"250Pa/colony 3.1"`` gives ``"250Pa_colony_3_1"``: only ASCII letters, digits, ``_`` and ``-``
+    stay, because some tools cut names at the first dot or space. `loose` keeps all characters that
+    Windows allows; a suffix is then to be appended, never replaced, since names may hold dots.
+    Different names may give the same; see `file_names`.
     """
     text = unicodedata.normalize("NFC", name)
     text = _FORBIDDEN.sub("_", text) if loose else _UNCOMMON.sub("_", text)

@@ -36,11 +36,8 @@ _SLUG: Final = r"(upstream|mirror|folder|phantom)-([A-Za-z0-9-]+-)?[0-9a-f]{8}"
 def root(path: str | os.PathLike[str] | None = None) -> Path:
     """The absolute path of the folder that all data is kept in; it is not created here.
 
-    Args:
-        path: The folder. None: BMGD_HOME, or else the user's cache folder.
-
-    Raises:
-        StorageError: The path begins with "~", or none is given, and there is no home folder.
+    It is `path`, or BMGD_HOME, or the user's cache folder. If this needs a home folder and there is
+    none, it raises StorageError.
     """
     chosen = path or os.environ.get("BMGD_HOME")
     try:

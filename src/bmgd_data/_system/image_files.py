@@ -29,12 +29,8 @@ def encode_png(array: NDArray[Any]) -> bytes:
 def encode_tiff(array: NDArray[Any], pixel_size_um: float, info: str) -> bytes:
     """Encode an (H, W) array as TIFF that ImageJ and Fiji open with its scale.
 
-    Compressed with zlib and no predictor, which every reader supports.
-
-    Args:
-        array: uint16, uint8, or bool, which becomes uint8 0/255.
-        pixel_size_um: Width and height of a pixel in micrometres.
-        info: What "Show Info" in ImageJ shows.
+    It is uint16, uint8, or bool, which becomes uint8 0/255. Compressed with zlib and no predictor,
+    which every reader supports. `info` is what "Show Info" in ImageJ shows.
     """
     import tifffile
 

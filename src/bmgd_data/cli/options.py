@@ -29,11 +29,9 @@ READER: Final = ("stiffness", "root", "source", "download", "scheme", "instances
 def takes(
     *names: str, **defaults: str | None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the shared options of these names, as one dict `data`.
+    """Give a command the options of `SHARED` of these names, as one dict `data`.
 
-    Args:
-        names: Keys of `SHARED`. An option that the command declares itself stays its own.
-        defaults: Defaults other than the shared ones.
+    An option that the command declares itself stays its own.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
