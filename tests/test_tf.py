@@ -52,7 +52,7 @@ def names(data):
 @HELD
 @pytest.mark.parametrize("batch_size", [None, 5])
 def test_features_are_those_of_the_records(reader, in_memory, batch_size):
-    features = pytest.importorskip("bmgd_data.tfds.features").features(reader.images.shape[1:])
+    features = pytest.importorskip("bmgd_data.tfds.info").features(reader.images.shape[1:])
     records = tf.data.Dataset.from_generator(
         lambda: iter(()), output_signature=features.get_tensor_spec()
     )

@@ -809,7 +809,7 @@ def test_predict_writes_the_table_and_rois(tmp_path: Path, capsys: pytest.Captur
     out = tmp_path / "out"
     arguments = ["no network", str(tmp_path / "in"), "--out", str(out)]
     assert main([*arguments, "--rois"]) == 0
-    assert "Give it with --pixel-size" in capsys.readouterr().out
+    assert "Give the size with --pixel-size" in capsys.readouterr().out
 
     def rows(path: Path) -> list[dict[str, str]]:
         with path.open(encoding="utf-8", newline="") as file:

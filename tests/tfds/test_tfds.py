@@ -450,7 +450,7 @@ def test_records_contain_no_path_of_the_machine(everywhere, tiny_root, own_folde
             content = path.read_bytes()
             for place in (tiny_root, own_folder, Path.home()):
                 assert str(place).encode() not in content, path
-            assert b"bmgd_data.tfds.features" not in content, path
+            assert b"bmgd_data.tfds.info" not in content, path
 
 
 @OWN_FOLDER
