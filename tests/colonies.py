@@ -1,4 +1,4 @@
-"""Colonies whose truth is known: cartoons in a moment, or generated ones; and how they are judged."""
+"""Colonies whose truth is known, as quick cartoons or generated, and their scores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Stack(NamedTuple):
 
 
 def cartoon(colonies: int, slices: int, *, step: float = 1.0, side: int = 64, seed: int = 0):
-    """Balls in a cube, cut into slices: quick, and like colonies in what matters here."""
+    """Balls in a cube, cut into slices: quick, and similar enough to colonies."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:side, :side]
     images = []
@@ -48,7 +48,7 @@ def generated(condition, colonies: int, slices: int, *, step: float = 1.0, seed:
 
 
 def disturbed(stack: Stack, *, drift: float, light: float, seed: int = 0):
-    """The same, drifting by so many pixels a slice, under light that changes in strength and tilt."""
+    """The same with drift per slice in pixels, and with light that changes in strength and tilt."""
     rng = np.random.default_rng(seed)
     _, height, width = stack.images.shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]

@@ -1,4 +1,4 @@
-"""What may lie in a root, and file systems that are small or read-only to put one on."""
+"""Leftovers in a root, and small or read-only file systems for one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def leftovers(root: Path) -> list[str]:
-    """Whatever lies in a root and does not belong there."""
+    """Files in a root that do not belong there."""
     belongs = {"sources": (".7z", ".json"), "locks": (".lock",)}
     inside = [path for path in root.rglob("*") if path.is_file()]
     strange = [

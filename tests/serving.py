@@ -1,4 +1,4 @@
-"""A real HTTP server that answers as a test tells it to, and remembers who asked for what."""
+"""A real HTTP server that gives the answers of a test and records the requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Scripted(BaseHTTPRequestHandler):
-    """Gives its answers one after the other, and the last one for ever."""
+    """Gives its answers one after the other, and then the last one again and again."""
 
     answers: ClassVar[list[Answer]]
     asked: ClassVar[list[tuple[str, dict[str, str]]]]
@@ -35,7 +35,7 @@ class Scripted(BaseHTTPRequestHandler):
 
 
 def send(data: bytes, status: int = 200, length: int | None = None, **headers: str) -> Answer:
-    """The whole of `data`, whatever length is declared."""
+    """All of `data`, whatever length is declared."""
 
     def answer(to: Scripted) -> None:
         to.send_response(status)
@@ -58,7 +58,7 @@ def cut(data: bytes, at: int, *, reset: bool = False) -> Answer:
     def answer(to: Scripted) -> None:
         if at:
             send(data[:at], length=len(data))(to)
-        if reset:  # lingering for no time at all is how TCP is told to reset
+        if reset:  # a linger time of 0 makes TCP reset the connection
             to.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         to.connection.close()
 
@@ -84,7 +84,7 @@ def in_chunks(data: bytes, size: int, *, last: bool = True) -> Answer:
 
 
 def redirect() -> Answer:
-    """To the same address, round and round."""
+    """To the same address, endlessly."""
 
     def answer(to: Scripted) -> None:
         send(b"", 302, Location=to.path)(to)
@@ -103,7 +103,7 @@ def stall(data: bytes, seconds: float) -> Answer:
 
 
 def wait_halfway(data: bytes, halfway: threading.Event, go_on: threading.Event) -> Answer:
-    """Half of `data`, a sign to the test, and the rest when the test says so."""
+    """Half of `data`, a signal to the test, and the rest at the test's signal."""
 
     def answer(to: Scripted) -> None:
         send(data[: len(data) // 2], length=len(data))(to)
@@ -116,7 +116,7 @@ def wait_halfway(data: bytes, halfway: threading.Event, go_on: threading.Event) 
 
 @contextlib.contextmanager
 def servers() -> Iterator[Callable[..., tuple[str, type[Scripted]]]]:
-    """Start servers that give these answers: the base URL of each, and what it was asked."""
+    """Start servers with these answers; gives the base URL and the requests of each."""
     started: list[ThreadingHTTPServer] = []
 
     def start(*answers: Answer) -> tuple[str, type[Scripted]]:
@@ -134,6 +134,6 @@ def servers() -> Iterator[Callable[..., tuple[str, type[Scripted]]]]:
 
 @pytest.fixture(name="answer")
 def answering() -> Iterator[Callable[..., tuple[str, type[Scripted]]]]:
-    """Start a server that gives these answers: its base URL, and what it was asked."""
+    """Start a server with these answers; gives its base URL and the requests."""
     with servers() as start:
         yield start

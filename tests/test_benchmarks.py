@@ -21,7 +21,7 @@ MODULES = {path.stem for path in BENCHMARKS.glob("*.py")}
 
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch):
-    """As in a run; their short names are forgotten afterwards."""
+    """As in a run; their short names are removed afterwards."""
     if not BENCHMARKS.is_dir():
         pytest.skip("the benchmarks are not beside these tests")
     monkeypatch.syspath_prepend(str(BENCHMARKS))

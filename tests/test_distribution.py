@@ -1,4 +1,4 @@
-"""What is handed out: wheel and sdist, the versions they ask for, and what SECURITY.md promises."""
+"""Wheel and sdist, the versions they require, and the promises of SECURITY.md."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HOST = (".ci/", ".github/", ".pre-commit-config.yaml", ".readthedocs.yaml")
 
 
 def tree(to: Path) -> Path:
-    """A copy of the tree, with what work leaves behind."""
+    """A copy of the tree, with files that work leaves behind."""
     shutil.copytree(ROOT, to, ignore=IGNORED)
     shutil.rmtree(to / "docs" / "notebooks", ignore_errors=True)  # the docs' build puts them there
     for name in LEFTOVERS:
@@ -235,7 +235,7 @@ def test_security_states_the_limits_that_hold():
 
 
 def test_the_docs_show_these_limits_and_no_others():
-    """Said once, and included."""
+    """They stand once and are included."""
     text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
     assert ':::{include} ../SECURITY.md\n:start-after: "## Limits"\n:::' in text
     assert not re.search(r"\d (MB|GB)", text)

@@ -71,7 +71,7 @@ def child(code: str, *arguments: object, **options: object) -> subprocess.Popen[
 
 
 def said(process: subprocess.Popen[str], seconds: float = 60) -> str:
-    """What a child printed; it must have ended well."""
+    """The output of a child, which must succeed."""
     with process:
         out, errors = process.communicate(timeout=seconds)
     assert process.returncode == 0, errors
@@ -100,7 +100,7 @@ def local(tmp_path, packed) -> Path:
 
 @pytest.fixture
 def one_image(monkeypatch) -> None:
-    """Generated sources have as many images as their size says, and not twelve at least."""
+    """Generated sources have the number of images of their size, not at least twelve."""
     from bmgd_data._origin import phantom
 
     monkeypatch.setattr(phantom, "MIN_IMAGES", 1)
@@ -108,7 +108,7 @@ def one_image(monkeypatch) -> None:
 
 @pytest.fixture
 def expected(tmp_path, local, packed) -> str:
-    """What reading that archive gives, undisturbed."""
+    """The result of reading that archive undisturbed."""
     reader = Reader("all", 950, source=local, root=tmp_path / "undisturbed")
     return f"{reader.digest} {sum(reader.n_nuclei)}"
 
@@ -210,7 +210,7 @@ def test_killed_at_any_step_and_run_again(answer, local, tmp_path, case):
 
 @pytest.mark.slow
 def test_killed_after_so_many_milliseconds(tmp_path):
-    """No matter where it is: also between the steps that the other test knows of."""
+    """At any point, also between the steps that the other test names."""
     source = "phantom:size=0.02"
     expected = said(child(READ, source, "watershed"))
     for milliseconds in range(600, 3000, 400):
@@ -269,7 +269,7 @@ print(reader.digest, int(sum(reader.n_nuclei)))
 
 
 def together(sources_of_children: list[object], log: Path) -> list[str]:
-    """Start a child for each source, let them go at the same moment; what they said."""
+    """Start a child for each source at the same moment; gives their output."""
     children = [child(TOGETHER, source, log) for source in sources_of_children]
     for process in children:
         assert process.stdout.readline() == "ready\n"
@@ -421,14 +421,14 @@ def test_the_umask_says_what_others_may(answer, packed, shared, umask, mask):
 
 
 def ask(method: str, source: object, *stiffness: object) -> tuple[str, str]:
-    """What another user's process prints and complains of."""
+    """The output and errors of another user's process."""
     with child(AS_ANOTHER_USER + READ, source, method, *stiffness) as process:
         out, errors = process.communicate(timeout=60)
     return out.strip(), errors
 
 
 def close(root: Path) -> None:
-    """No user may write below a root any more; the child has no permissions of the superuser."""
+    """Make the root read-only; the child does not have the superuser's permissions."""
     for path in [root, *root.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
 
@@ -500,7 +500,7 @@ def test_a_private_root_of_another_user_says_what_to_do(answer, packed, shared, 
 
 @pytest.mark.parametrize("part", ["sources", "stores"])
 def test_a_private_folder_in_a_shared_root_says_what_to_do(answer, packed, shared, umask, part):
-    """As where a colleague's umask was stricter for once."""
+    """As after a run with a stricter umask."""
     url, _ = answer(send(packed))
     read(url)
     for path in shared.rglob("*"):
@@ -578,7 +578,7 @@ def big(tmp_path, write_7z, nuclei) -> bytes:
 
 @pytest.fixture(params=["seen before", "hit in mid-write"])
 def surprise(request, monkeypatch) -> bool:
-    """Whether the disk runs full although there seemed to be room."""
+    """Whether the disk gets full although there seemed to be room."""
     if request.param == "hit in mid-write":
         monkeypatch.setattr(disk, "require_space", lambda *_: None)
         return True

@@ -168,7 +168,7 @@ def test_the_package_reads_the_slices_once_there_are_masks(preprocess, stacks, t
         (("--size", "512"), "use --fit resize"),
     ],
 )
-def test_what_cannot_be_done_is_said(  # noqa: PLR0917 - fixtures
+def test_what_cannot_be_done_is_reported(  # noqa: PLR0917 - fixtures
     options, told, preprocess, stacks, tmp_path, capsys
 ):
     folder, _ = stacks

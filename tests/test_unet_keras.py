@@ -191,7 +191,7 @@ def test_a_run_trains_predicts_and_is_scored(tiny_root, tmp_path, capsys):
         (["--weights", "gone.h5"], "--weights gone.h5: no such file"),
     ],
 )
-def test_what_cannot_be_done_is_told(arguments, told, tmp_path, tiny_root, capsys):
+def test_what_cannot_be_done_is_reported(arguments, told, tmp_path, tiny_root, capsys):
     import train
 
     options = ["--source", TINY, "--root", str(tiny_root), "--out", str(tmp_path / "run")]

@@ -1,4 +1,4 @@
-"""Run as a program: makes this Python poorer, as on Windows, and then uses bmgd_data.
+"""Run as a program: removes from Python what Windows lacks, and then uses bmgd_data.
 
     python tests/unlike_posix.py <folder to work in> <URL of a mirror>
 
@@ -40,7 +40,7 @@ def main(folder: Path, mirror: str) -> None:
 
 
 def use(folder: Path, mirror: str) -> None:
-    """Fetch, build, label, export, read back, verify, be refused the removal of what is open."""
+    """Fetch, build, label, export, read back, verify, and fail to remove open files."""
     from typer.testing import CliRunner
 
     from bmgd_data import Reader
@@ -72,7 +72,7 @@ def use(folder: Path, mirror: str) -> None:
 
 
 def impoverish() -> None:
-    """Take away from this package, and not from the libraries: they know which system this is."""
+    """Remove it for this package, not for libraries, which know the system."""
     for name in ("cli", "export", "_origin.fetch", "_origin.phantom", "reader"):
         importlib.import_module(f"bmgd_data.{name}")
     for name in ("pooch", "py7zr", "requests", "typer.testing"):
@@ -88,7 +88,7 @@ def impoverish() -> None:
 
 
 def refusing(function):
-    """The function, as it is where open files are locked."""
+    """The function, as on systems that lock open files."""
 
     def refuse(*paths, **options):
         folder = options.get("dir_fd", options.get("src_dir_fd"))
@@ -112,7 +112,7 @@ def in_use() -> set[str]:
 
 
 def opening(function):
-    """os.open, as it is where folders cannot be opened and reading is not enough to fsync."""
+    """os.open, as on systems that cannot open folders or fsync files opened for reading."""
 
     def open_(path, flags, *rest, **options):
         if Path(path).is_dir() or not flags & (os.O_RDWR | os.O_WRONLY):

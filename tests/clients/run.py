@@ -120,7 +120,7 @@ def python_of(name: str, environments: Path) -> Path:
 
 
 def run(name: str, base: Path, environments: Path, source: str) -> dict[str, str]:
-    """What one client saw, or why it did not run."""
+    """The result of one client, or why it did not run."""
     client = CLIENTS[name]
     missing = [tool for tool in client.under[:1] if shutil.which(tool) is None]
     if missing or (name in ("imagej", "rois") and shutil.which("java") is None):

@@ -71,7 +71,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture(scope="session")
 def place() -> Iterator[Path]:
-    """A folder that every user may look into; in memory where that can be had, as syncing takes
+    """A folder that every user may read; in memory if possible, since syncing takes
     long on disks and makes no difference to processes."""
     memory = Path("/dev/shm")  # noqa: S108
     chosen = memory if os.access(memory, os.W_OK) else None

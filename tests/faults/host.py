@@ -1,4 +1,4 @@
-"""A process that has loaded everything, and forks: each child reads BMGD while a fault befalls it.
+"""A process that has loaded everything, and forks: each child reads BMGD during a fault.
 
 So a run takes a tenth of a second, and not a second of imports. Run as a script: each line on the
 standard input is a `Task` as JSON, or the number of a child to wait for; each gets a line back.
@@ -42,7 +42,7 @@ STAGES: Final = {
 
 @dataclass(frozen=True)
 class Task:
-    """What a child does, and what befalls it."""
+    """What a child does, and its fault."""
 
     source: str
     root: str = ""
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def _load_everything() -> list[Any]:
-    """Whatever is imported late, by one read; the slices that a generated source has then."""
+    """Import everything, by one read; gives the slices of a generated source."""
     import filelock  # noqa: F401
     import pooch
     import requests  # noqa: F401
@@ -164,7 +164,7 @@ def _change_umask(umasks: list[int]) -> None:
 
 
 def _watch(dies_at: tuple[str, int, str] | None, calls: dict[str, int]) -> Callable[..., None]:
-    """What `sys.setprofile` takes: counts the calls of each stage, and kills at one of them."""
+    """A function for `sys.setprofile` that counts the calls of each stage, and kills at one."""
     stage_of = {name: stage for stage, names in STAGES.items() for name in names}
     fatal, number, moment = dies_at or (None, 0, "c_call")
 
@@ -179,7 +179,7 @@ def _watch(dies_at: tuple[str, int, str] | None, calls: dict[str, int]) -> Calla
 
 
 def _answer(task: Task, method: str) -> dict[str, Any]:
-    """What reading gave: a digest of every byte of every sample, or the error."""
+    """The result of reading: a digest of every byte of every sample, or the error."""
     from bmgd_data import Reader
     from bmgd_data.errors import BMGDError
 

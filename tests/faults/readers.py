@@ -1,4 +1,4 @@
-"""Processes that read: how to start them, and what came of them."""
+"""Processes that read: starting them, and their outcome."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Child:
         self._pid = host.ask(asdict(task))
 
     def kill(self) -> None:
-        """Kill it, if it has not ended yet."""
+        """Kill it, if it still runs."""
         os.kill(self._pid, signal.SIGKILL)  # until `end`, no other process has its number
 
     def end(self) -> Outcome:
@@ -55,7 +55,7 @@ class Host:
     """The process that forks the children.
 
     Args:
-        folder: Where they tell what came of them; everybody may write there.
+        folder: For their outcomes; every user may write there.
         path: The folder that holds the package, if not the installed one.
     """
 
@@ -94,7 +94,7 @@ class Host:
         return int(self._process.stdout.readline())
 
     def start(self, task: Task) -> Child:
-        """Begin to read."""
+        """Start to read."""
         self._number += 1
         answers = self._folder / f"{self._number}.json"
         answers.touch()
@@ -107,7 +107,7 @@ class Host:
 
 @dataclass
 class Undisturbed:
-    """What reading a source gives where nothing happens."""
+    """The result of reading a source without a fault."""
 
     host: Host
     """Who read."""
@@ -123,7 +123,7 @@ class Undisturbed:
 
     @classmethod
     def of(cls, host: Host, source: str, folder: Path) -> Undisturbed:
-        """Read it some times, each time from nothing."""
+        """Read it several times, each time from nothing."""
         content, calls, seconds = {}, {}, {}
         for method in METHODS:
             times = []

@@ -25,7 +25,7 @@ superuser = pytest.mark.skipif(
 
 
 def some_parts(trial, of) -> None:
-    """Begin with nothing, or with some of what an undisturbed run leaves."""
+    """Start with nothing, or with a part of what an undisturbed run leaves."""
     if trial.rng.random() < 0.4:
         trial.copy_root(of.root, {part for part in sorted(PARTS) if trial.rng.random() < 0.6})
         for labels in trial.root.glob("stores/*/watershed*"):
@@ -34,7 +34,7 @@ def some_parts(trial, of) -> None:
 
 
 def open_to_all(root) -> None:
-    """Make everything writable again, for everybody."""
+    """Make everything writable again for every user."""
     for path in [root, *root.rglob("*")]:
         path.chmod(0o777 if path.is_dir() else 0o666)
 
@@ -47,7 +47,7 @@ def close_to_all(root) -> None:
 
 @pytest.mark.parametrize("what", ["blocks", "inodes"])
 def test_a_full_disk(trial, undisturbed, what):
-    """Of a random size: so it runs full at any write. Half the time free space is not checked first."""
+    """A disk of random size is full at any write. In half of the rounds free space is not checked."""
     trial.root.mkdir()
     with tmpfs(trial.root) as mount:
         mount("size=64m,nr_inodes=10k")
@@ -68,7 +68,7 @@ def test_a_full_disk(trial, undisturbed, what):
 
 
 def test_a_disk_that_is_full_at_times(trial, undisturbed):
-    """What fails to be written must not be forgotten, even if all goes well afterwards."""
+    """A failed write must be reported, even if later ones succeed."""
     trial.root.mkdir()
     with tmpfs(trial.root) as mount:
         mount("size=6m")
@@ -93,7 +93,7 @@ def kibibytes(root) -> int:
 
 
 def test_no_large_file_is_allowed(trial, undisturbed):
-    """As where a quota or RLIMIT_FSIZE says so; for this nothing needs to be mounted."""
+    """As with a quota or RLIMIT_FSIZE; nothing needs to be mounted."""
     for _ in trial.rounds("file size limited"):
         right, task = trial.choose(undisturbed)
         some_parts(trial, right)
@@ -105,7 +105,7 @@ def test_no_large_file_is_allowed(trial, undisturbed):
 
 @superuser
 def test_a_root_that_may_not_be_written(trial, undisturbed):
-    """From the beginning, or from a random moment on; and then it may again."""
+    """From the start, or from a random moment; afterwards it is writable again."""
     for _ in trial.rounds("root may not be written"):
         right, task = trial.choose(undisturbed)
         trial.root.mkdir()
@@ -137,7 +137,7 @@ def test_a_read_only_file_system(trial, undisturbed):
 
 
 def remove(root, *, at_once: bool) -> None:
-    """Away in a moment, or file by file, while others make new ones."""
+    """At once, or file by file, while others make new ones."""
     if at_once:
         root = root.rename(root.with_name("gone"))
     shutil.rmtree(root, ignore_errors=True)
@@ -145,7 +145,7 @@ def remove(root, *, at_once: bool) -> None:
 
 @pytest.mark.parametrize("when", ["reading", "building"])
 def test_a_root_that_is_removed(trial, undisturbed, when):
-    """Samples of an open reader stay right on POSIX: what is mapped is not gone."""
+    """Samples of an open reader stay right on POSIX: mapped files remain."""
     for _ in trial.rounds(f"root removed while {when}"):
         right, task = trial.choose(undisturbed)
         trial.root.mkdir()

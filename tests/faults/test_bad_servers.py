@@ -1,4 +1,4 @@
-"""Servers that cut, stall, lie, go round in circles, or send something else."""
+"""Servers that cut, stall, lie, redirect endlessly, or send something else."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def says_more(rng: random.Random, good: bytes) -> Answer:
 
 
 def says_nothing_and_cuts(rng: random.Random, good: bytes) -> Answer:
-    """The end of such an answer is the end of the connection, so that a cut cannot be told."""
+    """The answer ends with the connection, so a cut is not visible."""
     return in_chunks(good[: rng.randrange(len(good))], 512)
 
 
@@ -71,14 +71,14 @@ BAD: dict[str, Callable[[random.Random, bytes], Answer]] = {
 
 
 def test_no_wait_is_endless():
-    """A stalled server costs `READ_TIMEOUT_S`, four times; a shorter time stands for it below."""
+    """A stalled server costs `READ_TIMEOUT_S`, four times; the tests below shorten it."""
     assert 0 < fetch.CONNECT_TIMEOUT_S <= 60
     assert 0 < fetch.READ_TIMEOUT_S <= 60
 
 
 @pytest.mark.parametrize("fault", BAD)
 def test_a_bad_server(trial, server, archives, undisturbed, fault):
-    """Bad for some answers, and then good; a reader asks four times at most."""
+    """Bad for some answers, then good; a reader tries at most four times."""
     good, stalls = archives["good"], "stalls" in fault
     for _ in trial.rounds(fault, share=0.25 if stalls else 0.5 if "circles" in fault else 1):
         right, task = trial.choose(undisturbed, ["url"])
@@ -91,7 +91,7 @@ def test_a_bad_server(trial, server, archives, undisturbed, fault):
 
 
 def test_any_bad_server(trial, server, archives, undisturbed):
-    """All of them in a random mix."""
+    """A random mix of all of them."""
     good = archives["good"]
     kinds = [kind for kind in BAD if "stalls" not in kind]
     for _ in trial.rounds("server bad in many ways"):
@@ -104,7 +104,7 @@ def test_any_bad_server(trial, server, archives, undisturbed):
 
 
 def test_another_archive_than_before(trial, server, archives, undisturbed):
-    """What was seen first stays, whichever parts of the root are lost; the other is refused."""
+    """The first archive stays trusted, whatever parts of the root are lost; another is refused."""
     for _ in trial.rounds("server sends another archive"):
         right, task = trial.choose(undisturbed, ["url"])
         lost = trial.rng.choice([set(), {"archives"}, {"stores"}, {"archives", "stores"}])

@@ -43,7 +43,7 @@ OF_TOMORROW = {
 
 
 def go(trial, begun: list[tuple[Host, Task]], deaths: int, seconds: float) -> list[Outcome]:
-    """Start them all at one moment, kill some at random ones; how each ended."""
+    """Start all at one moment, kill some at random moments; gives how each ended."""
     at = time.monotonic() + 0.03 * len(begun)
     children = [host.start(replace(task, at=at)) for host, task in begun]
     doomed = trial.rng.sample(children, deaths)
@@ -92,7 +92,7 @@ def tomorrow(place):
 
 @pytest.fixture(scope="module")
 def undisturbed_tomorrow(tomorrow, place):
-    """What the later version gives, by source."""
+    """The results of the later version, by source."""
 
     @functools.cache
     def of(source: str) -> Undisturbed:
@@ -105,7 +105,7 @@ def undisturbed_tomorrow(tomorrow, place):
 
 
 def test_two_versions_by_turns(trial, undisturbed, undisturbed_tomorrow):
-    """Each may be killed; what one left, the other reads or cleans away."""
+    """Each may be killed; the other reads or removes what it left."""
     for _ in trial.rounds("2 versions by turns", share=0.5):
         now, task = trial.choose(undisturbed)
         later = undisturbed_tomorrow(now.source)

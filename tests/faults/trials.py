@@ -1,4 +1,4 @@
-"""Rounds of one fault, and the judge of what came of them.
+"""Rounds of one fault, and the judgement of their results.
 
 Only what can be told for sure is called right: the digest of every byte of every sample is the one
 of a run that nothing disturbed.
@@ -46,7 +46,7 @@ NEXT_STEP: Final = re.compile(
 
 @dataclass
 class Tally:
-    """How it went with one fault."""
+    """Results of one fault."""
 
     fault: str
     tried: int = 0
@@ -70,7 +70,7 @@ class Tally:
 
 
 class Trial:
-    """The rounds of one fault, and the judge of what comes of them.
+    """The rounds of one fault, and the judgement of their results.
 
     Args:
         temporary: Where readers make temporary files.
@@ -116,7 +116,7 @@ class Trial:
         assert tally.survived + tally.told == tally.tried, f"seed {self.seed}\n{seen}"
 
     def empty_root(self) -> None:
-        """Remove all that lies in the root; it may be where a file system is mounted."""
+        """Empty the root; a file system may be mounted on it."""
         if self.root.is_dir():
             for path in self.root.iterdir():
                 shutil.rmtree(path)
@@ -124,7 +124,7 @@ class Trial:
                 self.root.rmdir()
 
     def copy_root(self, of: Path, parts: set[str] | None = None) -> None:
-        """Begin with a root as it was undisturbed, or with some of its `PARTS`."""
+        """Start with an undisturbed root, or with some of its `PARTS`."""
         shutil.copytree(of, self.root, dirs_exist_ok=True)
         for part in PARTS.keys() - (PARTS if parts is None else parts):
             for path in self.root.glob(PARTS[part]):
@@ -138,11 +138,11 @@ class Trial:
         return right, Task(right.source, str(self.root), self.rng.choice(METHODS))
 
     def pause(self, seconds: float) -> None:
-        """Let some time pass: at random, so many seconds at most."""
+        """Wait for a random time, at most this many seconds."""
         time.sleep(self.rng.uniform(0, seconds))
 
     def judge(self, outcome: Outcome, right: Undisturbed) -> bool:
-        """Count what a run came to; whether it gave the right samples.
+        """Count the result of a run; gives whether its samples are right.
 
         Args:
             outcome: The run.
