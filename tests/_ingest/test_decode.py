@@ -492,3 +492,12 @@ def test_grey_predictions_with_an_opaque_channel_keep_their_values():
     for channels in ([LABELS, opaque], [LABELS, LABELS, LABELS, opaque]):
         found = decode.prediction(drawn(np.dstack(channels)), "a.png")
         np.testing.assert_array_equal(found, LABELS)
+
+
+@pytest.mark.parametrize("bits", [0x7F800000, 0x7FC00000, 0x7FA00000])
+def test_values_that_are_no_numbers(bits, tiff):
+    """Infinite, NaN, and the NaN that a cast warns of."""
+    pixels = np.full((16, 16), bits, np.uint32).view(np.float32)
+    for read in (decode.image, decode.labels):
+        with pytest.raises(DecodeError, match="no numbers"):
+            read(tiff(pixels), "a.tif")

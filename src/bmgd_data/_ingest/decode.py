@@ -227,9 +227,9 @@ def _numbers(pixels: NDArray[Any]) -> NDArray[Any]:
     if pixels.dtype.kind not in "iuf":
         raise DecodeError(f"of type {pixels.dtype}, where numbers are expected")
     if pixels.dtype.kind == "f":
-        pixels = pixels.astype(np.float64)  # half precision does not reach the limits
-        if not np.isfinite(pixels).all():
+        if not np.isfinite(pixels).all():  # before the cast, which warns of signalling NaN
             raise DecodeError("values that are no numbers (NaN) or infinite; replace them by 0")
+        pixels = pixels.astype(np.float64)  # half precision does not reach the limits
     return pixels
 
 
