@@ -60,8 +60,10 @@ def run(page: Path, wheel: Path, folder: Path) -> str:
         "TFDS_DATA_DIR": str(folder / "tfds"),
     }
     inherited = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    here = {"cwd": folder, "env": inherited | own, "capture_output": True, "text": True}
-    for stage in stages(page.read_text(encoding="utf-8")):
+    for number, stage in enumerate(stages(page.read_text(encoding="utf-8"))):
+        work = folder / f"stage-{number}"  # its code runs from the top, so it must find no exports
+        work.mkdir()
+        here = {"cwd": work, "env": inherited | own, "capture_output": True, "text": True}
         commands = [
             ["-m", "pip", "-q", *(re.sub("^bmgd-data", str(wheel), part) for part in line)]
             for line in stage.installs
