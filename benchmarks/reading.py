@@ -201,11 +201,16 @@ def _tensorflow(place: Place, _: Reader, them: Remote | None) -> Iterator[tuple[
         process.ask("open", source=place.source, root=place.root, records=records)
         side = functools.partial(distant, process, form="values")
         limit = "tf.data, preloaded"
-        contest = {OURS: side("held"), limit: side("limit", aim=at_least(0.85))}
-        if records:
-            contest["TFDS records"] = side("records")
-        if them:
-            contest[peer.NAME] = distant(them, "single", form="foreground")
-        yield f"to_tf in memory, batches of {streams.BATCH}", contest
-        contest = {OURS: side("mapped"), limit: side("limit", aim=at_least(0.5))}
-        yield f"to_tf mapped, batches of {streams.BATCH}", contest
+        for size in (streams.SMALL_BATCH, streams.BATCH):
+            contest = {OURS: side(f"held {size}"), limit: side(f"limit {size}", aim=at_least(0.85))}
+            if size == streams.BATCH:
+                if records:
+                    contest["TFDS records"] = side("records")
+                if them:
+                    contest[peer.NAME] = distant(them, "single", form="foreground")
+            yield f"to_tf in memory, batches of {size}", contest
+            contest = {
+                OURS: side(f"mapped {size}"),
+                limit: side(f"limit {size}", aim=at_least(0.5)),
+            }
+            yield f"to_tf mapped, batches of {size}", contest

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 KEYS: Final = ("image", "mask", "instances")
 BATCH: Final = 32
+SMALL_BATCH: Final = 8
 _LEAST_S: Final = 0.25
 
 

@@ -19,18 +19,20 @@ if TYPE_CHECKING:
 
 
 def _make(source: str, root: str, *, records: bool) -> tuple[int, dict[str, Stream]]:
-    """`to_tf` in memory and mapped; tensors in RAM; TFDS records."""
+    """`to_tf` in memory and mapped; tensors of all that it gives, in RAM; TFDS records."""
     reader = Reader("all", source=source, root=root)
 
-    def batched(data: tf.data.Dataset) -> tf.data.Dataset:
-        return data.shuffle(len(reader)).batch(streams.BATCH).prefetch(tf.data.AUTOTUNE)
+    def batched(data: tf.data.Dataset, size: int = streams.BATCH) -> tf.data.Dataset:
+        return data.shuffle(len(reader)).batch(size).prefetch(tf.data.AUTOTUNE)
 
-    preloaded = streams.in_memory(streams.reader_single(reader), len(reader))
-    data = {
-        "held": to_tf(reader, streams.BATCH, shuffle=True, in_memory=True),
-        "mapped": to_tf(reader, streams.BATCH, shuffle=True, in_memory=False),
-        "limit": batched(tf.data.Dataset.from_tensor_slices(preloaded)),
-    }
+    preloaded = next(iter(to_tf(reader, len(reader))))
+    data = {}
+    for size in (streams.SMALL_BATCH, streams.BATCH):
+        data |= {
+            f"held {size}": to_tf(reader, size, shuffle=True, in_memory=True),
+            f"mapped {size}": to_tf(reader, size, shuffle=True, in_memory=False),
+            f"limit {size}": batched(tf.data.Dataset.from_tensor_slices(preloaded), size),
+        }
     if records:
         import tensorflow_datasets as tfds
 

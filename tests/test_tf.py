@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
+from numpy.lib.format import open_memmap
 
 from bmgd_data import Reader, facts
 from common import TINY
@@ -117,11 +118,16 @@ def test_an_empty_split_is_an_empty_data_set(reader, in_memory):
 @pytest.mark.parametrize(("limit", "held"), [(1, False), (2**30, True)])
 def test_pictures_are_held_below_a_limit(reader, monkeypatch, limit, held):
     monkeypatch.setattr(adapter, "_HELD_BELOW", limit)
-    called = []
-    keep = adapter._held
-    monkeypatch.setattr(adapter, "_held", lambda reader: called.append(1) or keep(reader))
+    at_once = []
+    several = adapter._several
+
+    def watched(*args):
+        at_once.append(tf.executing_eagerly())
+        return several(*args)
+
+    monkeypatch.setattr(adapter, "_several", watched)
     to_tf(reader, 5)
-    assert bool(called) == held
+    assert any(at_once) == held
 
 
 def test_images_of_several_sizes_come_singly(uneven):
@@ -141,16 +147,30 @@ def test_a_batch_size_below_one_is_refused(reader):
         to_tf(reader, 0)
 
 
-def test_mapped_batches_are_new_memory_that_tensorflow_does_not_copy(reader):
-    block = adapter._aligned((3, 5, 7), np.uint16)
-    assert block.ctypes.data % 64 == 0
-    assert block.shape == (3, 5, 7)
-    assert block.flags.writeable
-    copied = to_tf(reader, 5, in_memory=False)
-    before = np.array(reader.images)
-    for batch in copied.map(lambda batch: batch["image"] + tf.constant(1, tf.uint16)):
-        assert int(tf.reduce_min(batch)) > 0
-    np.testing.assert_array_equal(reader.images, before)
+def test_mapped_files_are_not_copied_and_cannot_be_written(reader, monkeypatch):
+    mapped = []
+    monkeypatch.setattr(
+        adapter,
+        "open_memmap",
+        lambda *args, **options: mapped.append(open_memmap(*args, **options)) or mapped[-1],
+    )
+    images = reader.of(facts.CONDITIONS[0]).images
+    before = images[0].copy()
+    tensor = adapter._shared(reader._parts[0].images)
+    mapped[0][0, 0, 0] = 4321
+    assert int(tensor[0, 0, 0, 0]) == 4321
+    np.testing.assert_array_equal(images[0], before)
+    np.testing.assert_array_equal(np.load(mapped[0].filename)[0], before)
+
+
+def test_data_sets_come_and_go_while_their_threads_run(reader):
+    for _ in range(15):
+        for _batch in to_tf(reader, 5, shuffle=True, in_memory=False).repeat().take(2):
+            pass
+        iterator = iter(to_tf(reader, in_memory=False).prefetch(10))
+        last = next(iterator)
+        del iterator
+    np.testing.assert_array_equal(last["image"][..., 0], reader[0]["image"])
 
 
 def test_keras_fits_on_it(reader):

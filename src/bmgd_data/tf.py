@@ -5,9 +5,11 @@ The features are those of the TFDS records (``bmgd_data.tfds``): the same keys, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import functools
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import numpy as np
+from numpy.lib.format import open_memmap
 
 from bmgd_data import _protocol, errors, facts
 
@@ -25,16 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["protocol", "to_tf"]
 
-_PICTURES: Final[dict[str, type[np.generic]]] = {
-    "image": np.uint16,
-    "mask": np.uint8,
-    "instances": np.uint16,
-}
 _HELD_BELOW: Final = 2**30
 """Bytes of pictures up to which they are held in memory unless `in_memory` says otherwise; the
 paper's 819 images take 268 MB."""
-_ALIGNMENT: Final = 64
-"""Bytes. TensorFlow copies no array that starts at a multiple of this."""
 
 
 def to_tf(
@@ -64,8 +59,7 @@ def to_tf(
         seed: Makes the orders reproducible: the first pass, the second and so on are the same in
             every data set made with this seed.
         in_memory: True holds all pictures in memory, False copies them from the memory-mapped files
-            when they are needed; None holds them if they are below 1 GiB. Mapped files are read by
-            Python code, which tf.data cannot send to another process or save.
+            when they are needed; None holds them if they are below 1 GiB.
         drop_remainder: Leave out a last batch of fewer samples; all shapes are then known.
 
     Raises:
@@ -82,9 +76,17 @@ def to_tf(
     """
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size={batch_size!r} must be at least 1, or None for no batches.")
-    if in_memory is None:
-        in_memory = _one_shape(reader) and _bytes(reader) < _HELD_BELOW
-    pictures = _held(reader) if in_memory else _mapped(reader, batched=batch_size is not None)
+    parts = _mapped(reader)
+    one_size = len({part.image.shape[1:] for part in parts}) == 1
+    if one_size or in_memory or batch_size is not None:
+        size = _bytes(reader)  # refused if the sizes differ
+        in_memory = size < _HELD_BELOW if in_memory is None else in_memory
+    with tf.device("CPU"):
+        places = tf.constant(reader._rows)  # noqa: SLF001 - (N, 2), the part and the row in it
+        if in_memory:
+            find = _several(parts, places, tf.range(len(reader))).gather
+        else:
+            find = functools.partial(_one if batch_size is None else _several, parts, places)
     rest: dict[str, Any] = {
         "stiffness_pa": reader.stiffness_pa,
         "stiffness": np.searchsorted([c.pa for c in facts.CONDITIONS], reader.stiffness_pa),
@@ -95,14 +97,15 @@ def to_tf(
         columns = {key: tf.constant(values) for key, values in rest.items()}
 
     def load(rows: tf.Tensor) -> dict[str, tf.Tensor]:
-        return pictures(rows) | {key: tf.gather(column, rows) for key, column in columns.items()}
+        others = {key: tf.gather(column, rows) for key, column in columns.items()}
+        return find(rows)._asdict() | others
 
     order = tf.data.Dataset.range(len(reader))
     if shuffle:
         order = order.shuffle(max(len(reader), 1), seed=seed)
     if batch_size is not None:
         order = order.batch(batch_size, drop_remainder=drop_remainder)
-    return order.map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return order.map(load).prefetch(tf.data.AUTOTUNE)
 
 
 def protocol(
@@ -218,61 +221,53 @@ def _interpolated(image: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.T
     return upper * (1 - shares[0]) + lower * shares[0]
 
 
-def _held(reader: Reader) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """Gather rows from tensors that hold all pictures."""
-    arrays = (reader.images, reader.masks, reader.instances)
+class _Part(NamedTuple):
+    """Pictures of one size, each (N, H, W, 1)."""
+
+    image: tf.Tensor
+    mask: tf.Tensor
+    instances: tf.Tensor
+
+    def gather(self, rows: tf.Tensor) -> _Part:
+        return _Part(*(tf.gather(pictures, rows) for pictures in self))
+
+
+def _mapped(reader: Reader) -> list[_Part]:
+    """The stores' files, of one stiffness each, as tensors without a copy."""
+    parts = [(part.images, part.masks, part.instances.labels) for part in reader._parts]  # noqa: SLF001
     with tf.device("CPU"):  # tf.data runs there; the memory of a GPU is for the model
-        held = {
-            key: tf.convert_to_tensor(np.asarray(array).view(dtype)[..., None])
-            for (key, dtype), array in zip(_PICTURES.items(), arrays, strict=True)
-        }
-    return lambda rows: {key: tf.gather(pictures, rows) for key, pictures in held.items()}
+        return [_Part(*map(_shared, part)) for part in parts]
 
 
-def _mapped(reader: Reader, *, batched: bool) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """Copy rows from the memory-mapped files.
+def _shared(array: NDArray[Any]) -> tf.Tensor:
+    """A mapped array as a tensor of the same pages.
 
-    Always into new memory: TensorFlow writes results into inputs that nothing else refers to, which
-    would crash the process on a read-only file.
+    TensorFlow shares only arrays that may be written to. So the pages are mapped again, privately:
+    whatever is written, the file stays as it is. They start at a multiple of 64 bytes, which
+    TensorFlow's kernels demand.
     """
-    shape = reader.images.shape[1:] if batched or _one_shape(reader) else (None, None)
-
-    def copied(rows: NDArray[np.int64]) -> list[NDArray[Any]]:
-        samples = [reader[row] for row in np.atleast_1d(rows).tolist()]
-        blocks = []
-        for key, dtype in _PICTURES.items():
-            pictures = [sample[key] for sample in samples]
-            block = _aligned((len(pictures), *pictures[0].shape), dtype)
-            for place, picture in zip(block, pictures, strict=True):
-                place[...] = picture
-            blocks.append(block.reshape(*rows.shape, *block.shape[1:], 1))
-        return blocks
-
-    def load(rows: tf.Tensor) -> dict[str, tf.Tensor]:
-        dtypes = [tf.as_dtype(dtype) for dtype in _PICTURES.values()]
-        blocks = tf.numpy_function(copied, [rows], dtypes, stateful=False)
-        return {
-            key: tf.ensure_shape(block, (*rows.shape, *shape, 1))
-            for key, block in zip(_PICTURES, blocks, strict=True)
-        }
-
-    return load
+    pages = np.asarray(open_memmap(cast("Any", array.base).filename, mode="c"))
+    pages = pages.view(np.uint8) if pages.dtype == np.bool_ else pages
+    return tf.experimental.dlpack.from_dlpack(pages[..., None].__dlpack__())
 
 
-def _aligned(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
-    """Uninitialised memory that TensorFlow does not copy."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    room = np.empty(size + _ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % _ALIGNMENT
-    return room[start : start + size].view(dtype).reshape(shape)
+def _one(parts: list[_Part], places: tf.Tensor, index: tf.Tensor) -> _Part:
+    """The pictures of one sample."""
+    part, row = tf.unstack(places[index])
+    found: _Part = tf.switch_case(part, [functools.partial(each.gather, row) for each in parts])
+    return found
 
 
-def _one_shape(reader: Reader) -> bool:
-    """Whether all images have one size, so that they can be stacked."""
-    try:
-        return reader.images.ndim > 0
-    except ValueError:
-        return False
+def _several(parts: list[_Part], places: tf.Tensor, indices: tf.Tensor) -> _Part:
+    """The pictures of some samples, stacked."""
+    part, rows = tf.unstack(tf.gather(places, indices), axis=1)
+    if len(parts) == 1:
+        return parts[0].gather(rows)
+    where = tf.dynamic_partition(tf.range(tf.size(part)), part, len(parts))
+    of_each = tf.dynamic_partition(rows, part, len(parts))
+    found = [each.gather(some) for each, some in zip(parts, of_each, strict=True)]
+    stacked = (tf.dynamic_stitch(where, pictures) for pictures in zip(*found, strict=True))
+    return _Part(*(tf.ensure_shape(each, (*indices.shape, *each.shape[1:])) for each in stacked))
 
 
 def _bytes(reader: Reader) -> int:
