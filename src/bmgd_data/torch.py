@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import operator
 import warnings
+from collections import UserList
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,10 +23,11 @@ except (ImportError, OSError) as error:  # OSError: a library of torch is missin
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, MutableSequence, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
+    from bmgd_data import reader as reading
     from bmgd_data.conditions import Stiffness
     from bmgd_data.splits import AnyScheme
 
@@ -124,7 +127,7 @@ class BMGD(Dataset[Sample]):
             sample[key] = _wrap(key, torch.from_numpy(array))
         return self.transforms(sample) if self.transforms else sample
 
-    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+    def __getitems__(self, indices: Sequence[int]) -> MutableSequence[Sample]:
         """The samples at `indices`; DataLoader calls this for a batch.
 
         Without transforms, and if all images have one shape, the samples are views into one new
@@ -133,20 +136,18 @@ class BMGD(Dataset[Sample]):
         """
         if self.transforms:
             return [self[index] for index in indices]
-        samples = _Samples({**self.reader[index]} for index in indices)
+        samples = [self.reader[index] for index in indices]
         if len({sample["image"].shape for sample in samples}) != 1:
             return [self[index] for index in indices]
-        for key, batch in _room(len(samples), samples[0]["image"].shape).items():
+        batches = _room(len(samples), samples[0]["image"].shape)
+        for key, batch in batches.items():
             if get_worker_info() is not None:  # saves a copy on the way to the main process
                 batch.share_memory_()
-            views = [_wrap(key, view) for view in batch.unbind()]
-            for sample, row, view in zip(samples, batch.numpy(), views, strict=True):
+            for sample, row in zip(samples, batch.numpy(), strict=True):
                 self._fill(row, key, sample)
-                sample[key] = view
-            samples.batches[key] = _wrap(key, batch), views
-        return samples
+        return _Samples(samples, batches)
 
-    def _fill(self, out: NDArray[Any], key: str, sample: Sample) -> None:
+    def _fill(self, out: NDArray[Any], key: str, sample: Mapping[str, Any]) -> None:
         """Write the Reader's array into a tensor's memory, an image as fractions of full scale."""
         out[...] = sample[key]
         if key == "image":
@@ -176,22 +177,11 @@ def collate(samples: Sequence[Sample]) -> Sample:
             or width, for example because a transform changed one and not the other.
         TypeError: A sample is no dict, for example because a transform returned a tuple.
     """
-    batches = samples.batches if isinstance(samples, _Samples) else {}
-    if not batches:
-        for sample in samples:
-            _require_one_size(sample)
-    collated = {}
-    for key in samples[0]:
-        values = [sample[key] for sample in samples]
-        batch, views = batches.get(key, (None, []))
-        unchanged = (  # all views into the batch, in order, with the shape that they had
-            batch is not None
-            and len(values) == len(views)
-            and all(map(operator.is_, values, views))
-            and all(value.shape == batch.shape[1:] for value in values)
-        )
-        collated[key] = batch if unchanged else _stack(key, values)
-    return collated
+    if isinstance(samples, _Samples) and samples.untouched:
+        return samples.batch()
+    for sample in samples:
+        _require_one_size(sample)
+    return {key: _stack(key, [sample[key] for sample in samples]) for key in samples[0]}
 
 
 def _require_one_size(sample: Sample) -> None:
@@ -213,13 +203,45 @@ def _require_one_size(sample: Sample) -> None:
         )
 
 
-class _Samples(list[Sample]):
-    """The samples of one call of `__getitems__`."""
+class _Samples(UserList[Sample]):
+    """Samples whose pictures lie in one batch, each made when they are asked for.
 
-    def __init__(self, samples: Iterable[Sample]) -> None:
-        super().__init__(samples)
-        self.batches: dict[str, tuple[torch.Tensor, list[torch.Tensor]]] = {}
-        """By key, a batch and the samples' views into it."""
+    Args:
+        samples: The Reader's.
+        pictures: By key, the batch of their pictures.
+    """
+
+    def __init__(
+        self, samples: Sequence[reading.Sample], pictures: Mapping[str, torch.Tensor]
+    ) -> None:
+        self._samples, self._pictures = samples, pictures
+
+    @cached_property
+    def data(self) -> list[Sample]:  # type: ignore[override]
+        """What the list holds, from the first look at it on."""
+        views = {
+            key: [_wrap(key, view) for view in batch.unbind()]
+            for key, batch in self._pictures.items()
+        }
+        return [
+            {**sample, **{key: views[key][place] for key in views}}
+            for place, sample in enumerate(self._samples)
+        ]
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nobody has looked at the samples, so that nobody has changed them."""
+        return "data" not in self.__dict__
+
+    def batch(self) -> Sample:
+        """All of them as `collate` gives them, without a copy of the pictures."""
+        columns = {key: [sample[key] for sample in self._samples] for key in self._samples[0]}  # type: ignore[literal-required]
+        return {
+            key: _wrap(key, self._pictures[key])
+            if key in self._pictures
+            else default_collate(values)
+            for key, values in columns.items()
+        }
 
 
 def _room(count: int, shape: tuple[int, ...]) -> dict[str, torch.Tensor]:
