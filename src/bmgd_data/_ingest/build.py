@@ -142,7 +142,7 @@ def _in_background(work: Callable[[str, bytes], None]) -> Iterator[Callable[[str
         while sum(size for _, size in waiting) > most:
             waiting.popleft()[0].result()
 
-    with ThreadPoolExecutor(1, "bmgd-build") as thread:
+    with ThreadPoolExecutor(1, "bmgd-build", initializer=_prepare) as thread:
 
         def hand_over(path: str, data: bytes) -> None:
             waiting.append((thread.submit(work, path, data), 1 + len(data)))
@@ -150,3 +150,8 @@ def _in_background(work: Callable[[str, bytes], None]) -> Iterator[Callable[[str
 
         yield hand_over
         settle(0)
+
+
+def _prepare() -> None:
+    """Import what masks need while images are still being decoded; it takes most of a second."""
+    import scipy.ndimage  # noqa: F401
