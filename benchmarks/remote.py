@@ -71,18 +71,17 @@ class Remote:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        # Closing the pipe ends nothing where workers of a DataLoader, forked meanwhile, hold it too.
+        self._process.communicate("\n")
 
 
 def serve(jobs: Mapping[str, Callable[..., Any]]) -> None:
-    """Do what is asked for, until the other side closes the pipe."""
+    """Do what is asked for, until an empty line or the end of the pipe."""
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
-        for line in sys.stdin:
+        for line in iter(sys.stdin.readline, ""):
+            if not line.strip():
+                break
             job, arguments = json.loads(line)
             print(json.dumps(jobs[job](**arguments)), file=answers, flush=True)
 
