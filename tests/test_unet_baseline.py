@@ -21,6 +21,7 @@ import threading
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,6 +119,7 @@ def script(name: str, *arguments: object, **environment: str) -> subprocess.Comp
         ({"folds": 5, "fold": 5}, "--fold"),
         ({"folds": 5, "hold_out": "950Pa"}, "--hold-out"),
         ({"epochs": 0}, "--epochs"),
+        ({"logger": "mlflow"}, "csv, tensorboard, wandb"),
         ({"source": "https://me:secret@example.org/bmgd"}, "BMGD_SOURCE"),
         ({"source": "HTTP://me@[bad"}, "BMGD_SOURCE"),
     ],
@@ -328,6 +330,47 @@ def test_a_run_leaves_its_scores_and_curve(run: Path) -> None:
     assert result["data"].startswith(TINY)
     assert result["parameters"] > 1e6
     assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_each_logger_gets_every_epoch(tmp_path: Path) -> None:
+    from history import History
+    from lightning.pytorch.loggers import CSVLogger
+
+    loggers = [CSVLogger(tmp_path / name, name="", version="") for name in ("a", "b")]
+    history = History(tmp_path)
+    history.load_state_dict(
+        {"rows": [{"epoch": 1, "train_loss": 1.0, "val_loss": 1.0, "val_f1": 0.5, "val_iou": 0.4}]}
+    )
+    trainer = SimpleNamespace(
+        loggers=loggers,
+        current_epoch=1,
+        callback_metrics=dict.fromkeys(("val_loss", "val_f1", "val_iou"), 0.5),
+        optimizers=[SimpleNamespace(param_groups=[{"lr": 0.1}])],
+        num_training_batches=1,
+        world_size=1,
+        is_global_zero=True,
+    )
+    loss = SimpleNamespace(compute=lambda: 0.5, reset=lambda: None)
+    history.on_train_epoch_end(
+        trainer, SimpleNamespace(train_loss=loss, settings=SimpleNamespace(batch=2))
+    )
+    for name in ("a", "b"):
+        rows = list(csv.DictReader((tmp_path / name / "metrics.csv").read_text().splitlines()))
+        assert [row["epoch"] for row in rows] == ["1", "2"]
+
+
+def test_a_missing_logger_names_its_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import train
+    from lightning.pytorch import loggers
+
+    def missing(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("wandb")
+
+    monkeypatch.setattr(loggers, "WandbLogger", missing)
+    with pytest.raises(SystemExit, match="pip install wandb"):
+        train._loggers("wandb", tmp_path)
 
 
 @pytest.mark.release

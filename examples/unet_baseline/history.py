@@ -52,9 +52,10 @@ class History(lightning.Callback):
         module.train_loss.reset()
         self.rows.append(row)
         if trainer.is_global_zero:
-            for each in self.rows[self._logged :]:
-                trainer.logger.log_metrics(each, step=each["epoch"])
-            trainer.logger.save()
+            for logger in trainer.loggers:
+                for each in self.rows[self._logged :]:
+                    logger.log_metrics(each, step=int(each["epoch"]))
+                logger.save()
             self._logged = len(self.rows)
             curve(self.rows, self.folder / "curve.png")
 

@@ -26,6 +26,8 @@ ENCODERS: Final = {
 earlier baseline, and a small one whose ImageNet weights come in a package."""
 FROM_WHEEL: Final = "efficientnet-lite0"
 
+LOGGERS: Final = ("csv", "tensorboard", "wandb")
+
 BEST, LAST, RESULT = "best.ckpt", "last.ckpt", "result.json"
 """Files in the folder of a run."""
 THRESHOLD: Final = 0.5
@@ -96,6 +98,11 @@ class Settings:
     accelerator: str = _choice("auto", "Lightning's: auto, cpu, gpu, ...")
     devices: int = _choice(0, "Processes on this host; 0 for all GPUs, or one CPU process.")
     nodes: int = _choice(1, "Hosts. Start the same command on each, as torchrun or SLURM does.")
+    logger: str = _choice(
+        "csv",
+        "'csv' writes metrics.csv; 'tensorboard' or 'wandb' (Weights & Biases) logs there as well, "
+        "by Lightning's logger. Install the package of that name.",
+    )
     workers: int = _choice(0, "Loader processes per training process; 2 to 4 keep a GPU busy.")
 
     def __post_init__(self) -> None:
@@ -106,6 +113,8 @@ class Settings:
         """
         if self.encoder not in ENCODERS:
             raise ValueError(f"--encoder {self.encoder!r} is not one of {', '.join(ENCODERS)}.")
+        if self.logger not in LOGGERS:
+            raise ValueError(f"--logger {self.logger!r} is not one of {', '.join(LOGGERS)}.")
         if self.crop < 32 or self.crop % 32:  # noqa: PLR2004 - five halvings
             raise ValueError(f"--crop {self.crop} must be a multiple of 32, such as 192 or 256.")
         if self.folds and not (self.folds > 2 and 0 <= self.fold < self.folds):  # noqa: PLR2004

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import lightning
+    from lightning.pytorch.loggers import Logger
     from model import Baseline
 
 # torch and Lightning take seconds to import, so functions import them: --help is quick.
-_RUNS_ON = ("accelerator", "devices", "nodes", "workers", "precision", "root", "weights")
+_RUNS_ON = ("accelerator", "devices", "nodes", "workers", "precision", "root", "weights", "logger")
 """Settings that may differ in a resumed run."""
 
 
@@ -106,7 +107,6 @@ def _trainer(settings: Settings, out: Path, *, progress: bool) -> lightning.Trai
     import torch
     from history import History
     from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
-    from lightning.pytorch.loggers import CSVLogger
 
     on_gpu = torch.cuda.is_available() and settings.accelerator in ("auto", "gpu", "cuda")
     devices: Any = settings.devices or ("auto" if on_gpu else 1)
@@ -129,7 +129,7 @@ def _trainer(settings: Settings, out: Path, *, progress: bool) -> lightning.Trai
         precision=_precision(settings, on_gpu=on_gpu),
         max_epochs=settings.epochs,
         callbacks=callbacks,
-        logger=CSVLogger(out, name="", version=""),
+        logger=_loggers(settings.logger, out),
         log_every_n_steps=1,
         enable_progress_bar=progress,
         enable_model_summary=False,
@@ -137,6 +137,21 @@ def _trainer(settings: Settings, out: Path, *, progress: bool) -> lightning.Trai
         num_sanity_val_steps=0,
         default_root_dir=out,
     )
+
+
+def _loggers(also: str, out: Path) -> list[Logger]:
+    """Lightning's, metrics.csv first."""
+    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+
+    found: list[Logger] = [CSVLogger(out, name="", version="")]
+    try:
+        if also == "tensorboard":
+            found.append(TensorBoardLogger(out, name="", version=""))
+        elif also == "wandb":
+            found.append(WandbLogger(out.name, save_dir=out, project="bmgd"))
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"--logger {also} needs a package: pip install {also}") from error
+    return found
 
 
 def _precision(settings: Settings, *, on_gpu: bool) -> Any:
