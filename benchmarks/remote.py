@@ -71,7 +71,7 @@ class Remote:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Closing the pipe ends nothing where workers of a DataLoader, forked meanwhile, hold it too.
+        # Closing the pipe ends nothing where a DataLoader's workers, forked meanwhile, hold it too.
         self._process.communicate("\n")
 
 
