@@ -13,6 +13,8 @@ import pytest
 from numpy.lib.format import open_memmap
 
 from bmgd_data import Reader, facts
+from bmgd_data._system import locks
+from bmgd_data.errors import BMGDWarning, StorageError
 from common import TINY
 
 # torch's Triton and TensorFlow both bring LLVM; Triton loaded second ends the process.
@@ -161,6 +163,19 @@ def test_mapped_files_are_not_copied_and_cannot_be_written(reader, monkeypatch):
     assert int(tensor[0, 0, 0, 0]) == 4321
     np.testing.assert_array_equal(images[0], before)
     np.testing.assert_array_equal(np.load(mapped[0].filename)[0], before)
+
+
+def test_labels_that_a_read_only_root_keeps_in_memory_are_served(tmp_path, monkeypatch):
+    Reader("all", "1200Pa", source=TINY, root=tmp_path)
+
+    def refused(root, name):
+        raise StorageError(f"Cannot write to {root}")
+
+    monkeypatch.setattr(locks, "lock", refused)
+    with pytest.warns(BMGDWarning, match="in memory"):
+        split = Reader("all", "1200Pa", source=TINY, root=tmp_path, instances="watershed")
+    (batch,) = to_tf(split, len(split), in_memory=False)
+    np.testing.assert_array_equal(batch["instances"][..., 0], np.asarray(split.instances))
 
 
 def test_data_sets_come_and_go_while_their_threads_run(reader):

@@ -246,7 +246,10 @@ def _shared(array: NDArray[Any]) -> tf.Tensor:
     whatever is written, the file stays as it is. They start at a multiple of 64 bytes, which
     TensorFlow's kernels demand.
     """
-    pages = np.asarray(open_memmap(cast("Any", array.base).filename, mode="c"))
+    file = array.base
+    if not isinstance(file, np.memmap):  # labels that were computed, as the root is read-only
+        return tf.constant(array[..., None])
+    pages = np.asarray(open_memmap(cast("str", file.filename), mode="c"))
     pages = pages.view(np.uint8) if pages.dtype == np.bool_ else pages
     return tf.experimental.dlpack.from_dlpack(pages[..., None].__dlpack__())
 
