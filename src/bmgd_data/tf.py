@@ -76,29 +76,28 @@ def to_tf(
     """
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size={batch_size!r} must be at least 1, or None for no batches.")
-    parts = _mapped(reader)
-    one_size = len({part.image.shape[1:] for part in parts}) == 1
-    if one_size or in_memory or batch_size is not None:
-        size = _bytes(reader)  # refused if the sizes differ
-        in_memory = size < _HELD_BELOW if in_memory is None else in_memory
-    with tf.device("CPU"):
-        places = tf.constant(reader._rows)  # noqa: SLF001 - (N, 2), the part and the row in it
-        if in_memory:
-            find = _several(parts, places, tf.range(len(reader))).gather
-        else:
-            find = functools.partial(_one if batch_size is None else _several, parts, places)
-    rest: dict[str, Any] = {
+    others: dict[str, Any] = {
         "stiffness_pa": reader.stiffness_pa,
         "stiffness": np.searchsorted([c.pa for c in facts.CONDITIONS], reader.stiffness_pa),
         "n_nuclei": reader.n_nuclei,
         "name": np.array(reader.names, object),
     }
-    with tf.device("CPU"):
-        columns = {key: tf.constant(values) for key, values in rest.items()}
+    with tf.device("CPU"):  # tf.data runs there; the memory of a GPU is for the model
+        columns = {key: tf.constant(values) for key, values in others.items()}
+        parts = _mapped(reader)
+        places = tf.constant(reader._rows)  # noqa: SLF001 - (N, 2), the part and the row in it
+        one_size = len({part.image.shape[1:] for part in parts}) == 1
+        if one_size or in_memory or batch_size is not None:
+            size = _bytes(reader)  # refused if the sizes differ
+            in_memory = size < _HELD_BELOW if in_memory is None else in_memory
+        if in_memory:
+            find = _several(parts, places, tf.range(len(reader))).gather
+        else:
+            find = functools.partial(_one if batch_size is None else _several, parts, places)
 
     def load(rows: tf.Tensor) -> dict[str, tf.Tensor]:
-        others = {key: tf.gather(column, rows) for key, column in columns.items()}
-        return find(rows)._asdict() | others
+        rest = {key: tf.gather(column, rows) for key, column in columns.items()}
+        return find(rows)._asdict() | rest
 
     order = tf.data.Dataset.range(len(reader))
     if shuffle:
@@ -235,8 +234,7 @@ class _Part(NamedTuple):
 def _mapped(reader: Reader) -> list[_Part]:
     """The stores' files, of one stiffness each, as tensors without a copy."""
     parts = [(part.images, part.masks, part.instances.labels) for part in reader._parts]  # noqa: SLF001
-    with tf.device("CPU"):  # tf.data runs there; the memory of a GPU is for the model
-        return [_Part(*map(_shared, part)) for part in parts]
+    return [_Part(*map(_shared, part)) for part in parts]
 
 
 def _shared(array: NDArray[Any]) -> tf.Tensor:
