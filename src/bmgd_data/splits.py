@@ -115,7 +115,7 @@ def resolve_scheme(scheme: AnyScheme) -> Scheme:
         except ValueError as error:
             raise ValueError(
                 f"{error} Or known groups: the path of a CSV file (its name ends in .csv) with the "
-                "columns name and group, or a mapping of sample names to groups."
+                "columns name and group."
             ) from error
     return _known(_read_csv(Path(path).expanduser()), Path(path).name)
 
