@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import shutil
 import subprocess
 import sys
 import warnings
@@ -176,6 +177,13 @@ def test_labels_that_a_read_only_root_keeps_in_memory_are_served(tmp_path, monke
         split = Reader("all", "1200Pa", source=TINY, root=tmp_path, instances="watershed")
     (batch,) = to_tf(split, len(split), in_memory=False)
     np.testing.assert_array_equal(batch["instances"][..., 0], np.asarray(split.instances))
+
+
+def test_a_store_that_was_removed_is_reported(tmp_path):
+    removed = Reader("all", "1200Pa", source=TINY, root=tmp_path)
+    shutil.rmtree(tmp_path)
+    with pytest.raises(StorageError, match="make the Reader again"):
+        to_tf(removed, 5)
 
 
 def test_data_sets_come_and_go_while_their_threads_run(reader):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import multiprocessing
+import operator
 import pickle
 import subprocess
 import sys
@@ -214,6 +216,30 @@ def test_collate_does_not_copy_what_lies_in_one_block(data: BMGD) -> None:
     batch = collate(samples)
     for key in PICTURES:
         assert batch[key].data_ptr() == samples[0][key].data_ptr()
+
+
+def test_lists_made_of_a_batchs_samples_hold_them(data: BMGD) -> None:
+    """As other code makes them: slices, sums, copies, also before anybody looked."""
+    makers: list[Callable[[Any], Any]] = [
+        lambda samples: samples[:],
+        lambda samples: samples[:1] + samples[1:],
+        lambda samples: operator.add([samples[0]], samples[1:]),
+        lambda samples: (samples * 2)[:2],
+        lambda samples: samples.copy(),
+        copy.copy,
+        copy.deepcopy,
+        lambda samples: pickle.loads(pickle.dumps(samples)),  # noqa: S301 - our own
+    ]
+    for made in makers:
+        samples = made(data.__getitems__([5, 2]))
+        check_batch(collate(samples), [data[5], data[2]])
+        same(samples[1], data[2])
+
+
+def test_a_pickle_of_them_holds_the_pictures_once(data: BMGD) -> None:
+    samples = data.__getitems__([0, 1, 2])
+    pictures = sum(samples[0][key].nbytes for key in PICTURES) * 3
+    assert len(pickle.dumps(data.__getitems__([0, 1, 2]))) < 1.1 * pictures
 
 
 def _replaced(samples: list[Any]) -> list[Any]:

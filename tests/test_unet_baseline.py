@@ -369,7 +369,7 @@ def test_a_missing_logger_names_its_package(
         raise ModuleNotFoundError("wandb")
 
     monkeypatch.setattr(loggers, "WandbLogger", missing)
-    with pytest.raises(SystemExit, match="pip install wandb"):
+    with pytest.raises(SystemExit, match="pip install -U wandb"):
         train._loggers("wandb", tmp_path)
 
 
@@ -514,6 +514,21 @@ def test_overlay_colours_errors() -> None:
         0.6,
         0.5,
     ]
+
+
+def test_a_finished_run_with_another_logger_is_not_refused(
+    run: Path, settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    import table2
+
+    done = shutil.copytree(run, tmp_path / "run")
+    result = json.loads((done / "result.json").read_text())
+    asked = settings(**result["settings"])
+    del result["settings"]["logger"]  # as before there was such a setting
+    (done / "result.json").write_text(json.dumps(result))
+    assert table2.run(asked, done, progress=False)["val"]["images"] > 0
+    with pytest.raises(SystemExit, match="another lr"):
+        table2.run(dataclasses.replace(asked, lr=0.5), done, progress=False)
 
 
 @pytest.mark.release

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class History(lightning.Callback):
     """Logs a row after each epoch, and draws curve.png.
 
-    The checkpoint has the rows, so that a resumed run neither loses nor repeats any: its logger
-    starts an empty file and gets them again.
+    The checkpoint has the rows, so that a resumed run neither loses nor repeats any in metrics.csv,
+    which starts empty and gets them again. Other loggers get them again, too.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -36,6 +36,8 @@ PAPER: Final = {
 }
 PROTOCOLS: Final = ("table2", "hold-out", "folds", "learning-curve")
 _FOLDS: Final = 5
+_MAY_DIFFER: Final = ("root", "logger")
+"""Settings that a finished run may have had otherwise, or not at all."""
 _SHARES: Final = (40, 80, 160, 320)
 _ALIKE: Final = "test images with a look-alike in train"
 _SCORES: Final = ("f1", "iou", "instance_f1", "pq")
@@ -65,9 +67,8 @@ def run(settings: Settings, folder: Path, *, progress: bool) -> dict[str, Any]:
     if not (folder / RESULT).is_file():
         _train(settings, folder, progress=progress)
     result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    told = {key: value for key, value in result["settings"].items() if key != "root"}
-    asked = {key: value for key, value in dataclasses.asdict(settings).items() if key != "root"}
-    if changed := [key for key in asked if asked[key] != told.get(key)]:
+    told, asked = result["settings"], dataclasses.asdict(settings)
+    if changed := [key for key in asked if key not in _MAY_DIFFER and asked[key] != told.get(key)]:
         raise SystemExit(
             f"{folder} was trained with another {', '.join(changed)}. Give the same settings, or "
             "another --out."

@@ -150,7 +150,9 @@ def _loggers(also: str, out: Path) -> list[Logger]:
         elif also == "wandb":
             found.append(WandbLogger(out.name, save_dir=out, project="bmgd"))
     except ModuleNotFoundError as error:
-        raise SystemExit(f"--logger {also} needs a package: pip install {also}") from error
+        raise SystemExit(
+            f"--logger {also} needs a package: pip install -U {also} ({error})"
+        ) from error
     return found
 
 

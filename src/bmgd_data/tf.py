@@ -50,7 +50,8 @@ def to_tf(
 
     With `batch_size` whole batches are gathered, which is several times faster than ``.batch`` on
     single samples. To divide the samples among processes, use ``to_tf(reader[rank::count])`` in
-    each, or ``.shard`` on the result, which divides the batches.
+    each, or ``.shard`` on the result, which divides the batches. It needs eager execution, as
+    TensorFlow 2 has it.
 
     Args:
         reader: What to serve, in its order.
@@ -63,6 +64,7 @@ def to_tf(
         drop_remainder: Leave out a last batch of fewer samples; all shapes are then known.
 
     Raises:
+        StorageError: The store's files cannot be mapped.
         ValueError: `batch_size` is below 1; or the images of the stiffnesses differ in size, and
             batches or `in_memory` are asked for.
 
@@ -247,7 +249,15 @@ def _shared(array: NDArray[Any]) -> tf.Tensor:
     file = array.base
     if not isinstance(file, np.memmap):  # labels that were computed, as the root is read-only
         return tf.constant(array[..., None])
-    pages = np.asarray(open_memmap(cast("str", file.filename), mode="c"))
+    path = cast("str", file.filename)
+    try:
+        pages = np.asarray(open_memmap(path, mode="c"))
+    except OSError as error:
+        raise errors.StorageError(
+            f"{path} cannot be mapped for TensorFlow ({error}). If it was moved or removed, make "
+            "the Reader again. If it is larger than this machine's memory, use PyTorch or the "
+            "records of TFDS, which do not need it at once."
+        ) from error
     pages = pages.view(np.uint8) if pages.dtype == np.bool_ else pages
     return tf.experimental.dlpack.from_dlpack(pages[..., None].__dlpack__())
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-    from bmgd_data import reader as reading
     from bmgd_data.conditions import Stiffness
     from bmgd_data.splits import AnyScheme
 
@@ -131,8 +130,9 @@ class BMGD(Dataset[Sample]):
         """The samples at `indices`; DataLoader calls this for a batch.
 
         Without transforms, and if all images have one shape, the samples are views into one new
-        batch per key, which `collate` returns without another copy. Outside of workers the batches
-        share one piece of memory: to keep a single key of many batches, keep a ``clone()``.
+        batch per key, which `collate` returns without another copy if nobody looked at a sample
+        before. Outside of workers the batches share one piece of memory: to keep a single key of
+        many batches, keep a ``clone()``.
         """
         if self.transforms:
             return [self[index] for index in indices]
@@ -204,29 +204,37 @@ def _require_one_size(sample: Sample) -> None:
 
 
 class _Samples(UserList[Sample]):
-    """Samples whose pictures lie in one batch, each made when they are asked for.
+    """Samples whose pictures lie in one batch, each made when somebody looks at them.
 
     Args:
-        samples: The Reader's.
+        samples: The Reader's; or whole ones, as slices and sums of such lists are made.
         pictures: By key, the batch of their pictures.
     """
 
     def __init__(
-        self, samples: Sequence[reading.Sample], pictures: Mapping[str, torch.Tensor]
+        self,
+        samples: Iterable[Any] = (),
+        pictures: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
-        self._samples, self._pictures = samples, pictures
+        if pictures is None:
+            self.data = list(samples)
+            return
+        self._pictures = pictures
+        self._columns = {
+            key: [] if key in pictures else [sample[key] for sample in samples]
+            for key in next(iter(samples))
+        }
 
     @cached_property
     def data(self) -> list[Sample]:  # type: ignore[override]
         """What the list holds, from the first look at it on."""
-        views = {
-            key: [_wrap(key, view) for view in batch.unbind()]
-            for key, batch in self._pictures.items()
-        }
-        return [
-            {**sample, **{key: views[key][place] for key in views}}
-            for place, sample in enumerate(self._samples)
+        columns = [
+            [_wrap(key, view) for view in self._pictures[key].unbind()]
+            if key in self._pictures
+            else values
+            for key, values in self._columns.items()
         ]
+        return [dict(zip(self._columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
     @property
     def untouched(self) -> bool:
@@ -235,13 +243,15 @@ class _Samples(UserList[Sample]):
 
     def batch(self) -> Sample:
         """All of them as `collate` gives them, without a copy of the pictures."""
-        columns = {key: [sample[key] for sample in self._samples] for key in self._samples[0]}  # type: ignore[literal-required]
         return {
             key: _wrap(key, self._pictures[key])
             if key in self._pictures
             else default_collate(values)
-            for key, values in columns.items()
+            for key, values in self._columns.items()
         }
+
+    def __copy__(self) -> _Samples:
+        return _Samples(self.data)  # UserList's own expects `data` to be there
 
 
 def _room(count: int, shape: tuple[int, ...]) -> dict[str, torch.Tensor]:

@@ -154,4 +154,5 @@ def _in_background(work: Callable[[str, bytes], None]) -> Iterator[Callable[[str
 
 def _prepare() -> None:
     """Import what masks need while images are still being decoded; it takes most of a second."""
-    import scipy.ndimage  # noqa: F401
+    with contextlib.suppress(ImportError):  # the import that needs it says why
+        import scipy.ndimage  # noqa: F401
