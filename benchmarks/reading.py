@@ -203,11 +203,10 @@ def _tensorflow(place: Place, _: Reader, them: Remote | None) -> Iterator[tuple[
         limit = "tf.data, preloaded"
         for size in (streams.SMALL_BATCH, streams.BATCH):
             contest = {OURS: side(f"held {size}"), limit: side(f"limit {size}", aim=at_least(0.85))}
-            if size == streams.BATCH:
-                if records:
-                    contest["TFDS records"] = side("records")
-                if them:
-                    contest[peer.NAME] = distant(them, "single", form="foreground")
+            if records and size == streams.BATCH:
+                contest["TFDS records"] = side("records")
+            if them and size == streams.BATCH:
+                contest[peer.NAME] = distant(them, "single", form="foreground")
             yield f"to_tf in memory, batches of {size}", contest
             contest = {
                 OURS: side(f"mapped {size}"),

@@ -79,9 +79,7 @@ def serve(jobs: Mapping[str, Callable[..., Any]]) -> None:
     """Do what is asked for, until an empty line or the end of the pipe."""
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
-        for line in iter(sys.stdin.readline, ""):
-            if not line.strip():
-                break
+        while line := sys.stdin.readline().strip():
             job, arguments = json.loads(line)
             print(json.dumps(jobs[job](**arguments)), file=answers, flush=True)
 

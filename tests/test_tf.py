@@ -160,10 +160,19 @@ def test_mapped_files_are_not_copied_and_cannot_be_written(reader, monkeypatch):
     images = reader.of(facts.CONDITIONS[0]).images
     before = images[0].copy()
     tensor = adapter._shared(reader._parts[0].images)
+    assert mapped[0].ctypes.data % 64 == 0
     mapped[0][0, 0, 0] = 4321
     assert int(tensor[0, 0, 0, 0]) == 4321
     np.testing.assert_array_equal(images[0], before)
     np.testing.assert_array_equal(np.load(mapped[0].filename)[0], before)
+
+
+def test_what_is_done_with_mapped_batches_changes_no_file(reader):
+    data = to_tf(reader, 5, in_memory=False)
+    before = np.array(reader.images)
+    for batch in data.map(lambda batch: batch["image"] + tf.constant(1, tf.uint16)):
+        assert int(tf.reduce_min(batch)) > 0
+    np.testing.assert_array_equal(reader.images, before)
 
 
 def test_labels_that_a_read_only_root_keeps_in_memory_are_served(tmp_path, monkeypatch):

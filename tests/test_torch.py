@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from collections.abc import MutableSequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -178,6 +179,7 @@ def test_negative_and_numpy_indices(data: BMGD) -> None:
 
 def test_getitems_gives_a_list_of_samples(data: BMGD) -> None:
     samples = data.__getitems__([5, 2, 2])
+    assert isinstance(samples, MutableSequence)
     assert len(samples) == 3
     for sample, index in zip(samples, [5, 2, 2], strict=True):
         same(sample, data[index])

@@ -130,7 +130,7 @@ class BMGD(Dataset[Sample]):
         """The samples at `indices`; DataLoader calls this for a batch.
 
         Without transforms, and if all images have one shape, the samples are views into one new
-        batch per key, which `collate` returns without another copy if nobody looked at a sample
+        batch per key. `collate` returns it without another copy, as long as no sample was accessed
         before. Outside of workers the batches share one piece of memory: to keep a single key of
         many batches, keep a ``clone()``.
         """
@@ -204,7 +204,7 @@ def _require_one_size(sample: Sample) -> None:
 
 
 class _Samples(UserList[Sample]):
-    """Samples whose pictures lie in one batch, each made when somebody looks at them.
+    """Samples whose pictures lie in one batch; they are made at the first access.
 
     Args:
         samples: The Reader's; or whole ones, as slices and sums of such lists are made.
@@ -219,34 +219,29 @@ class _Samples(UserList[Sample]):
         if pictures is None:
             self.data = list(samples)
             return
-        self._pictures = pictures
         self._columns = {
-            key: [] if key in pictures else [sample[key] for sample in samples]
+            key: pictures[key] if key in pictures else [sample[key] for sample in samples]
             for key in next(iter(samples))
         }
 
     @cached_property
     def data(self) -> list[Sample]:  # type: ignore[override]
-        """What the list holds, from the first look at it on."""
+        """What the list holds, from the first access on."""
         columns = [
-            [_wrap(key, view) for view in self._pictures[key].unbind()]
-            if key in self._pictures
-            else values
+            [_wrap(key, view) for view in values.unbind()] if torch.is_tensor(values) else values
             for key, values in self._columns.items()
         ]
         return [dict(zip(self._columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
     @property
     def untouched(self) -> bool:
-        """Whether nobody has looked at the samples, so that nobody has changed them."""
+        """Whether no sample was accessed yet, so that none can have changed."""
         return "data" not in self.__dict__
 
     def batch(self) -> Sample:
         """All of them as `collate` gives them, without a copy of the pictures."""
         return {
-            key: _wrap(key, self._pictures[key])
-            if key in self._pictures
-            else default_collate(values)
+            key: _wrap(key, values) if torch.is_tensor(values) else default_collate(values)
             for key, values in self._columns.items()
         }
 
