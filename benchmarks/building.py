@@ -119,7 +119,7 @@ def _job(job: str, source: str, folder: str) -> float:
     import skimage.measure  # noqa: F401
     import tifffile  # noqa: F401
 
-    from bmgd_data import Reader, pipeline  # noqa: F401
+    from bmgd_data import Reader, _pipeline  # noqa: F401
 
     started = perf_counter()
     if job == "build":

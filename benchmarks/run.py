@@ -84,7 +84,7 @@ def _archives(source: str, work: Path) -> Path:
         return Path(resolved.location)
     if not resolved.generated:
         raise ValueError(f"The source {source!r} is neither a folder nor a phantom.")
-    from bmgd_data._origin import phantom
+    from bmgd_data import phantom
 
     generated = phantom.Phantom.parse(resolved.location)
     folder = work / "archives" / resolved.slug

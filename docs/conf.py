@@ -11,7 +11,7 @@ import typer
 
 import bmgd_data
 from bmgd_data import facts
-from bmgd_data.card import dataset_card
+from bmgd_data._card import dataset_card
 from bmgd_data.cli import app
 
 HERE = Path(__file__).parent

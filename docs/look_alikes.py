@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw
 
-from bmgd_data import Reader, groups
+from bmgd_data import Reader
+from bmgd_data.splits import groups
 
 OUT: Final = Path(__file__).parent / "_static" / "look-alikes.png"
 COUNT, SIDE, GAP, HEAD, GREYS = 3, 176, 8, 22, 24

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from bmgd_data._origin import colony
+from bmgd_data.phantom import _colony as colony
 
 
 class Stack(NamedTuple):

@@ -21,7 +21,7 @@ import py7zr
 import pytest
 
 import roots
-from bmgd_data import Reader, facts, pipeline
+from bmgd_data import Reader, _pipeline, facts
 from bmgd_data._ingest import checks
 from bmgd_data._origin import fetch, sources
 from bmgd_data._store import store
@@ -39,7 +39,7 @@ AS_ANOTHER_USER = """
 # Permissions do not bind the superuser, so its child becomes another user as soon as it has loaded
 # what another user may not be able to reach.
 import os, sys
-import bmgd_data._origin.fetch, bmgd_data._origin.phantom, bmgd_data.reader
+import bmgd_data._origin.fetch, bmgd_data.phantom, bmgd_data.reader
 import filelock, numpy as np, py7zr, requests
 from bmgd_data import instances
 from bmgd_data._ingest import build
@@ -101,7 +101,7 @@ def local(tmp_path, packed) -> Path:
 @pytest.fixture
 def one_image(monkeypatch) -> None:
     """Generated sources have the number of images of their size, not at least twelve."""
-    from bmgd_data._origin import phantom
+    from bmgd_data import phantom
 
     monkeypatch.setattr(phantom, "MIN_IMAGES", 1)
 
@@ -125,7 +125,7 @@ def test_killed_while_downloading(answer, packed, expected):
     go_on.set()
     assert process.returncode == -signal.SIGKILL
     assert leftovers()
-    assert not pipeline.Wanted(home.root(), sources.resolve(url), C950).archive.exists()
+    assert not _pipeline.Wanted(home.root(), sources.resolve(url), C950).archive.exists()
 
     assert read(url) == expected
     assert leftovers() == []
@@ -137,12 +137,12 @@ KILLED_AT_EVERY_STEP = """
 # the next child must then find the right result.
 import os, shutil, signal, sys, warnings
 from pathlib import Path
-import bmgd_data._origin.fetch, bmgd_data._origin.phantom, requests, py7zr
+import bmgd_data._origin.fetch, bmgd_data.phantom, requests, py7zr
 import skimage.measure, scipy.ndimage, skimage.segmentation
 from bmgd_data import Reader
 
 warnings.filterwarnings("ignore", ".*with notes")
-bmgd_data._origin.phantom.MIN_IMAGES = 1
+bmgd_data.phantom.MIN_IMAGES = 1
 source, method, expected, root, stride = sys.argv[1:]
 WATCHED = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.chmod"}
 
@@ -226,7 +226,7 @@ def test_generating_is_killed_midway(monkeypatch):
     code = """
 import os, signal, sys
 from bmgd_data import Reader
-from bmgd_data._origin import phantom
+from bmgd_data import phantom
 real = phantom.generate
 def generate(*arguments):
     for number, item in enumerate(real(*arguments)):
@@ -241,7 +241,7 @@ Reader("all", 950, source="phantom:size=0.02")
         process.wait(60)
     assert process.returncode == -signal.SIGKILL
     assert leftovers()
-    monkeypatch.setattr("bmgd_data._origin.phantom.MIN_IMAGES", 3)
+    monkeypatch.setattr("bmgd_data.phantom.MIN_IMAGES", 3)
     read("phantom:size=0.02")
     assert leftovers() == []
 
@@ -304,9 +304,9 @@ def test_eight_processes_with_different_sources(tmp_path, write_7z, nuclei):
 def test_eight_threads_build_one_store(answer, packed, expected, monkeypatch):
     url, server = answer(send(packed))
     built = []
-    real = pipeline.build.build
+    real = _pipeline.build.build
     monkeypatch.setattr(
-        pipeline.build,
+        _pipeline.build,
         "build",
         lambda *arguments, **options: (built.append(1), real(*arguments, **options)),
     )

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bmgd_data import Reader, groups, leaks
+from bmgd_data import Reader, leaks
+from bmgd_data.splits import groups
 from common import TINY
 
 

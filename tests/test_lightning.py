@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bmgd_data.card import provenance
+from bmgd_data._card import provenance
 from bmgd_data.errors import BMGDWarning
 from bmgd_data.reader import Reader
 from common import TINY

@@ -17,7 +17,7 @@ import numpy as np
 import py7zr
 import pytest
 
-from bmgd_data import facts, pipeline
+from bmgd_data import _pipeline, facts
 from bmgd_data._container import folder
 from bmgd_data._container.sevenzip import SevenZip
 from bmgd_data._ingest import build
@@ -75,7 +75,7 @@ def broken(tmp_path, write_7z, nuclei) -> bytes:
 @pytest.fixture
 def one_image(monkeypatch) -> str:
     """A generated source that is ready at once."""
-    from bmgd_data._origin import phantom
+    from bmgd_data import phantom
 
     monkeypatch.setattr(phantom, "MIN_IMAGES", 1)
     return "phantom:size=0.02"
@@ -92,13 +92,13 @@ def unplugged(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse_it)
 
 
-def place(source: str | Path | None = None, condition: facts.Condition = C950) -> pipeline.Wanted:
-    return pipeline.Wanted(home.root(), sources.resolve(source), condition)
+def place(source: str | Path | None = None, condition: facts.Condition = C950) -> _pipeline.Wanted:
+    return _pipeline.Wanted(home.root(), sources.resolve(source), condition)
 
 
 def read(source: str | Path | None = None, **options: bool) -> str:
     """The key of the opened store."""
-    return pipeline.open_store(place(source), **options).index.key
+    return _pipeline.open_store(place(source), **options).index.key
 
 
 def note(source: str | Path | None = None) -> trust.Seen | None:
@@ -149,8 +149,8 @@ def test_another_archive_later_is_an_error_until_it_is_accepted(answer, make):
 def test_accepting_keeps_the_old_store(answer, make):
     old, new = make(10), make(11)
     url, _ = answer(send(old), send(new))
-    first = pipeline.open_store(place(url))
-    second = pipeline.open_store(place(url), accept_changed=True)
+    first = _pipeline.open_store(place(url))
+    second = _pipeline.open_store(place(url), accept_changed=True)
     assert (len(first), len(second)) == (10, 11)
     assert stores() == {first.path.name, second.path.name}
     assert first.verify() == []
@@ -307,7 +307,7 @@ def test_a_renamed_store_is_not_served_under_another_key(answer, make):
     with pytest.raises(CorruptArchiveError, match=r"was built from .*Remove that folder"):
         read(one)
     shutil.rmtree(paths[0])
-    assert len(pipeline.open_store(place(one))) == 10
+    assert len(_pipeline.open_store(place(one))) == 10
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"shape": 3}'])
@@ -513,7 +513,7 @@ def unpacked(tmp_path, nuclei) -> Path:
 
 
 def test_archive_and_unpacked_folder_give_the_same_samples(local, unpacked):
-    one, two = (pipeline.open_store(place(source)) for source in (local, unpacked))
+    one, two = (_pipeline.open_store(place(source)) for source in (local, unpacked))
     assert one.index.digest == two.index.digest
     assert one.path != two.path
 
@@ -645,9 +645,9 @@ def test_a_zip_of_the_repository(tmp_path, make, nuclei, inside):
     plain = tmp_path / "plain"
     plain.mkdir()
     (plain / "950 Pa.7z").write_bytes(data)
-    of_archive = pipeline.open_store(place(plain)).index
+    of_archive = _pipeline.open_store(place(plain)).index
     for named in (path, path.parent):
-        index = pipeline.open_store(place(named)).index
+        index = _pipeline.open_store(place(named)).index
         assert (index.names, index.digests) == (of_archive.names, of_archive.digests)
         assert (index.key == of_archive.key) == inside.endswith(".7z")
     left = {each.suffix for each in home.root().rglob("*") if each.is_file()}
@@ -682,7 +682,7 @@ def test_notes_are_shown_once(local):
 
 
 def test_archives_of_an_earlier_generator_are_not_used(monkeypatch, one_image):
-    from bmgd_data._origin import phantom
+    from bmgd_data import phantom
 
     old = read(one_image)
     inode = place(one_image).archive.stat().st_ino
@@ -704,7 +704,7 @@ def test_a_generated_store_needs_no_archive(one_image):
 
 
 def test_labels_are_computed_once(local, monkeypatch):
-    opened = pipeline.open_store(place(local))
+    opened = _pipeline.open_store(place(local))
     found = derived.labelled(opened, "watershed", home.root())
     assert opened.methods() == ["components", "watershed"]
     assert opened.verify() == []
@@ -715,7 +715,7 @@ def test_labels_are_computed_once(local, monkeypatch):
 
 
 def test_labels_of_another_version_are_computed_again(local, monkeypatch):
-    opened = pipeline.open_store(place(local))
+    opened = _pipeline.open_store(place(local))
     found = derived.labelled(opened, "watershed", home.root())
     monkeypatch.setitem(VERSIONS, "watershed", 99)
     monkeypatch.setitem(DERIVED, "watershed", lambda mask: mask.astype(np.uint16))
@@ -729,7 +729,7 @@ def test_labels_of_another_version_are_computed_again(local, monkeypatch):
 
 
 def test_provided_labels_that_were_not_provided(local):
-    opened = pipeline.open_store(place(local))
+    opened = _pipeline.open_store(place(local))
     with pytest.raises(DatasetNotFoundError, match=r"950Pa has no.*'components'.*'watershed'"):
         derived.labelled(opened, "provided", home.root())
 

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms import v2
 
-from bmgd_data import conditions, facts
+from bmgd_data import facts
 from bmgd_data.augment import protocol
 from bmgd_data.splits import deal
 from bmgd_data.torch import BMGD, Sample, collate
@@ -80,7 +80,7 @@ def splits(settings: Settings) -> Splits:
 def _fixed(settings: Settings) -> Splits:
     if not settings.hold_out:
         return Splits(*(_open(settings, split) for split in ("train", "val", "test")))
-    held = conditions.parse_stiffness(settings.hold_out)
+    held = facts.parse_stiffness(settings.hold_out)
     others = [each.name for each in facts.CONDITIONS if each not in held]
     return Splits(
         _open(settings, "train", others),

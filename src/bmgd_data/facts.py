@@ -1,4 +1,4 @@
-"""What the paper and upstream say of BMGD: data, no logic.
+"""What the paper and upstream say of BMGD, and the spellings of its stiffnesses.
 
 README, ``bmgd info``, CITATION.cff and the docs take every fact about the data from here. Source of
 all figures, unless said otherwise: the preprint, doi 10.21203/rs.3.rs-8263420/v1.
@@ -6,6 +6,9 @@ all figures, unless said otherwise: the preprint, doi 10.21203/rs.3.rs-8263420/v
 
 from __future__ import annotations
 
+import operator
+import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 NAME: Final = "BMGD"
@@ -120,3 +123,58 @@ BIBTEX: Final = f"""\
   note         = {{Take authors and exact title from the DOI}}
 }}
 """
+
+
+Stiffness = str | int
+"""One stiffness: ``"1200Pa"``, ``"1200 Pa"``, ``"1200"`` or ``1200``."""
+
+_FORM: Final = re.compile(r"\s*(\d+)\s*(pa)?\s*", re.IGNORECASE)
+_IN_A_NAME: Final = re.compile(
+    r"(\d+)(?:%20|[ ._+-])*pa(?:(?:%20|[ ._+-])*(?:\(\d+\)|copy|kopie))*", re.IGNORECASE
+)
+"""Changed forms of "250 Pa": "250.Pa" (release assets), "250%20Pa" (curl), "250 Pa (1)" (browsers),
+"250 Pa - Copy" (Windows)."""
+_BY_PA: Final = {condition.pa: condition for condition in CONDITIONS}
+_VALID: Final = ", ".join(repr(condition.name) for condition in CONDITIONS)
+
+
+def parse_stiffness(stiffness: Stiffness | Iterable[Stiffness] | None) -> list[Condition]:
+    """Read one stiffness, several, or None for all.
+
+    Returns:
+        The conditions, stiffness ascending, each once.
+
+    Raises:
+        ValueError: A value that is none of the four, or no value.
+    """
+    if stiffness is None:
+        return list(CONDITIONS)
+    single = isinstance(stiffness, str) or not isinstance(stiffness, Iterable)
+    wanted: Iterable[object] = [stiffness] if single else stiffness  # type: ignore[assignment]
+    chosen = {_one(value) for value in wanted}
+    if not chosen:
+        raise ValueError(f"No stiffness given. Valid: {_VALID}, several of them, or None for all.")
+    return sorted(chosen, key=lambda condition: condition.pa)
+
+
+def _one(value: object) -> Condition:
+    if isinstance(value, str):
+        match = _FORM.fullmatch(value)
+        pa = int(match[1]) if match else None
+    else:
+        try:
+            pa = operator.index(value)  # type: ignore[arg-type]
+        except TypeError:
+            pa = None
+    if pa not in _BY_PA:
+        raise ValueError(f"Unknown stiffness {value!r}. Valid: {_VALID} (or 1200, '1200 Pa').")
+    return _BY_PA[pa]
+
+
+def named_by(name: str) -> Condition | None:
+    """The condition that a name such as "250 Pa", "250.Pa" or "250%20Pa (1)" stands for, or None.
+
+    The name is that of a folder, or of an archive without its ending.
+    """
+    match = _IN_A_NAME.fullmatch(name.strip())
+    return _BY_PA.get(int(match[1])) if match else None

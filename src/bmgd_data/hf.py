@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from bmgd_data import errors, facts
+from bmgd_data._card import dataset_card, description
 from bmgd_data._system import image_files
-from bmgd_data.card import dataset_card, description
 from bmgd_data.reader import Reader
 
 try:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable
 
-    from bmgd_data.conditions import Stiffness
+    from bmgd_data.facts import Stiffness
     from bmgd_data.splits import AnyScheme
 
 __all__ = ["FEATURES", "SPLITS", "as_torch", "dataset_card", "to_hf", "to_hf_dict"]

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import numpy as np
 
-from bmgd_data import groups, splits
+from bmgd_data import splits
 from bmgd_data._system.progress import bar
+from bmgd_data.splits import groups
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -37,7 +38,7 @@ class Grouping(NamedTuple):
     sizes: list[int]
     """Images of each group, the largest first."""
     evidence: str
-    """"pixels", "names" or "contradicted", see ``bmgd_data.groups.Groups``; or "given"."""
+    """"pixels", "names" or "contradicted", see ``bmgd_data.splits.groups.Groups``; or "given"."""
     pattern: str
     """How file names are read, if they give series."""
     inside: float | None

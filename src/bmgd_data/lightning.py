@@ -9,8 +9,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from bmgd_data import conditions, splits
-from bmgd_data.card import provenance
+from bmgd_data import facts, splits
+from bmgd_data._card import provenance
 from bmgd_data.errors import BMGDWarning, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch.utils.data import DataLoader, Subset
 
-    from bmgd_data.conditions import Stiffness
+    from bmgd_data.facts import Stiffness
     from bmgd_data.reader import Reader
     from bmgd_data.splits import AnyScheme
     from bmgd_data.torch import Sample
@@ -101,8 +101,8 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         hold_out: Stiffness | Iterable[Stiffness] | None = None,
     ) -> None:
         super().__init__()
-        chosen = conditions.parse_stiffness(stiffness)
-        self.held_out = conditions.parse_stiffness(hold_out) if hold_out is not None else []
+        chosen = facts.parse_stiffness(stiffness)
+        self.held_out = facts.parse_stiffness(hold_out) if hold_out is not None else []
         if all(condition in self.held_out for condition in chosen):
             raise ValueError(
                 f"hold_out={hold_out!r} leaves no stiffness to train on. Hold out fewer, or name "

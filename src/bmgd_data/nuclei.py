@@ -10,7 +10,8 @@ A pixel is a square, so n pixels have n times the area of one. A column's name e
 is a micrometre.
 
 name, stiffness_pa, split, group
-    Of the sample; images that show one colony have the same group (see ``bmgd_data.groups``).
+    Of the sample; images that show one colony have the same group, see
+    ``bmgd_data.splits.groups``.
 label
     Number of the nucleus in the sample's `instances`.
 centroid_y_um, centroid_x_um
@@ -54,9 +55,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from bmgd_data import facts, hulls
+from bmgd_data import facts
 from bmgd_data._system import disk
 from bmgd_data.errors import MissingDependencyError
+from bmgd_data.instances import hulls
 
 if TYPE_CHECKING:
     import os

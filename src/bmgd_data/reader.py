@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict, TypeVar, ov
 
 import numpy as np
 
-from bmgd_data import conditions, facts, pipeline, splits
+from bmgd_data import _pipeline, facts, splits
 from bmgd_data import instances as instance_methods
 from bmgd_data._origin import sources
 from bmgd_data._store import acceptance, derived
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bmgd_data._store.store import Instances
-    from bmgd_data.conditions import Stiffness
-    from bmgd_data.groups import Groups
+    from bmgd_data.facts import Stiffness
     from bmgd_data.splits import AnyScheme
+    from bmgd_data.splits.groups import Groups
 
 __all__ = ["Reader", "Sample", "Stats"]
 
@@ -119,13 +119,13 @@ class Reader(Sequence[Sample]):
     ) -> None:
         self.split = splits.parse_split(split)
         resolved = splits.resolve_scheme(scheme)
-        self.conditions = conditions.parse_stiffness(stiffness)
+        self.conditions = facts.parse_stiffness(stiffness)
         self.instance_method = instance_methods.parse_method(instances)
         self.root = home.root(root)
         self.source = sources.resolve(source)
-        wanted = [pipeline.Wanted(self.root, self.source, c) for c in self.conditions]
-        stores = [pipeline.open_store(each, download=download) for each in wanted]
-        acceptance.tell(stores, pipeline.verify_command(wanted))
+        wanted = [_pipeline.Wanted(self.root, self.source, c) for c in self.conditions]
+        stores = [_pipeline.open_store(each, download=download) for each in wanted]
+        acceptance.tell(stores, _pipeline.verify_command(wanted))
         self._paths = [store.path for store in stores]
         self._open(stores)
         self._draw(resolved)
@@ -316,7 +316,7 @@ class Reader(Sequence[Sample]):
         A number is the stiffness in pascal times 100,000, plus the group's place in its stiffness.
         So it does not depend on what else is read, and no two stiffnesses share one. Groups are the
         scheme's known ones; without these, they are computed at the first use and kept, see
-        ``bmgd_data.groups``.
+        ``bmgd_data.splits.groups``.
         """
         places = self._of_each([self._groups_of(store) for store in self._stores])
         return np.array(self.stiffness_pa * _GROUPS_APART + places, np.int32)

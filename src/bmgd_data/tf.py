@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from bmgd_data import _protocol, errors, facts
+from bmgd_data import errors, facts
+from bmgd_data.augment import _strengths
 
 try:
     import tensorflow as tf
@@ -153,8 +154,8 @@ def protocol(
         >>> data.element_spec["mask"].shape
         TensorShape([None, 224, 224, 1])
     """
-    _protocol.check(crop, flip, displacement, smoothness, brightness, contrast)
-    bumps = _protocol.bumps(crop, smoothness)
+    _strengths.check(crop, flip, displacement, smoothness, brightness, contrast)
+    bumps = _strengths.bumps(crop, smoothness)
 
     def changed(batch: dict[str, tf.Tensor], own: tf.Tensor) -> dict[str, tf.Tensor]:
         image = batch["image"]

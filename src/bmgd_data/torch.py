@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-    from bmgd_data.conditions import Stiffness
+    from bmgd_data.facts import Stiffness
     from bmgd_data.splits import AnyScheme
 
 __all__ = ["BMGD", "Sample", "collate"]

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from bmgd_data import Reader, facts
 from bmgd_data._ingest import agreement
-from bmgd_data._origin.phantom import Phantom, generate
+from bmgd_data.phantom import Phantom, generate
 from common import look
 
 ROUND = np.ones((3, 3))

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bmgd_data import groups, instances, pipeline
+from bmgd_data import _pipeline, instances
 from bmgd_data._origin import sources
 from bmgd_data._store import derived
 from bmgd_data._store.store import Store
 from bmgd_data._system import locks
-from bmgd_data.conditions import parse_stiffness
 from bmgd_data.errors import BMGDWarning, CorruptArchiveError, StorageError
+from bmgd_data.facts import parse_stiffness
+from bmgd_data.splits import groups
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,8 +29,8 @@ TRUTH = [0] * 5 + [1] * 5 + [2] * 2
 @pytest.fixture
 def opened(tiny_root, tmp_path):
     """A store of its own, without groups."""
-    place = pipeline.Wanted(tiny_root, sources.resolve("phantom:size=0.02"), CONDITION)
-    path = pipeline.open_store(place).path
+    place = _pipeline.Wanted(tiny_root, sources.resolve("phantom:size=0.02"), CONDITION)
+    path = _pipeline.open_store(place).path
     folder = tmp_path / "stores" / path.name
     shutil.copytree(path, folder, ignore=shutil.ignore_patterns("groups-*", "watershed*"))
     return Store(folder)

@@ -9,13 +9,13 @@ import shutil
 import numpy as np
 import pytest
 
-from bmgd_data import facts, pipeline
+from bmgd_data import _pipeline, facts
 from bmgd_data._origin import sources
 from bmgd_data._store import store
 from bmgd_data._store.store import Store
 from bmgd_data._system import disk, home
-from bmgd_data.conditions import parse_stiffness
 from bmgd_data.errors import CorruptArchiveError
+from bmgd_data.facts import parse_stiffness
 
 (CONDITION,) = parse_stiffness(950)
 
@@ -26,7 +26,7 @@ def path(tmp_path, nuclei, write_7z):
     write_7z(tmp_path / "source" / "950 Pa.7z", nuclei(count=4, side=16))
     source = sources.resolve(tmp_path / "source")
     with pytest.warns(match="with notes"):
-        return pipeline.open_store(pipeline.Wanted(tmp_path / "home", source, CONDITION)).path
+        return _pipeline.open_store(_pipeline.Wanted(tmp_path / "home", source, CONDITION)).path
 
 
 def test_opening_maps_read_only_arrays(path):

@@ -20,8 +20,8 @@ import pytest
 import tifffile
 
 from bmgd_data import Reader, facts
+from bmgd_data._card import provenance
 from bmgd_data._system import disk
-from bmgd_data.card import provenance
 from bmgd_data.errors import MissingDependencyError, StorageError
 from bmgd_data.export import FORMATS, export, roi_zip
 from common import TINY

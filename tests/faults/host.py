@@ -89,8 +89,8 @@ def _load_everything() -> list[Any]:
     import pooch
     import requests  # noqa: F401
 
-    from bmgd_data import Reader, facts
-    from bmgd_data._origin import fetch, phantom
+    from bmgd_data import Reader, facts, phantom
+    from bmgd_data._origin import fetch
 
     phantom.MIN_IMAGES = 3
     tiny = phantom.Phantom(size=0.001)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from bmgd_data import conditions
+from bmgd_data import facts
 from bmgd_data._container import first_bytes, open_archive
 from bmgd_data._container.folder import is_junk, readable
 from bmgd_data.errors import DatasetNotFoundError
-
-if TYPE_CHECKING:
-    from bmgd_data import facts
 
 _ARCHIVES: Final = {".7z", ".zip"}
 _DEPTH: Final = 2
@@ -65,8 +62,8 @@ def find(named: Path, condition: facts.Condition) -> Found:
         if found := _best(entries, condition):
             return found
         seen += entries if depth < _DEPTH else []
-        level = [e for e in entries if e.is_dir() and conditions.named_by(e.name) is None]
-    if conditions.named_by(named.name) == condition:
+        level = [e for e in entries if e.is_dir() and facts.named_by(e.name) is None]
+    if facts.named_by(named.name) == condition:
         return Found(named)
     _refuse_unfit([e for e in seen if e.is_file() and condition.name[:-2] in e.name], condition)
     top = [path.name for path in seen if path.parent == named]
@@ -79,7 +76,7 @@ def find(named: Path, condition: facts.Condition) -> Found:
 
 
 def _best(entries: list[Path], condition: facts.Condition) -> Found | None:
-    named = {e: conditions.named_by(e.stem if _is_archive(e) else e.name) for e in entries}
+    named = {e: facts.named_by(e.stem if _is_archive(e) else e.name) for e in entries}
     own = [e for e in entries if named[e] == condition and (_is_archive(e) or e.is_dir())]
     if own:
         read, *others = sorted(own, key=lambda e: (e.is_dir(), e.name != condition.archive, e))
@@ -100,7 +97,7 @@ def _in_archive(path: Path, condition: facts.Condition) -> Found:
     if not first_bytes.magic(path).startswith((first_bytes.SEVEN_ZIP, first_bytes.ZIP)):
         _refuse_unfit([path], condition)
         open_archive(path)  # raises an error that says what it is
-    own = conditions.named_by(path.stem)
+    own = facts.named_by(path.stem)
     inside = _inside(path) if own is None or _is_zip(path) else {}
     if own is not None:
         inside.setdefault(own, "")
@@ -126,10 +123,10 @@ def _inside(path: Path) -> dict[facts.Condition, str]:
     for member in sorted(members, key=lambda member: (len(member.parts), member)):
         if is_junk(member):
             continue
-        if member.suffix.lower() == ".7z" and (named := conditions.named_by(member.stem)):
+        if member.suffix.lower() == ".7z" and (named := facts.named_by(member.stem)):
             found.setdefault(named, member.as_posix())
         for parent in reversed(member.parents):
-            if named := conditions.named_by(parent.name):
+            if named := facts.named_by(parent.name):
                 found.setdefault(named, parent.as_posix())
                 break
     return found if _is_zip(path) else dict.fromkeys(found, "")
@@ -155,5 +152,5 @@ def _refuse_unfit(paths: list[Path], condition: facts.Condition) -> None:
         for ending, why in _UNFIT.items():
             stem, unfit = re.subn(ending, "", path.name.lower())
             stem = re.sub(r"\.(7z|zip|tar)$", "", stem)
-            if unfit and conditions.named_by(stem) in (condition, None):
+            if unfit and facts.named_by(stem) in (condition, None):
                 raise DatasetNotFoundError(f"{path} {why}.")

@@ -9,11 +9,11 @@ import abc
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from bmgd_data import _container
-from bmgd_data._origin import phantom, trust
-from bmgd_data._origin.phantom import Phantom
+from bmgd_data import _container, phantom
+from bmgd_data._origin import trust
 from bmgd_data._system import disk
 from bmgd_data._system.progress import bar
+from bmgd_data.phantom import Phantom
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

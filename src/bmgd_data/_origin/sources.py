@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
 from bmgd_data import facts
-from bmgd_data._origin.phantom import Phantom
 from bmgd_data._store import store
 from bmgd_data._system import disk, home
 from bmgd_data.errors import DatasetNotFoundError
+from bmgd_data.phantom import Phantom
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bmgd_data import conditions, facts
+from bmgd_data import facts
 from bmgd_data._origin.sources import command
 from bmgd_data._system import disk
 from bmgd_data.errors import ChecksumError, DatasetNotFoundError, StorageError
@@ -169,7 +169,7 @@ def read_checksums(path: Path) -> dict[str, str]:
         lower = str(digest).lower()
         valid &= bool(_SHA256.fullmatch(lower))
         file = Path(name)
-        if file.suffix.lower() == ".7z" and (condition := conditions.named_by(file.stem)):
+        if file.suffix.lower() == ".7z" and (condition := facts.named_by(file.stem)):
             found[condition.archive] = lower
     if not valid or not found:
         raise ValueError(

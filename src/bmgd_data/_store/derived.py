@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from bmgd_data import groups, instances
+from bmgd_data import instances
 from bmgd_data._store import store
 from bmgd_data._store.arrays import ArrayFile
 from bmgd_data._store.store import Instances
 from bmgd_data._system import disk, locks
 from bmgd_data._system.progress import bar
 from bmgd_data.errors import BMGDWarning, DatasetNotFoundError, StorageError
+from bmgd_data.splits import groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from bmgd_data._store.store import Store
-    from bmgd_data.groups import Groups
+    from bmgd_data.splits.groups import Groups
 
     Progress = Callable[[int], object]
 

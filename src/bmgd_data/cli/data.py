@@ -37,9 +37,9 @@ def download(
     Instance labels are computed once and kept. If several users share a read-only folder, name the
     method that they will use.
     """
+    from bmgd_data._pipeline import open_store, origin_of, verify_command
     from bmgd_data._store import acceptance, derived
     from bmgd_data.cli import findings
-    from bmgd_data.pipeline import open_store, origin_of, verify_command
 
     method = data.pop("instances")
     rows: list[list[str]] = []
@@ -82,10 +82,10 @@ def verify(
 
     The exit code is 1 if anything has changed, is damaged, is not here, or is in doubt.
     """
+    from bmgd_data._pipeline import verify_command
     from bmgd_data._store import acceptance
     from bmgd_data.cli import findings
     from bmgd_data.leaks import measure
-    from bmgd_data.pipeline import verify_command
     from bmgd_data.reader import Reader
 
     all_wanted = findings.wanted(**data)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bmgd_data import conditions, pipeline
+from bmgd_data import _pipeline, facts
 from bmgd_data._origin import sources, trust
+from bmgd_data._pipeline import Wanted
 from bmgd_data._system import disk, home
 from bmgd_data._system.progress import bar
 from bmgd_data.cli import console
 from bmgd_data.cli.console import say
 from bmgd_data.errors import BMGDError, DatasetNotFoundError
-from bmgd_data.pipeline import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ def wanted(
 ) -> list[Wanted]:
     """The conditions that options name."""
     named, folder = sources.resolve(source), home.root(root)
-    return [Wanted(folder, named, each) for each in conditions.parse_stiffness(stiffness)]
+    return [Wanted(folder, named, each) for each in facts.parse_stiffness(stiffness)]
 
 
 @dataclass
@@ -74,11 +74,11 @@ def examine(wanted: Wanted) -> Finding:
     """
     finding = Finding(wanted)
     try:
-        opened = pipeline.open_store(wanted, download=False, unaccepted=True)
+        opened = _pipeline.open_store(wanted, download=False, unaccepted=True)
         finding.size = disk.size_of(opened.path)
         with bar(f"checking {wanted.condition.name}", finding.size, in_bytes=True) as progress:
             finding.changed = opened.verify(progress)
-        origin = pipeline.origin_of(wanted)
+        origin = _pipeline.origin_of(wanted)
         if origin.changed_since(opened.index.key):
             what = f"{origin.shown} has changed since it was read"
             if wanted.source.remote:

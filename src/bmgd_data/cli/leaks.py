@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from bmgd_data import __version__
-from bmgd_data.card import provenance
+from bmgd_data._card import provenance
 from bmgd_data.cli.console import remark, say, show, write
 from bmgd_data.cli.options import READER, NewFile, takes
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, get_type_hints
 import typer
 from typer import Option
 
-from bmgd_data import conditions, splits
+from bmgd_data import facts, splits
 from bmgd_data.errors import DatasetNotFoundError
 from bmgd_data.facts import CONDITIONS
 
@@ -92,7 +92,7 @@ def one_of(values: Callable[[], list[str]]) -> dict[str, Any]:
 
 
 valid_split = _valid(splits.parse_split)
-valid_config = _valid(lambda name: name == "all" or conditions.parse_stiffness(name))
+valid_config = _valid(lambda name: name == "all" or facts.parse_stiffness(name))
 
 
 def _valid_source(value: str | None) -> str | None:
@@ -106,7 +106,7 @@ def _valid_source(value: str | None) -> str | None:
 def _valid_stiffness(values: list[str] | None) -> list[str] | None:
     wanted = [part for value in values or [] for part in value.split(",")] or None
     with _refused():
-        conditions.parse_stiffness(wanted)
+        facts.parse_stiffness(wanted)
     return wanted
 
 

@@ -19,7 +19,7 @@ from bmgd_data.cli.options import (
     valid_config,
     valid_split,
 )
-from bmgd_data.conditions import parse_stiffness
+from bmgd_data.facts import parse_stiffness
 from bmgd_data.splits import SPLITS
 
 _TOUCHING: Final = ": --instances watershed separates touching ones"

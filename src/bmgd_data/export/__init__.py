@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bmgd_data import facts
+from bmgd_data._card import copy_of, dataset_card
 from bmgd_data._system import disk, progress
 from bmgd_data._system.file_names import as_upstream, file_names, safe_file_name
-from bmgd_data.card import copy_of, dataset_card
 from bmgd_data.errors import MissingDependencyError, StorageError
 from bmgd_data.export import coco, parquet, pictures, rois, shards
 from bmgd_data.export.canonical import write_canonical

@@ -10,8 +10,8 @@ import numpy as np
 from bmgd_data._ingest import pairing
 from bmgd_data._system import disk
 from bmgd_data._system.file_names import safe_file_name
-from bmgd_data.conditions import named_by, parse_stiffness
 from bmgd_data.errors import StorageError, printable
+from bmgd_data.facts import named_by, parse_stiffness
 
 if TYPE_CHECKING:
     import os
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bmgd_data import facts
-    from bmgd_data.conditions import Stiffness
+    from bmgd_data.facts import Stiffness
 
 
 def write_canonical(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmgd_data import facts
-from bmgd_data.card import provenance
+from bmgd_data._card import provenance
 from bmgd_data.export.outlines import is_outer, outlines
 from bmgd_data.export.pictures import PICTURES, write_one
 

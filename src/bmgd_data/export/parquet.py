@@ -7,8 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from bmgd_data import __version__, facts
+from bmgd_data._card import INTENDED_USE, LIMITS, PREPARATION, description, provenance
 from bmgd_data._system import disk
-from bmgd_data.card import INTENDED_USE, LIMITS, PREPARATION, description, provenance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from bmgd_data import facts
+from bmgd_data._card import provenance
 from bmgd_data._system import image_files
-from bmgd_data.card import provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from bmgd_data import __version__, facts, leaks, splits
+from bmgd_data._card import provenance
 from bmgd_data._system import disk
 from bmgd_data._system.progress import bar
-from bmgd_data.card import provenance
 from bmgd_data.instances import DERIVED
 from bmgd_data.metrics import predictions
 from bmgd_data.metrics.instance import InstanceCounts, count_instances
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bmgd_data.conditions import Stiffness
+    from bmgd_data.facts import Stiffness
     from bmgd_data.reader import Sample
     from bmgd_data.splits import AnyScheme
 

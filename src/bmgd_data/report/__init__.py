@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from bmgd_data import __version__, facts, leaks, pipeline, plot
+from bmgd_data import __version__, _pipeline, facts, leaks, plot
 from bmgd_data._origin import trust
 from bmgd_data._system import disk
 from bmgd_data._system.progress import bar
@@ -97,7 +97,7 @@ def _trust(reader: Reader) -> list[tuple[str, str, str]]:
     """Stiffness, key and trust of each archive."""
     rows = []
     for condition in reader.conditions:
-        origin = pipeline.origin_of(pipeline.Wanted(reader.root, reader.source, condition))
+        origin = _pipeline.origin_of(_pipeline.Wanted(reader.root, reader.source, condition))
         key = reader.keys[condition.pa]
         word = origin.status(key)
         rows.append((f"{condition.pa} Pa", key, f"{word}: {trust.MEANING[word]}"))

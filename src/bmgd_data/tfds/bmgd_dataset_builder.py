@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 import tensorflow_datasets as tfds
 
-from bmgd_data import conditions, facts, splits
+from bmgd_data import facts, splits
 from bmgd_data import instances as instance_methods
 from bmgd_data._origin import sources
 from bmgd_data._system import disk, home
@@ -246,7 +246,7 @@ def _theirs(split: Any) -> Any:
 
 def _config_name(config: str | int) -> str:
     try:
-        return ALL if config == ALL else conditions.parse_stiffness(config)[0].name
+        return ALL if config == ALL else facts.parse_stiffness(config)[0].name
     except ValueError as error:
         raise ValueError(
             f"Unknown config {config!r}. Valid: {', '.join(map(repr, _CONFIGS))}."

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from bmgd_data import __version__, facts
-from bmgd_data.card import provenance
+from bmgd_data._card import provenance
 from bmgd_data.errors import ChecksumError, CorruptArchiveError
 from bmgd_data.instances import VERSIONS
 

@@ -9,9 +9,9 @@ import pytest
 import tifffile
 from skimage.measure import label
 
-from bmgd_data import facts
-from bmgd_data._origin import colony, phantom
-from bmgd_data._origin.phantom import Phantom
+from bmgd_data import facts, phantom
+from bmgd_data.phantom import Phantom
+from bmgd_data.phantom import _colony as colony
 
 TINY = Phantom(size=0.001)
 BY_NAME = {condition.name: condition for condition in facts.CONDITIONS}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from bmgd_data import hulls
+from bmgd_data.instances import hulls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

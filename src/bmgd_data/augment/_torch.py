@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from bmgd_data import _protocol, errors
+from bmgd_data import errors
+from bmgd_data.augment import _strengths
 
 try:
     import torch
@@ -16,8 +17,6 @@ except (ImportError, RuntimeError, OSError) as error:
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-__all__ = ["Protocol", "protocol"]
 
 
 def protocol(
@@ -66,7 +65,7 @@ def protocol(
         >>> sample["image"].shape, sample["instances"].shape
         (torch.Size([1, 224, 224]), torch.Size([224, 224]))
     """
-    _protocol.check(crop, flip, displacement, smoothness, brightness, contrast)
+    _strengths.check(crop, flip, displacement, smoothness, brightness, contrast)
     return Protocol(crop, flip, displacement, smoothness, brightness, contrast)
 
 
@@ -86,7 +85,7 @@ class Protocol(v2.Transform):  # type: ignore[misc]
         self.crop, self.flip = crop, flip
         self.displacement, self.smoothness = displacement, smoothness
         self.brightness, self.contrast = brightness, contrast
-        self._bumps = torch.from_numpy(_protocol.bumps(crop, smoothness))
+        self._bumps = torch.from_numpy(_strengths.bumps(crop, smoothness))
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
         """Check that every picture will move.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from bmgd_data import touching
 from bmgd_data.errors import CorruptArchiveError
+from bmgd_data.instances import _touching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,8 +59,8 @@ def watershed(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
     The distance to the background is smoothed (Gaussian, sigma 0.5 px) and flooded from each of its
     maxima. Pieces whose saddle is deeper than 0.97 of the lower maximum are merged, then those that
     look like one nucleus by five features: depth of the saddle, length of the contact, loss of
-    solidity, area, similarity of the maxima. ``bmgd_data.touching`` has the formula. It was fitted
-    on real fluorescence images of DSB2018 and BBBC039 with true labels, not on BMGD.
+    solidity, area, similarity of the maxima. It was fitted on real fluorescence images of DSB2018
+    and BBBC039 with true labels, not on BMGD.
 
     Args:
         mask: (H, W) bool.
@@ -71,7 +71,7 @@ def watershed(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
     Raises:
         CorruptArchiveError: More than 65535 nuclei: the mask is noise.
     """
-    return _as_uint16(touching.split(mask))
+    return _as_uint16(_touching.split(mask))
 
 
 def renumbered(labels: NDArray[np.integer]) -> NDArray[np.uint16]:

@@ -10,8 +10,8 @@ tv_tensors = pytest.importorskip("torchvision.tv_tensors")
 
 from torchvision.transforms import v2  # noqa: E402
 
-from bmgd_data import BMGD, _protocol  # noqa: E402
-from bmgd_data.augment import protocol  # noqa: E402
+from bmgd_data import BMGD  # noqa: E402
+from bmgd_data.augment import _strengths, protocol  # noqa: E402
 from bmgd_data.torch import collate  # noqa: E402
 from common import TINY  # noqa: E402
 
@@ -107,7 +107,7 @@ def test_the_field_has_the_mean_spread_and_smoothness_that_it_says():
 
 
 def test_the_field_is_as_smooth_at_the_border_as_elsewhere():
-    bumps, pixels = torch.from_numpy(_protocol.bumps(224, 10.0)), torch.arange(224)
+    bumps, pixels = torch.from_numpy(_strengths.bumps(224, 10.0)), torch.arange(224)
     expected = torch.exp(-(((pixels[:, None] - pixels) / 10) ** 2) / 4)
     torch.testing.assert_close(bumps @ bumps.T, expected, atol=1e-3, rtol=0)
 

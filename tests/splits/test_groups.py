@@ -9,7 +9,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from bmgd_data import Reader, facts, groups
+from bmgd_data import Reader, facts
+from bmgd_data.splits import groups
 from colonies import cartoon, disturbed, generated, precision, recall
 
 BY_NAME = {condition.name: condition for condition in facts.CONDITIONS}
@@ -152,7 +153,7 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB
 def test_the_same_bits_under_any_number_of_threads():
     code = (
         "import sys, hashlib; sys.path.insert(0, sys.argv[1])\n"
-        "from colonies import cartoon\nfrom bmgd_data import groups\n"
+        "from colonies import cartoon\nfrom bmgd_data.splits import groups\n"
         "images = cartoon(12, 5).images\n"
         "alike = groups.likeness(groups.describe(images))\n"
         "numbers = groups.find([str(i) for i in range(60)], images).numbers\n"

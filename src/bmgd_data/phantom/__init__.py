@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from bmgd_data import facts
-from bmgd_data._origin import colony
+from bmgd_data.phantom import _colony as colony
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+__all__ = ["Phantom", "Slice", "generate", "write_archive"]
 
 GENERATOR_VERSION: Final = 1
 """To be raised when the same parameters give other samples."""

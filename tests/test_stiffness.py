@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bmgd_data import facts
-from bmgd_data.conditions import parse_stiffness
+from bmgd_data.facts import parse_stiffness
 
 
 def pascals(stiffness):
