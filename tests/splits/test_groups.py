@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -161,7 +162,7 @@ def test_the_same_bits_under_any_number_of_threads():
     )
     told = {
         subprocess.run(
-            [sys.executable, "-c", code, os.path.dirname(__file__)],  # noqa: PTH120
+            [sys.executable, "-c", code, str(Path(__file__).parents[1])],
             env=os.environ | dict.fromkeys(THREADS, count),
             capture_output=True,
             text=True,

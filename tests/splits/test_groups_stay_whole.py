@@ -16,7 +16,7 @@ from bmgd_data.errors import BMGDWarning
 from bmgd_data.splits import SPLITS
 from common import TINY
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "unet_baseline"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "unet_baseline"
 PAIRS = "phantom:size=0.02,slices=2"
 """Six colonies a stiffness, of two slices each: every split has some."""
 
