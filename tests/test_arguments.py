@@ -18,7 +18,7 @@ from bmgd_data.cli import app
 SHARED = ("split", "stiffness", "root", "source", "download", "scheme", "instances")
 TAKERS = {
     "Reader": ("reader.py", SHARED),
-    "BMGD": ("torch.py", SHARED),
+    "BMGD": ("torch/_dataset.py", SHARED),
     "BMGDDataModule": ("lightning.py", SHARED[1:]),  # it holds all three splits
     "Evaluator": ("metrics/evaluator.py", SHARED),
     "to_hf_dict": ("hf.py", SHARED[1:]),

@@ -335,5 +335,26 @@ def test_it_refuses_what_it_cannot_do(reader):
         to_tf(reader, 4).apply(protocol())
     with pytest.raises(ValueError, match="batch_size="):
         to_tf(reader).apply(protocol())
-    with pytest.raises(ValueError, match=r"crop, flip outside the valid range. crop is at least 1"):
+    with pytest.raises(ValueError, match=r"crop, flip outside the valid range. crop is a whole"):
         protocol(crop=0, flip=1.5)
+
+
+def test_it_takes_pairs_and_says_how_it_is_applied():
+    pairs = places(4).map(lambda row: (row["image"], row["mask"]))
+    image, mask = drawn(pairs, crop=(200, 100), brightness=0, contrast=0)
+    assert image.shape == mask.shape == (4, 200, 100, 1)
+    np.testing.assert_array_equal(np.rint(image * 255) % 2 == mask, True)  # noqa: FBT003
+    with pytest.raises(TypeError, match=r"data\.apply\(protocol\(\)\)"):
+        places(2).map(protocol())
+
+
+def test_tensorflows_global_seed_does_not_matter_where_a_seed_is_given(reader):
+    def made(given, seed):
+        tf.random.set_seed(given)
+        names = [n for b in to_tf(reader, 5, shuffle=True, seed=seed) for n in b["name"].numpy()]
+        image = next(places(2).apply(protocol(crop=32, seed=seed)).as_numpy_iterator())["image"]
+        return names, image.tobytes()
+
+    assert made(1, 7) == made(2, 7)
+    assert made(1, None) == made(1, None)
+    assert all(one != other for one, other in zip(made(1, None), made(2, None), strict=True))

@@ -73,7 +73,7 @@ def use(folder: Path, mirror: str) -> None:
 
 def impoverish() -> None:
     """Remove it for this package, not for libraries, which know the system."""
-    for name in ("cli", "export", "_origin.fetch", "_origin.phantom", "reader"):
+    for name in ("cli", "export", "_origin.fetch", "phantom", "reader"):
         importlib.import_module(f"bmgd_data.{name}")
     for name in ("pooch", "py7zr", "requests", "typer.testing"):
         importlib.import_module(name)

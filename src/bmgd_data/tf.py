@@ -12,16 +12,15 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from bmgd_data import errors, facts
-from bmgd_data.augment import _strengths
 
 try:
     import tensorflow as tf
 except (ImportError, OSError) as error:  # OSError: a library of TensorFlow is missing
     raise errors.missing("bmgd_data.tf", "tensorflow", "tf", error) from error
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from bmgd_data.augment.tensorflow import numbered_passes, protocol
 
+if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bmgd_data.reader import Reader
@@ -59,7 +58,8 @@ def to_tf(
         batch_size: Samples per batch; None gives single samples.
         shuffle: Draw another order of all samples for each pass.
         seed: Makes the orders reproducible: the first pass, the second and so on are the same in
-            every data set made with this seed.
+            every data set made with this seed, whatever TensorFlow's global seed is. None: other
+            orders each time, which ``tf.random.set_seed`` repeats.
         in_memory: True holds all pictures in memory, False copies them from the memory-mapped files
             when they are needed; None holds them if they are below 1 GiB.
         drop_remainder: Leave out a last batch of fewer samples; all shapes are then known.
@@ -102,125 +102,23 @@ def to_tf(
         rest = {key: tf.gather(column, rows) for key, column in columns.items()}
         return find(rows)._asdict() | rest
 
-    order = tf.data.Dataset.range(len(reader))
-    if shuffle:
-        order = order.shuffle(max(len(reader), 1), seed=seed)
+    order = _shuffled(len(reader), seed) if shuffle else tf.data.Dataset.range(len(reader))
     if batch_size is not None:
         order = order.batch(batch_size, drop_remainder=drop_remainder)
     return order.map(load).prefetch(tf.data.AUTOTUNE)
 
 
-def protocol(
-    crop: int = 224,
-    *,
-    flip: float = 0.5,
-    displacement: float = 2.0,
-    smoothness: float = 10.0,
-    brightness: float = 0.2,
-    contrast: float = 0.2,
-    seed: int | None = None,
-) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
-    """Make the augmentation that the paper suggests, for ``Dataset.apply``.
+def _shuffled(count: int, seed: int | None) -> tf.data.Dataset:
+    """The rows, in another order for each pass."""
 
-    It does what ``bmgd_data.augment.protocol`` does in PyTorch: each image of a batch is flipped,
-    cropped, deformed and brightened differently. Its masks move with it, by the nearest pixel.
+    def order(key: tf.Tensor) -> tf.data.Dataset:
+        rows = tf.random.experimental.stateless_shuffle(
+            tf.range(count, dtype=tf.int64), key[:2], alg="philox"
+        )
+        return tf.data.Dataset.from_tensor_slices(rows)
 
-    Args:
-        crop: Side of the square that is cut out at a random place, in pixels. A smaller image is
-            extended by its mirror image, and beyond that by its border.
-        flip: Probability of a horizontal flip.
-        displacement: Standard deviation of the elastic displacement in pixels; 0 for none.
-        smoothness: Standard deviation in pixels of the Gaussian that smooths the displacement.
-        brightness: Grey values are multiplied by 1 - `brightness` to 1 + `brightness`.
-        contrast: Likewise, their distance from the image's mean.
-        seed: Makes it reproducible, pass by pass.
-
-    Returns:
-        A function from a tf.data.Dataset of batches, dicts with `image` float (B, H, W, C) in 0..1
-        and any of `mask` and `instances` (B, H, W, 1), to one whose pictures have the size `crop`.
-
-    Raises:
-        ValueError: A number is outside its range; when applied: the elements are not batches of
-            images of one size.
-        TypeError: When applied: the images are not float.
-
-    Example:
-        >>> from bmgd_data import Reader
-        >>> from bmgd_data.tf import protocol, to_tf
-        >>> reader = Reader("train", "1200Pa", source="phantom")
-        >>> def floats(batch):
-        ...     return batch | {"image": tf.cast(batch["image"], tf.float32) / 4095}
-        >>> data = to_tf(reader, batch_size=4, shuffle=True).map(floats).apply(protocol(crop=224))
-        >>> data.element_spec["mask"].shape
-        TensorShape([None, 224, 224, 1])
-    """
-    _strengths.check(crop, flip, displacement, smoothness, brightness, contrast)
-    bumps = _strengths.bumps(crop, smoothness)
-
-    def changed(batch: dict[str, tf.Tensor], own: tf.Tensor) -> dict[str, tf.Tensor]:
-        image = batch["image"]
-        count, sides = tf.shape(image)[0], image.shape[1:3]
-        seeds = tf.unstack(tf.random.split(own, 5))
-
-        def uniform(number: int, *shape: int) -> tf.Tensor:
-            return tf.random.stateless_uniform([count, *shape], seeds[number])
-
-        noise = tf.random.stateless_normal([count, 2, *[bumps.shape[1]] * 2], seeds[0])
-        field = displacement * (bumps @ noise @ bumps.T)
-        along = tf.range(crop, dtype=tf.float32)
-        columns = tf.where(uniform(1, 1) < flip, crop - 1 - along, along)
-        rows, corners, places = tf.broadcast_to(along, [count, crop]), uniform(2, 2), []
-        for axis, (side, line) in enumerate(zip(sides, (rows, columns), strict=True)):
-            room = side - crop
-            start = tf.floor(corners[:, axis, None] * (abs(room) + 1)) + min(room, 0)
-            place = field[:, axis] + tf.expand_dims(start + line, 1 if axis else 2)
-            mirrored = side - 1 - tf.abs(side - 1 - tf.abs(place))
-            places.append(tf.clip_by_value(mirrored, 0.0, side - 1.0))
-        moved = _interpolated(image, *places)
-        mean = tf.reduce_mean(moved, [1, 2, 3], keepdims=True)
-        moved = mean + (moved - mean) * (1 + contrast * (2 * uniform(3, 1, 1, 1) - 1))
-        moved *= 1 + brightness * (2 * uniform(4, 1, 1, 1) - 1)
-        nearest = tf.cast(tf.stack(places, -1) + 0.5, tf.int32)
-        masks = {
-            key: tf.gather_nd(batch[key], nearest, batch_dims=1)
-            for key in ("mask", "instances")
-            if key in batch
-        }
-        return batch | masks | {"image": tf.clip_by_value(moved, 0, 1)}
-
-    def apply(data: tf.data.Dataset) -> tf.data.Dataset:
-        image = data.element_spec["image"]
-        if image.shape.rank != 4 or None in image.shape[1:3]:  # noqa: PLR2004 - (B, H, W, C)
-            raise ValueError(
-                f"protocol() takes batches of images of one size, not {image.shape}. Give "
-                "batch_size= to to_tf, and one stiffness to the Reader if sizes differ."
-            )
-        if not image.dtype.is_floating:
-            raise TypeError(
-                f"protocol() takes images as float in 0..1, not {image.dtype.name}: divide them by "
-                "the full scale before, tf.cast(image, tf.float32) / 4095 for 12 bits."
-            )
-        own = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
-        pairs = tf.data.Dataset.zip(data, own)
-        return pairs.map(changed, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-
-    return apply
-
-
-def _interpolated(image: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """Values at places (B, h, w) between the four nearest pixels, (B, h, w, C)."""
-    lows, shares = [], []
-    for place, side in zip((rows, columns), image.shape[1:3], strict=True):
-        low = tf.clip_by_value(tf.floor(place), 0.0, max(side - 2.0, 0.0))
-        lows.append(tf.cast(low, tf.int32))
-        shares.append((place - low)[..., None])
-
-    def corner(down: int, right: int) -> tf.Tensor:
-        return tf.gather_nd(image, tf.stack([lows[0] + down, lows[1] + right], -1), batch_dims=1)
-
-    upper = corner(0, 0) * (1 - shares[1]) + corner(0, 1) * shares[1]
-    lower = corner(1, 0) * (1 - shares[1]) + corner(1, 1) * shares[1]
-    return upper * (1 - shares[0]) + lower * shares[0]
+    data = numbered_passes(seed, 1).flat_map(order)
+    return data.apply(tf.data.experimental.assert_cardinality(count))
 
 
 class _Part(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bmgd_data.augment._moves import Moves as Moves
     from bmgd_data.augment._torch import Protocol as Protocol
     from bmgd_data.augment._torch import protocol as protocol
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bmgd_data import errors
-from bmgd_data.augment import _strengths
+from bmgd_data.augment._moves import DRAWN, Moves, grid_of, regreyed, sampled
+from bmgd_data.augment._strengths import Strengths
 
 try:
     import torch
@@ -15,12 +16,9 @@ try:
 except (ImportError, RuntimeError, OSError) as error:
     raise errors.missing("The augmentation", "torchvision", "torch", error, instead="") from error
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 def protocol(
-    crop: int = 224,
+    crop: int | tuple[int, int] = 224,
     *,
     flip: float = 0.5,
     displacement: float = 2.0,
@@ -40,8 +38,8 @@ def protocol(
     folds.
 
     Args:
-        crop: Side of the square that is cut out at a random place, in pixels. A smaller image is
-            extended by its mirror image, and beyond that by its border.
+        crop: Side of the square that is cut out at a random place, in pixels; or height and width.
+            Beyond its outermost pixels an image is its mirror image, without repeating them.
         flip: Probability of a horizontal flip.
         displacement: Standard deviation of the elastic displacement along each axis, in pixels; 0
             for none.
@@ -65,27 +63,20 @@ def protocol(
         >>> sample["image"].shape, sample["instances"].shape
         (torch.Size([1, 224, 224]), torch.Size([224, 224]))
     """
-    _strengths.check(crop, flip, displacement, smoothness, brightness, contrast)
-    return Protocol(crop, flip, displacement, smoothness, brightness, contrast)
+    return Protocol(Strengths(crop, flip, displacement, smoothness, brightness, contrast))
 
 
 class Protocol(v2.Transform):  # type: ignore[misc]
     """What `protocol` makes."""
 
-    def __init__(  # noqa: PLR0917 - `protocol` names them
-        self,
-        crop: int,
-        flip: float,
-        displacement: float,
-        smoothness: float,
-        brightness: float,
-        contrast: float,
-    ) -> None:
+    def __init__(self, strengths: Strengths) -> None:
         super().__init__()
-        self.crop, self.flip = crop, flip
-        self.displacement, self.smoothness = displacement, smoothness
-        self.brightness, self.contrast = brightness, contrast
-        self._bumps = torch.from_numpy(_strengths.bumps(crop, smoothness))
+        self.strengths = strengths
+        self._moves = Moves(strengths)
+
+    def extra_repr(self) -> str:
+        """The strengths."""
+        return str(self.strengths)
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
         """Check that every picture will move.
@@ -116,70 +107,32 @@ class Protocol(v2.Transform):  # type: ignore[misc]
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw the origin of each output pixel of each image, and factors of its grey values."""
         image = next(each for each in flat_inputs if isinstance(each, tv_tensors.Image))
-        count, device = math.prod(image.shape[:-3]), image.device
-
-        def uniform(spread: float) -> torch.Tensor:
-            return 1 + spread * (2 * torch.rand((count, 1, 1, 1), device=device) - 1)
-
-        places = self._places(count, tuple(image.shape[-2:]), device)
-        rows, columns = (places + 0.5).int().unbind(1)
+        moves = self.on(image.device)
+        count = math.prod(image.shape[:-3])
+        drawn = torch.randint(DRAWN, (count, moves.numbers), device=image.device)
         return {
-            "places": places,
-            "nearest": (rows * image.shape[-1] + columns).long().flatten(1),
-            "brightness": uniform(self.brightness),
-            "contrast": uniform(self.contrast),
+            "grid": grid_of(moves.places(drawn, image.shape), image.shape),
+            "factors": moves.factors(drawn),
         }
 
-    def _places(self, count: int, shape: Sequence[int], device: torch.device) -> torch.Tensor:
-        """(count, 2, crop, crop): row and column in the image of `shape`, within it."""
-        along = torch.arange(self.crop, dtype=torch.float32, device=device)
-        starts = []
-        for side in shape:
-            room = side - self.crop  # negative if the image is smaller
-            start = torch.randint(abs(room) + 1, (count, 1), device=device).float()
-            starts.append(start + min(room, 0))
-        flipped = torch.rand((count, 1), device=device) < self.flip
-        columns = torch.where(flipped, self.crop - 1 - along, along)
-        places = self.field(count, device)
-        places[:, 0] += (starts[0] + along)[:, :, None]
-        places[:, 1] += (starts[1] + columns)[:, None, :]
-        for axis, side in enumerate(shape):  # reflected about the outermost pixels
-            mirrored = side - 1 - (side - 1 - places[:, axis].abs()).abs()
-            places[:, axis] = mirrored.clamp_(0, side - 1)
-        return places
-
-    def field(self, count: int, device: torch.device | None = None) -> torch.Tensor:
-        """Draw elastic displacements.
-
-        Noise on a grid as coarse as the field is smooth is enlarged by Gaussian bumps: two small
-        matrix products instead of a blur of noise at full size. All pixels have the same spread.
-
-        Args:
-            count: How many fields.
-            device: Where to compute.
-
-        Returns:
-            (count, 2, crop, crop) float32, pixels along rows and columns.
-        """
-        bumps = self._bumps.to(device)
-        noise = torch.randn((count, 2, *[bumps.shape[1]] * 2), device=device)
-        return self.displacement * (bumps @ noise @ bumps.T)
+    def on(self, device: torch.device) -> Moves:
+        """What moves whole batches on a device."""
+        if self._moves.device != device:
+            self._moves = Moves(self.strengths, device)
+        return self._moves
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Move an image or a mask; anything else is returned unchanged."""
-        places = params["places"]
+        grid = params["grid"]
         if isinstance(inpt, tv_tensors.Image):
-            moved = _interpolated(_plain(inpt, len(places)), places)
-            mean = moved.mean((1, 2, 3), keepdim=True)
-            moved = torch.lerp(mean, moved, params["contrast"]).mul_(params["brightness"])
-            moved = moved.clamp_(0, 1).to(inpt.dtype)
+            moved = sampled(_plain(inpt, len(grid)).float(), grid)
+            moved = regreyed(moved, params["factors"], 1).to(inpt.dtype)
         elif isinstance(inpt, tv_tensors.Mask):
-            flat = _plain(inpt, len(places)).flatten(2)
-            nearest = params["nearest"][:, None].expand(-1, flat.shape[1], -1)
-            moved = flat.gather(2, nearest)
+            labels = _exact(_plain(inpt, len(grid)))
+            moved = sampled(labels, grid.to(labels.dtype), nearest=True).to(inpt.dtype)
         else:
             return inpt
-        return tv_tensors.wrap(moved.reshape(*inpt.shape[:-2], self.crop, self.crop), like=inpt)
+        return tv_tensors.wrap(moved.reshape(*inpt.shape[:-2], *self.strengths.size), like=inpt)
 
 
 def _plain(pictures: torch.Tensor, count: int) -> torch.Tensor:
@@ -187,13 +140,7 @@ def _plain(pictures: torch.Tensor, count: int) -> torch.Tensor:
     return pictures.as_subclass(torch.Tensor).reshape(count, -1, *pictures.shape[-2:])
 
 
-def _interpolated(images: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """Values at `places` between the four nearest pixels; (B, C, H, W) to (B, C, h, w)."""
-    height, width = images.shape[-2:]
-    # grid_sample takes columns first, and -1 and 1 for the middles of the outermost pixels.
-    last = torch.tensor([width - 1, height - 1], device=places.device).clamp(min=1)
-    grid = places.flip(1).permute(0, 2, 3, 1) * (2 / last) - 1
-    values: torch.Tensor = torch.nn.functional.grid_sample(
-        images.float(), grid, mode="bilinear", padding_mode="border", align_corners=True
-    )
-    return values
+def _exact(labels: torch.Tensor) -> torch.Tensor:
+    """The labels as floating-point numbers that hold them exactly."""
+    large = not labels.is_floating_point() and labels.itemsize > 2 and labels.amax() > 2**24  # noqa: PLR2004
+    return labels.double() if large or labels.dtype == torch.float64 else labels.float()

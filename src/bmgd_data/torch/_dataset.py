@@ -1,4 +1,4 @@
-"""The PyTorch adapter: a map-style Dataset; v2 transforms change image and masks together."""
+"""A map-style Dataset; v2 transforms change image and masks together."""
 
 from __future__ import annotations
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from bmgd_data.facts import Stiffness
     from bmgd_data.splits import AnyScheme
-
-__all__ = ["BMGD", "Sample", "collate"]
 
 _KINDS: Final[dict[str, type[torch.Tensor]]] = {}
 try:
@@ -123,7 +121,7 @@ class BMGD(Dataset[Sample]):
         for key, (dtype, channel) in _FORMS.items():
             array = np.empty((*channel, *sample[key].shape), dtype)
             self._fill(array, key, sample)
-            sample[key] = _wrap(key, torch.from_numpy(array))
+            sample[key] = wrap(key, torch.from_numpy(array))
         return self.transforms(sample) if self.transforms else sample
 
     def __getitems__(self, indices: Sequence[int]) -> MutableSequence[Sample]:
@@ -228,7 +226,7 @@ class _Samples(UserList[Sample]):
     def data(self) -> list[Sample]:  # type: ignore[override]
         """What the list holds, from the first access on."""
         columns = [
-            [_wrap(key, view) for view in values.unbind()] if torch.is_tensor(values) else values
+            [wrap(key, view) for view in values.unbind()] if torch.is_tensor(values) else values
             for key, values in self._columns.items()
         ]
         return [dict(zip(self._columns, row, strict=True)) for row in zip(*columns, strict=True)]
@@ -241,7 +239,7 @@ class _Samples(UserList[Sample]):
     def batch(self) -> Sample:
         """All of them as `collate` gives them, without a copy of the pictures."""
         return {
-            key: _wrap(key, values) if torch.is_tensor(values) else default_collate(values)
+            key: wrap(key, values) if torch.is_tensor(values) else default_collate(values)
             for key, values in self._columns.items()
         }
 
@@ -264,7 +262,8 @@ def _room(count: int, shape: tuple[int, ...]) -> dict[str, torch.Tensor]:
     }
 
 
-def _wrap(key: str, tensor: torch.Tensor) -> torch.Tensor:
+def wrap(key: str, tensor: torch.Tensor) -> torch.Tensor:
+    """The picture of a key as a tv_tensor, where torchvision is installed."""
     return tensor.as_subclass(_KINDS[key]) if _KINDS else tensor
 
 
