@@ -20,7 +20,7 @@ LAYERS = (
     {"_origin"},
     {"_ingest"},
     {"_pipeline", "plot"},
-    {"reader"},
+    {"reader", "upkeep"},
     {"nuclei", "leaks", "metrics", "_card"},
     {"torch", "augment", "lightning", "tf", "hf", "tfds"},
     {"export"},

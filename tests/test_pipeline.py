@@ -17,14 +17,13 @@ import numpy as np
 import py7zr
 import pytest
 
-from bmgd_data import _pipeline, facts
+from bmgd_data import _pipeline, facts, upkeep
 from bmgd_data._container import folder
 from bmgd_data._container.sevenzip import SevenZip
 from bmgd_data._ingest import build
 from bmgd_data._origin import locate, sources, trust
 from bmgd_data._store import derived
 from bmgd_data._system import disk, home
-from bmgd_data.cli import upkeep
 from bmgd_data.errors import (
     BMGDError,
     BMGDWarning,
@@ -245,7 +244,7 @@ def test_a_garbled_note_trusts_nothing(answer, make):
     for accept in (False, True):
         with pytest.raises(StorageError, match=r"950Pa\.json, which says.*Remove it"):
             read(url, accept_changed=accept)
-    assert {item.kind for item in upkeep.items(home.root())} == {*home.KINDS} - {"records"}
+    assert {each.kind for each in upkeep.kept()} == {*home.KINDS} - {"records"}
 
 
 def test_a_lost_note_is_written_again_from_the_kept_archive(answer, make):
@@ -475,19 +474,6 @@ def test_a_release_page_has_dots_in_its_names(tmp_path, make, serve):
     (assets / "950.Pa.7z").write_bytes(data)
     url = serve(tmp_path) + "owner/repo/releases/download/v1/"
     assert read(url) == sha256(data)
-
-
-def test_an_archive_where_version_0_1_kept_it_is_used(answer, make):
-    url, server = answer(send(make()))
-    key = read(url)
-    old = home.old_archive(home.root(), place(url).source.slug, C950)
-    old.parent.mkdir(parents=True)
-    place(url).archive.rename(old)
-    shutil.rmtree(place(url).store(key))
-    assert read(url, download=False) == key
-    assert place(url).archive.is_file()
-    assert not old.exists()
-    assert len(server.asked) == 1
 
 
 # ---------------------------------------------------------------------------------- local sources

@@ -120,8 +120,8 @@ def _make(origin: Origin, *, online: bool, again: bool) -> Store:
     """Get the archive or folder, build its store, and only then trust it. Holds the lock."""
     before = origin.seen
     found = origin.obtain(online=online, again=again)
-    path = origin.wanted.store(found.key)
-    with locks.lock(origin.wanted.root, path.name) as alone:
+    root, path = origin.wanted.root, origin.wanted.store(found.key)
+    with locks.lock(root, home.lock_name(root, path)) as alone:
         if alone:
             disk.sweep(path)
         if not path.is_dir():

@@ -122,7 +122,7 @@ class Reader(Sequence[Sample]):
         self.conditions = facts.parse_stiffness(stiffness)
         self.instance_method = instance_methods.parse_method(instances)
         self.root = home.root(root)
-        self.source = sources.resolve(source)
+        self.source = sources.resolve(source, self.root)
         wanted = [_pipeline.Wanted(self.root, self.source, c) for c in self.conditions]
         stores = [_pipeline.open_store(each, download=download) for each in wanted]
         acceptance.tell(stores, _pipeline.verify_command(wanted))

@@ -63,10 +63,7 @@ def test_every_path_that_is_made_is_found_again(tmp_path):
     """Otherwise `bmgd clean --all` would leave something behind."""
     condition, slug = facts.CONDITIONS[1], "mirror-host-0123abcd"
     made = {
-        "archives": [
-            home.archive(tmp_path, slug, condition),
-            home.old_archive(tmp_path, slug, condition),
-        ],
+        "archives": [home.archive(tmp_path, slug, condition)],
         "notes": [home.note(tmp_path, slug, condition)],
         "stores": [home.store(tmp_path, condition, "0" * 64, FORMAT) / "index.json"],
         "records": [home.records(tmp_path, f"{slug}-watershed-tfrecord") / "bmgd" / "x"],

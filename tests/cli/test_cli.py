@@ -19,8 +19,7 @@ from typer.testing import CliRunner
 import bmgd_data
 from bmgd_data import Reader, facts
 from bmgd_data._origin import trust
-from bmgd_data._system import locks
-from bmgd_data.cli import app, upkeep
+from bmgd_data.cli import app
 from bmgd_data.instances import DERIVED
 from common import TINY
 
@@ -531,12 +530,12 @@ def test_clean_follows_no_links(kept, tmp_path):
 
 
 def test_clean_all_removes_all_own_files(kept):
-    """Also archives of version 0.1, and records of TensorFlow Datasets."""
+    """Also records of TensorFlow Datasets."""
     slug = next(kept.glob("sources/mirror*")).name
-    for made in (f"archives/{slug}/950 Pa.7z", f"tfds/{slug}-components-tfrecord/bmgd/x"):
-        (kept / made).parent.mkdir(parents=True)
-        (kept / made).write_text("x")
-        assert Path(made).parts[1] in bmgd("where", "--long", COLUMNS="200").output
+    made = kept / "tfds" / f"{slug}-components-tfrecord" / "bmgd" / "x"
+    made.parent.mkdir(parents=True)
+    made.write_text("x")
+    assert made.parts[-3] in bmgd("where", "--long", COLUMNS="200").output
     bmgd("clean", "--all", "--yes")
     assert {name for name in files(kept) if "mine" not in name and "holiday" not in name} == set()
     assert not (kept / "tfds").exists()
@@ -556,24 +555,6 @@ def test_clean_removes_what_killed_processes_left(kept):
 
 def test_clean_requires_a_kind(kept):
     assert "--archives" in bmgd("clean", code=2).stderr
-
-
-def test_clean_waits_for_a_building_process(kept, monkeypatch):
-    """Another process holds the lock of a build, and releases it after a second."""
-    monkeypatch.setattr(locks, "SAY_AFTER_S", 0.1)
-    store = next(kept.glob("stores/950Pa-*"))
-    hold = (
-        "import sys, time, pathlib; from bmgd_data._system import locks\n"
-        f"with locks.lock(pathlib.Path({str(kept)!r}), {store.name!r}):\n"
-        "    print('held', flush=True); time.sleep(1); print(pathlib.Path("
-        f"{str(store)!r}).is_dir())"
-    )
-    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout.readline() == "held\n"
-        result = bmgd("clean", "--stores", "--yes")
-        assert other.stdout.readline() == "True\n"
-    assert "Waiting for another process" in result.stderr
-    assert not store.exists()
 
 
 # ---------------------------------------------------------------------------- terminals and pipes
@@ -609,11 +590,3 @@ def test_quiet_silences_the_progress_bars():
 def test_the_installed_command_starts():
     done = process("where")
     assert done.stdout == f"{os.environ['BMGD_HOME']}\n"
-
-
-def test_a_source_can_be_named_by_its_label():
-    """A store's folder does not name the source."""
-    found = [upkeep.Item("stores", Path("950Pa-0"), (), "phantom (generated)", 0)]
-    assert upkeep.of_source(found, "phantom") == found
-    assert upkeep.of_source(found, "phantom (generated)") == found
-    assert upkeep.of_source(found, "phantom:full") == []

@@ -30,7 +30,13 @@ class Local(Origin):
 
     def __init__(self, wanted: Wanted) -> None:
         super().__init__(wanted)
-        found = locate.find(Path(wanted.source.location), wanted.condition)
+        named = Path(wanted.source.location)
+        self._gone = self.seen is not None and locate.is_gone(named)
+        if self.seen is not None and self._gone:  # what was read of it is kept
+            self.shown, self._inside, self.files = named, "", {}
+            self.fingerprint, self.unpacked = self.seen.fingerprint, self.seen.unpacked
+            return
+        found = locate.find(named, wanted.condition)
         self.shown, self._inside, self.notice = found
         self.unpacked = found.unpacked
         self.files = folder.files_of(self.shown)
@@ -39,6 +45,10 @@ class Local(Origin):
     def key(self, *, noted: bool = True) -> str | None:
         # Only the holder of the lock computes digests.
         return None if noted and not self._looks_unchanged else self._now.key
+
+    def require_reachable(self, *, online: bool, again: bool) -> None:  # noqa: ARG002
+        if self._gone:
+            raise locate.gone(self.shown, self.wanted.condition)
 
     def obtain(self, *, online: bool, again: bool) -> Seen:  # noqa: ARG002
         if again:
@@ -71,7 +81,7 @@ class Local(Origin):
         """Does nothing: the files belong to the user."""
 
     def changed_since(self, key: str) -> bool:
-        return self._digest() != key
+        return not self._gone and self._digest() != key
 
     @property
     def _looks_unchanged(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
@@ -56,6 +57,8 @@ def find(named: Path, condition: facts.Condition) -> Found:
     """
     if named.is_file():
         return _in_archive(named, condition)
+    if is_gone(named) and not named.is_dir():
+        raise gone(named, condition)
     level, seen = [named], []
     for depth in range(_DEPTH + 1):
         entries = [entry for folder in level for entry in _entries(folder)]
@@ -73,6 +76,21 @@ def find(named: Path, condition: facts.Condition) -> Found:
         f"{named}; found: {', '.join(top[:_SHOWN]) or 'nothing'}{more}. Give the folder that holds "
         "them, or one archive, as source=, or leave that stiffness out with stiffness=."
     )
+
+
+def gone(named: Path, condition: facts.Condition) -> DatasetNotFoundError:
+    return DatasetNotFoundError(
+        f"The arrays of {condition.name} are not kept, and their source {named} is gone or empty. "
+        "Connect it again, give another source=, or leave that stiffness out with stiffness=."
+    )
+
+
+def is_gone(named: Path) -> bool:
+    """Whether nothing is at a path, or an empty folder, such as the place of a removed disk."""
+    if not os.path.exists(named):  # noqa: PTH110 - unlike Path.exists, never PermissionError
+        return True
+    with readable(named):
+        return named.is_dir() and not any(named.iterdir())
 
 
 def _best(entries: list[Path], condition: facts.Condition) -> Found | None:

@@ -27,7 +27,6 @@ class Remote(Origin):
 
     def __init__(self, wanted: Wanted) -> None:
         super().__init__(wanted)
-        self._old = home.old_archive(wanted.root, wanted.source.slug, wanted.condition)
         self._name = f"{wanted.condition.name} of {wanted.source.label}"
 
     def key(self, *, noted: bool = True) -> str | None:  # noqa: ARG002
@@ -42,14 +41,12 @@ class Remote(Origin):
                 "untouched. Run it again where the network may be used, or read the data without "
                 "--accept-changed."
             )
-        if not any(map(os.path.exists, (self.wanted.archive, self._old))):
+        if not os.path.exists(self.wanted.archive):  # noqa: PTH110 - never PermissionError
             raise self._not_here()
 
     def obtain(self, *, online: bool, again: bool) -> Seen:
         wanted, seen = self.wanted, None if again else self.seen
         source, archive = wanted.source, wanted.archive
-        if self._old.is_file() and not archive.exists():
-            self._old.replace(archive)
         key = folder.sha256(archive) if archive.is_file() and not again else None
         expected = trust.expected(wanted, seen)
         if key is None or expected not in (None, key):

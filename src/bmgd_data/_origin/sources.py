@@ -79,7 +79,7 @@ class Wanted:
     @property
     def name(self) -> str:
         """Name of the lock for fetching and building it."""
-        return f"{self.source.slug}-{self.condition.name}"
+        return home.lock_name(self.root, self.note)
 
     @property
     def archive(self) -> Path:
@@ -106,11 +106,11 @@ def command(verb: str, wanted: Sequence[Wanted]) -> str:
     return shlex.join(words)
 
 
-def resolve(source: str | os.PathLike[str] | None = None) -> Source:
+def resolve(source: str | os.PathLike[str] | None = None, root: Path | None = None) -> Source:
     """Read a source as users name it; None means BMGD_SOURCE, or else upstream.
 
     Raises:
-        DatasetNotFoundError: It names a path that does not exist.
+        DatasetNotFoundError: It names a path that does not exist, and `root` keeps nothing of it.
         ValueError: A phantom or an address that is not valid, or that has a query.
     """
     named = source if source is not None else os.environ.get("BMGD_SOURCE") or "upstream"
@@ -123,11 +123,11 @@ def resolve(source: str | os.PathLike[str] | None = None) -> Source:
         if text.split(":", 1)[0] == "phantom":
             return Source("phantom", str(Phantom.parse(text)))
         if "://" in text:
-            return _address(text)
-    return _path(text)
+            return _address(text, root)
+    return _path(text, root)
 
 
-def _address(text: str) -> Source:
+def _address(text: str, root: Path | None) -> Source:
     try:
         address = urlsplit(text)
     except ValueError:  # its message may repeat the address, which may hold a password
@@ -135,7 +135,7 @@ def _address(text: str) -> Source:
     if address.scheme == "file":
         from urllib.request import url2pathname
 
-        return _path(url2pathname(address.path))
+        return _path(url2pathname(address.path), root)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise ValueError(f"Unknown source {_without_user(text)!r}. Valid: {VALID}.")
     if set(text) & set("?#"):
@@ -146,17 +146,32 @@ def _address(text: str) -> Source:
     return Source("mirror", text.rstrip("/") + "/")
 
 
-def _path(text: str) -> Source:
+def _path(text: str, root: Path | None) -> Source:
     try:
         path = Path(text).expanduser()
         there = os.path.exists(path)  # noqa: PTH110 - unlike Path.exists, never PermissionError
+        found = [Source("folder", str(path.resolve()))]
     except RuntimeError:  # "~name" without such a user
-        there = False
-    if not there:
+        there, found = False, []
+    if not there and root is not None:
+        # What was read is kept, also if its source was removed, or is on another machine, where it
+        # had this name.
+        found = [each for each in (*found, Source("folder", text)) if kept_of(root, each)]
+    elif not there:
+        found = []
+    if not found:
         raise DatasetNotFoundError(
             f"The source {text!r} does not exist, or may not be read. Valid: {VALID}."
         )
-    return Source("folder", str(path.resolve()))
+    return found[0]
+
+
+def kept_of(root: Path, source: Source) -> bool:
+    """Whether a root has a note on a source."""
+    return any(
+        os.path.exists(home.note(root, source.slug, each))  # noqa: PTH110 - see `_path`
+        for each in facts.CONDITIONS
+    )
 
 
 def _without_user(url: str) -> str:

@@ -12,7 +12,7 @@ from bmgd_data import instances
 from bmgd_data._store import store
 from bmgd_data._store.arrays import ArrayFile
 from bmgd_data._store.store import Instances
-from bmgd_data._system import disk, locks
+from bmgd_data._system import disk, home, locks
 from bmgd_data._system.progress import bar
 from bmgd_data.errors import BMGDWarning, DatasetNotFoundError, StorageError
 from bmgd_data.splits import groups
@@ -109,11 +109,13 @@ def _kept(
     if path.is_dir():
         return read()
     try:
-        with locks.lock(root, f"{opened.path.name}-{folder}") as alone:
+        with locks.lock(root, home.lock_name(root, path)) as alone:
             if not path.is_dir():
                 if alone:
                     disk.sweep(path)
                 found = computed()
+                if not opened.path.is_dir():  # removed meanwhile; its mapped arrays stay readable
+                    return found
                 with disk.staged(path) as staged:
                     write(staged, found)
             return read()

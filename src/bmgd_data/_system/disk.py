@@ -157,6 +157,20 @@ def require_space(folder: Path, need: int, what: str) -> None:
 
 
 @contextlib.contextmanager
+def listed(folder: Path) -> Iterator[None]:
+    """Turn errors of the system on listing `folder` into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise StorageError(
+            f"{error.filename or folder} cannot be read ({error.strerror}). Check its permissions, "
+            "and whether its disk is still connected."
+        ) from error
+
+
+@contextlib.contextmanager
 def explained(folder: Path, choice: str = _CHOICE) -> Iterator[None]:
     """Turn errors of the system on writing to `folder` into a StorageError that says what to do.
 

@@ -7,8 +7,7 @@ Every path below the root is named here and nowhere else::
       sources/<source>/250Pa.json, ...     what was seen of a source, and is trusted
       stores/<condition>-<key>-v<n>/       the arrays that samples are read from
       tfds/<records>/                      records of TensorFlow Datasets (not upstream's default)
-      locks/                               empty files that processes lock
-      archives/<source>/                   where version 0.1 kept archives (`old_archive`)
+      locks/                               empty files that processes lock, see `lock_name`
 
 Arguments override environment variables, except BMGD_OFFLINE: BMGD_HOME (root), BMGD_SOURCE,
 BMGD_CHECKSUMS, BMGD_QUIET.
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 _NO: Final = {"", "0", "false", "no", "off"}
 _CONDITIONS: Final = "|".join(condition.name for condition in facts.CONDITIONS)
 _ARCHIVES: Final = "|".join(re.escape(condition.archive) for condition in facts.CONDITIONS)
+_LEFT: Final = r"-[0-9a-f]{8}\.partial"
+"""Ends the name of what a killed process left; the name begins with a dot."""
 _SLUG: Final = r"(upstream|mirror|folder|phantom)-([A-Za-z0-9-]+-)?[0-9a-f]{8}"
 
 
@@ -67,10 +68,6 @@ def archive(root: Path, slug: str, condition: facts.Condition) -> Path:
     return root / "sources" / slug / condition.archive
 
 
-def old_archive(root: Path, slug: str, condition: facts.Condition) -> Path:
-    return root / "archives" / slug / condition.archive
-
-
 def note(root: Path, slug: str, condition: facts.Condition) -> Path:
     return root / "sources" / slug / f"{condition.name}.json"
 
@@ -87,12 +84,28 @@ def lock_file(root: Path, name: str) -> Path:
     return root / "locks" / f"{name}.lock"
 
 
+def lock_name(root: Path, made: Path) -> str:
+    """The name of the lock that a process holds while it makes a note, a store or a part of one.
+
+    It begins with the name of the entry below the root that `clean` removes, so that `lock_names`
+    finds it: sources/<source>/250Pa.json gives <source>-250Pa.
+    """
+    return "-".join(made.relative_to(root).with_suffix("").parts[1:])
+
+
+def lock_names(root: Path, entry: Path) -> list[str]:
+    """The locks of all that is, or was, made in an entry of `kept`, and of the entry itself."""
+    own = re.sub(rf"^\.(.+){_LEFT}$", r"\1", entry.name)
+    inside = _entries(root / "locks", rf"{re.escape(own)}-.+\.lock")
+    return [own, *(path.stem for path in inside)]
+
+
 KINDS: Final = {
-    "archives": (("sources", _SLUG, rf"\.?({_ARCHIVES})"), ("archives", rf"\.?{_SLUG}", None)),
-    "stores": (("stores", rf"\.?({_CONDITIONS})-[0-9a-f]{{16}}-v\d+", None),),
-    "records": (("tfds", rf"{_SLUG}-.+", None),),
-    "notes": (("sources", _SLUG, rf"\.?({_CONDITIONS})\.json"),),
-    "locks": (("locks", r".+\.lock", None),),
+    "archives": ("sources", _SLUG, rf"\.?({_ARCHIVES})"),
+    "stores": ("stores", rf"\.?({_CONDITIONS})-[0-9a-f]{{16}}-v\d+", None),
+    "records": ("tfds", rf"{_SLUG}-.+", None),
+    "notes": ("sources", _SLUG, rf"\.?({_CONDITIONS})\.json"),
+    "locks": ("locks", r".+\.lock", None),
 }
 """What this package keeps below a root, by kind: a folder, the names of its entries, and the files
 of an entry that are meant (None: the whole entry). Other files are never counted or removed."""
@@ -100,16 +113,15 @@ of an entry that are meant (None: the whole entry). Other files are never counte
 
 def kept(root: Path) -> Iterator[tuple[str, Path, tuple[Path, ...]]]:
     """All that this package keeps below a root: kind, entry, and the files of it that are meant."""
-    for kind, places in KINDS.items():
-        for folder, entry, inside in places:
-            for path in _entries(root / folder, entry):
-                if files := _entries(path, inside) if inside else [path]:
-                    yield kind, path, tuple(files)
+    for kind, (folder, entry, inside) in KINDS.items():
+        for path in _entries(root / folder, entry):
+            if files := _entries(path, inside) if inside else [path]:
+                yield kind, path, tuple(files)
 
 
 def folders(root: Path) -> list[Path]:
     """The folders below a root that may be left empty, the deepest first."""
-    tops = sorted({root / folder for places in KINDS.values() for folder, *_ in places})
+    tops = sorted({root / folder for folder, *_ in KINDS.values()})
     return [*_entries(root / "sources", _SLUG), *tops]
 
 
@@ -117,6 +129,6 @@ def _entries(folder: Path, name: str) -> list[Path]:
     """Entries of this name, also those that a killed process left; links are not followed."""
     if folder.is_symlink() or not folder.is_dir():
         return []
-    pattern = re.compile(rf"{name}(-[0-9a-f]{{8}}\.partial)?")
+    pattern = re.compile(rf"{name}({_LEFT})?")
     found = (path for path in folder.iterdir() if pattern.fullmatch(path.name))
     return sorted(path for path in found if not path.is_symlink())

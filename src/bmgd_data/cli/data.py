@@ -13,10 +13,12 @@ from bmgd_data._system import home
 from bmgd_data.cli import console, leaks
 from bmgd_data.cli.console import say
 from bmgd_data.cli.options import Root, Source, takes
+from bmgd_data.facts import CONDITIONS
 
 if TYPE_CHECKING:
-    from bmgd_data._store.store import Store
-    from bmgd_data.cli.upkeep import Item
+    from collections.abc import Iterable
+
+    from bmgd_data.upkeep import Checked, Kept, Verification
 
 
 @takes("stiffness", "root", "source", "instances")
@@ -37,31 +39,18 @@ def download(
     Instance labels are computed once and kept. If several users share a read-only folder, name the
     method that they will use.
     """
-    from bmgd_data._pipeline import open_store, origin_of, verify_command
-    from bmgd_data._store import acceptance, derived
-    from bmgd_data.cli import findings
+    from bmgd_data import upkeep
 
-    method = data.pop("instances")
-    rows: list[list[str]] = []
-    kept: list[bool] = []
-    all_wanted = findings.wanted(**data)
-    stores: list[Store] = []
+    ready: list[upkeep.Prepared] = []
     try:
-        for wanted in all_wanted:
-            opened = open_store(wanted, accept_changed=accept_changed)
-            stores.append(opened)
-            key = opened.index.key
-            trusted = origin_of(wanted).status(key)
-            rows.append([wanted.condition.name, str(len(opened)), key[:16], trusted])
-            kept.append(bool(derived.labelled(opened, method, wanted.root).digest))
+        upkeep.download(**data, accept_changed=accept_changed, each=ready.append)
     finally:
-        if rows:  # shown also if a later one fails
+        if ready:  # shown also if a later one fails
+            rows = [[row.stiffness, str(row.images), row.key[:16], row.trust] for row in ready]
             console.show(("stiffness", ">images", "sha256", "trust"), rows)
-        acceptance.tell(stores, verify_command(all_wanted))
-    for line in findings.meanings(row[-1] for row in rows):
-        say(line)
-    if all(kept):
-        say(f"Labels by {method} are kept with the data.")
+    _explain(row.trust for row in ready)
+    if all(row.labels_kept for row in ready):
+        say(f"Labels by {data['instances']} are kept with the data.")
     say(f"\nThe data is ready in {home.root(data['root'])}.")
 
 
@@ -82,39 +71,59 @@ def verify(
 
     The exit code is 1 if anything has changed, is damaged, is not here, or is in doubt.
     """
-    from bmgd_data._pipeline import verify_command
-    from bmgd_data._store import acceptance
-    from bmgd_data.cli import findings
+    from bmgd_data import upkeep
     from bmgd_data.leaks import measure
     from bmgd_data.reader import Reader
 
-    all_wanted = findings.wanted(**data)
-    found = [findings.examine(wanted) for wanted in all_wanted]
-    stores = [finding.store for finding in found if finding.store is not None]
-    doubts = acceptance.doubts(stores)
-    if accept:
-        acceptance.accept(stores)
-    else:
-        for finding in found:
-            finding.doubted = any(finding.store in doubt.stores for doubt in doubts)
-    findings.show(found)
-    if doubts:
+    found = upkeep.verify(**data, accept=accept)
+    _show_verified(found)
+    if found.doubts:
         say("\nDoubts, which are accepted from now on:" if accept else "\nDoubts:")
-        for doubt in doubts:
-            say(f"  {doubt.text}")
-    wrong = findings.complaints(found)
-    if doubts and not accept:
-        wrong.append(
-            "Some samples may be wrong; see the doubts above. Look at the images and masks that "
-            f"are named. If they are right: `{verify_command(all_wanted)} --accept`"
-        )
-    if wrong:
-        for text in wrong:
+        for doubt in found.doubts:
+            say(f"  {doubt}")
+    if not found.ok:
+        for text in found.errors:
             console.complain(text)
         raise typer.Exit(1)
     leaks.show_schemes(measure(Reader("all", download=False, **data)))
-    in_bytes = size(sum(finding.size for finding in found))
+    in_bytes = size(sum(row.size for row in found.rows))
     say(f"\n{in_bytes} were read again; nothing has changed since they were built.")
+
+
+def _show_verified(found: Verification) -> None:
+    """Print a table, how to read it, and every note; nothing if no data is here."""
+    if all(row.missing for row in found.rows):
+        return
+    say(f"{found.source}, kept in {found.root}")
+    wrong = {n: "bold red" for n, row in enumerate(found.rows) if row.state != "ok"}
+    titles = ("stiffness", ">images", ">components", ">values", "trust", "state")
+    console.show(titles, [_cells(row) for row in found.rows], styles=wrong)
+    read = [row for row in found.rows if row.images is not None]
+    counted = {condition.name: condition.images for condition in CONDITIONS}
+    if read and all(row.images == counted[row.stiffness] for row in read):
+        say("images: as many as the paper counts.")
+    say("components: connected regions in the masks; nuclei that touch count as one.")
+    _explain(row.trust for row in read)
+    for row in read:
+        if row.provided is not None:
+            say(f"{row.stiffness}: the archive has labels of {row.provided} nuclei too.")
+    notes = [f"  {row.stiffness}: {note}" for row in read for note in row.notes]
+    for line in ("", "Notes (harmless):" if notes else "No notes.", *notes):
+        say(line)
+
+
+def _cells(row: Checked) -> list[str]:
+    values = "-" if row.values is None else f"{row.values[0]}..{row.values[1]}"
+    counts = ["-" if count is None else str(count) for count in (row.images, row.components)]
+    return [row.stiffness, *counts, values, row.trust, row.state]
+
+
+def _explain(statuses: Iterable[str]) -> None:
+    """A line on each word for trust that was used, once."""
+    from bmgd_data import upkeep
+
+    for status in dict.fromkeys(statuses):
+        say(f"{status}: {upkeep.MEANING[status]}.")
 
 
 def checksums(root: Root = None, source: Source = None) -> None:
@@ -122,12 +131,14 @@ def checksums(root: Root = None, source: Source = None) -> None:
 
     Their trust is printed to the standard error stream.
     """
-    from bmgd_data.cli import findings
+    from bmgd_data import upkeep
 
-    found = findings.seen_archives(findings.wanted(root, source))
-    say(json.dumps({archive: key for archive, (key, _) in found.items()}, indent=4))
-    for _, line in found.values():
-        console.remark(line)
+    found = upkeep.checksums(root=root, source=source)
+    say(json.dumps({row.archive: row.sha256 for row in found}, indent=4))
+    worth = {"pinned": "the pinned one", "not the pinned one": "not the pinned one"}
+    for row in found:
+        trust = worth.get(row.trust, "not compared with anything yet")
+        console.remark(f"{row.archive}: seen on {row.first_seen} from {row.source}; {trust}")
 
 
 def where(
@@ -135,10 +146,10 @@ def where(
     long: Annotated[bool, Option("--long", "-l", help="Also list what is in it.")] = False,
 ) -> None:
     """Print the folder that data is kept in."""
-    from bmgd_data.cli import upkeep
+    from bmgd_data import upkeep
 
     say(str(home.root(root)))
-    if long and (found := upkeep.items(home.root(root))):
+    if long and (found := upkeep.kept(root)):
         _list(found)
     elif long:
         say("It holds nothing of this package.")
@@ -171,16 +182,15 @@ def clean(
     dry_run: Annotated[bool, Option("--dry-run", help="Only show what would be removed.")] = False,
 ) -> None:
     """Remove data from the folder it is kept in; sources elsewhere are never touched."""
-    from bmgd_data.cli import upkeep
+    from bmgd_data import upkeep
 
-    chosen = {"archives": archives, "stores": stores, "records": records, "notes": False}
+    chosen = {"archives": archives, "stores": stores, "records": records}
     kinds = {kind for kind, wanted in chosen.items() if wanted or everything}
     if not kinds:
         raise typer.BadParameter("Say what to remove: --archives, --stores, --records or --all.")
+    kinds |= {"notes"} if everything else set()
     kept_in = home.root(root)
-    found = [item for item in upkeep.items(kept_in) if item.kind in kinds]
-    if source is not None:
-        found = upkeep.of_source(found, source)
+    found = upkeep.kept(root, kinds=kinds, source=source)
     if not found:
         of = f" of {source}" if source else ""
         say(
@@ -194,20 +204,19 @@ def clean(
         return
     if not yes:
         typer.confirm("Remove all this?", abort=True)
-    for item in found:
-        upkeep.remove(kept_in, item)
+    upkeep.remove(found, root=root)
     if everything and source is None:
-        upkeep.leave(kept_in)
-    say(f"Removed {size(sum(item.size for item in found))}.")
+        upkeep.remove(upkeep.kept(root, kinds=["locks"]), root=root)
+    say(f"Removed {size(sum(each.size for each in found))}.")
 
 
-def _list(found: list[Item]) -> None:
+def _list(found: list[Kept]) -> None:
     rows = [
-        [item.path.name, item.kind, size(item.size), item.origin]
-        for item in found
-        if item.kind != "locks"
+        [each.path.name, each.kind, size(each.size), each.source]
+        for each in found
+        if each.kind != "locks"
     ]
     if locked := len(found) - len(rows):
         rows.append([f"{locked} files", "locks", size(0), ""])
-    rows.append(["all", "", size(sum(item.size for item in found)), ""])
+    rows.append(["all", "", size(sum(each.size for each in found)), ""])
     console.show(("name", "kind", ">size", "from"), rows, total=True)

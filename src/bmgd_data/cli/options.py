@@ -16,6 +16,7 @@ import typer
 from typer import Option
 
 from bmgd_data import facts, splits
+from bmgd_data._system import home
 from bmgd_data.errors import DatasetNotFoundError
 from bmgd_data.facts import CONDITIONS
 
@@ -95,11 +96,11 @@ valid_split = _valid(splits.parse_split)
 valid_config = _valid(lambda name: name == "all" or facts.parse_stiffness(name))
 
 
-def _valid_source(value: str | None) -> str | None:
+def _valid_source(ctx: typer.Context, value: str | None) -> str | None:
     from bmgd_data._origin import sources  # imports numpy, which `bmgd --help` does not need
 
     with _refused("BMGD_SOURCE: " if value is None else ""):
-        sources.resolve(value)
+        sources.resolve(value, home.root(ctx.params.get("root")))
     return value
 
 
@@ -150,6 +151,7 @@ Root = Annotated[
     Option(
         metavar="FOLDER",
         help="Folder that data is kept in. Default: BMGD_HOME, or the user's cache folder.",
+        is_eager=True,  # since what it keeps of a source that is gone is valid, too
     ),
 ]
 Source = Annotated[

@@ -85,8 +85,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         version: str | tfds.core.Version | None = None,
         file_format: str | tfds.core.FileFormat | None = None,
     ) -> None:
-        self.source = sources.resolve(source)
         self.root = home.root(root)
+        self.source = sources.resolve(source, self.root)
         self.download = download
         self.scheme = splits.parse_scheme(scheme)
         self.instance_method = instance_methods.parse_method(instances)
