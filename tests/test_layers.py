@@ -21,7 +21,7 @@ LAYERS = (
     {"_ingest"},
     {"_pipeline", "plot"},
     {"reader", "upkeep"},
-    {"nuclei", "leaks", "metrics", "_card"},
+    {"nuclei", "leaks", "metrics", "_card", "own"},
     {"torch", "augment", "lightning", "tf", "hf", "tfds"},
     {"export"},
     {"report"},

@@ -27,11 +27,13 @@ __all__ = ["split"]
 _EIGHT: Final = np.ones((3, 3))
 
 
-def split(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+def split(mask: NDArray[np.bool_], median_area: float | None = None) -> NDArray[np.intp]:
     """Label the nuclei of a mask; touching nuclei get different labels.
 
     Args:
         mask: (H, W) bool.
+        median_area: Pixels of the median component, if `mask` is a part of an image. None: that of
+            `mask`.
 
     Returns:
         (H, W) labels 1..n without gaps, 0 for background. No label covers more than one component
@@ -42,7 +44,8 @@ def split(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
     components, count = ndimage.label(mask, _EIGHT)
     if not count:
         return np.zeros(mask.shape, np.intp)
-    median_area = float(np.median(np.bincount(components.ravel())[1:]))
+    if median_area is None:
+        median_area = float(np.median(np.bincount(components.ravel())[1:]))
     labels, depth = _cut(mask)
     pieces = _touching(labels, depth)
     _merge(pieces, _saddle_share, above=0.97)  # cut by an uneven outline
