@@ -61,7 +61,8 @@ def test_more_nuclei_than_16_bits_hold():
     mask = np.zeros((2 * 257, 2 * 257), bool)
     mask[::2, ::2] = True
     found = own.separate(mask, "components")
-    assert found.dtype == np.uint32 and found.max() == 257**2
+    assert found.dtype == np.uint32
+    assert found.max() == 257**2
     assert own.separate(mask[:100], "components").dtype == np.uint16
 
 
@@ -88,7 +89,8 @@ def test_pixels_that_are_not_finite_are_background(slices, value):
 )
 def test_nothing_is_found_where_nothing_is(image):
     found = own.segment(image)
-    assert found.shape == image.shape and not found.any()
+    assert found.shape == image.shape
+    assert not found.any()
 
 
 def test_a_dim_nucleus_is_found_beside_a_bright_one_and_a_lumen_stays_open():
@@ -100,7 +102,9 @@ def test_a_dim_nucleus_is_found_beside_a_bright_one_and_a_lumen_stays_open():
     image[np.hypot(y - 110, x - 110) < 28] = 200  # the lumen
     image[np.hypot(y - 30, x - 30) < 3] = 200  # a nucleolus
     found = own.segment(ndimage.gaussian_filter(image, 1), diameter=24)
-    assert found[30, 30] and found[30, 90] and not found[110, 110]
+    assert found[30, 30]
+    assert found[30, 90]
+    assert not found[110, 110]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ _SIGMA: Final = 1.0
 _OF_OTSU: Final = 0.5
 _OF_NOISE: Final = 4.0
 _DARK: Final = 0.16
-"""Share of the background's pixels that are darker by more than its noise (a standard deviation)."""
+"""Share of the background's pixels that are darker by more than its standard deviation."""
 _OF_NEARBY: Final = 0.36
 _LARGEST_HOLE: Final = math.pi / 16
 _LEAST_AREA: Final = 0.05
@@ -55,7 +55,7 @@ def segment(
 ) -> NDArray[np.unsignedinteger[Any]]:
     """Find the nuclei of one plane of a fluorescence image, in which nuclei are bright.
 
-    The steps are in :doc:`own-images`. Pixels that are NaN or infinite are background.
+    The page "Your own images" lists the steps. Pixels that are NaN or infinite are background.
 
     Args:
         image: (H, W) integers or floats; a memory map is read strip by strip.
