@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import tracemalloc
 
 import py7zr
 import pytest
 
+import hostile
 from bmgd_data._container.members import Member
 from bmgd_data._container.sevenzip import SevenZip
 from bmgd_data.errors import CorruptArchiveError, DamagedArchiveError
@@ -36,19 +39,6 @@ def test_members_are_listed_and_streamed_in_order(path):
         assert came == [("x/a.tif", b"A" * 9), ("x/empty", b""), ("x/b.tif", b"B" * 5)]
         archive.stream(lambda name, data: came.append((name, data)))
     assert len(came) == 6, "it can be streamed again"
-
-
-def test_the_header_is_parsed_once(path, monkeypatch):
-    opened, real = [], SevenZip._open
-
-    def counted(archive):
-        opened.append(archive)
-        return real(archive)
-
-    monkeypatch.setattr(SevenZip, "_open", counted)
-    with SevenZip(path) as archive:
-        archive.stream(lambda name, data: None)
-    assert len(opened) == 1
 
 
 def test_the_declared_dictionary(tmp_path, write_7z):
@@ -117,28 +107,6 @@ def test_an_archive_that_is_removed_meanwhile_does_not_come_back_as_a_folder(pat
     assert not path.exists()
 
 
-def test_decoders_are_freed_after_their_folder(tmp_path):
-    """py7zr keeps one per folder, with its dictionary; visible in an archive that is not solid."""
-    path = tmp_path / "a.7z"
-    for name in "abcd":
-        with py7zr.SevenZipFile(path, "a" if path.exists() else "w") as out:
-            out.writestr(name.encode() * 9, name)
-            out.writestr(b"", f"{name}-empty")
-    alive = []
-    with SevenZip(path) as archive:
-
-        def sink(name, data):
-            folders = archive._seven.header.main_streams.unpackinfo.folders
-            assert len(folders) == 4
-            alive.append(sum(folder.decompressor is not None for folder in folders))
-
-        archive.stream(sink)
-        sink("", b"")
-    assert len(alive) == 9
-    assert max(alive) == 1
-    assert alive[-1] == 0
-
-
 def test_folders_are_not_members(tmp_path):
     (tmp_path / "tree" / "empty").mkdir(parents=True)
     (tmp_path / "tree" / "a").write_bytes(b"a")
@@ -186,3 +154,82 @@ def test_only_lzma_is_read_in_larger_sips(filters, sip, tmp_path, write_7z):
         archive.stream(lambda name, data: came.append(data))
         assert archive._file.sip == sip
     assert came == [content]
+
+
+# ------------------------------------------------------------------------- ways that are not read
+
+LZMA2, BZIP2, COPY, DEFLATE = b"\x21", b"\x04\x02\x02", b"\0", b"\x04\x01\x08"
+DELTA, IA64, ARM64, RISCV, SWAP2 = b"\x03", b"\x06", b"\x0a", b"\x0b", b"\x02\x03\x02"
+BROTLI, LZ4 = b"\x04\xf7\x11\x02", b"\x04\xf7\x11\x04"
+
+
+@pytest.mark.parametrize(
+    ("methods", "says", "tool"),
+    [
+        ([DELTA, BZIP2], "the filter Delta without LZMA", "7-Zip"),
+        ([DELTA, DEFLATE], "the filter Delta without LZMA", "7-Zip"),
+        ([DELTA, COPY], "the filter Delta without LZMA", "7-Zip"),
+        ([IA64, COPY], "the filter IA64 without LZMA", "7-Zip"),
+        ([ARM64, LZMA2], "the filter ARM64", "7-Zip"),
+        ([RISCV, LZMA2], "the filter RISCV", "7-Zip"),
+        ([SWAP2, LZMA2], "the filter SWAP2", "7-Zip"),
+        ([BROTLI], "Brotli", "the program that made it (7-Zip ZS"),
+        ([LZ4], "LZ4", "the program that made it (7-Zip ZS"),
+        ([b"\x7f\x01"], "a method that is unknown here (7f01)", "the program that made it,"),
+    ],
+)
+def test_a_whole_archive_is_not_called_damaged(methods, says, tool, tmp_path):
+    """7-Zip 26 packs the filters, 7-Zip ZS the others; headers are enough to refuse them."""
+    coders = [hostile.coder(method, b"\x18" if method == LZMA2 else b"") for method in methods]
+    streams = hostile.streams(9, coders, [9] * len(coders), [9])
+    path = tmp_path / "950 Pa.7z"
+    path.write_bytes(
+        hostile.sealed(bytes(9), b"\x01\x04" + streams + hostile.listing(["a"]) + b"\0")
+    )
+    with pytest.raises(CorruptArchiveError, match=r"in a way that is not read here") as caught:
+        SevenZip(path)
+    assert type(caught.value) is CorruptArchiveError
+    assert f"with {says}" in str(caught.value)
+    assert f"Unpack it with {tool}" in str(caught.value)
+
+
+def test_a_differential_archive_is_said_to_be_one(tmp_path):
+    """It has anti-items: `7z u -up0q3r2x2y2z0w2!update.7z` writes them."""
+    anti = b"\x10\x01\x80"  # property, its bytes, a bit for each empty stream
+    listing = hostile.listing(["a"])
+    assert listing.endswith(b"\0")
+    path = tmp_path / "950 Pa.7z"
+    path.write_bytes(hostile.sealed(b"", b"\x01" + listing[:-1] + anti + b"\0\0"))
+    with pytest.raises(CorruptArchiveError, match="is a differential archive") as caught:
+        SevenZip(path)
+    assert type(caught.value) is CorruptArchiveError
+
+
+@pytest.mark.skipif(shutil.which("7zz") is None, reason="needs 7-Zip, Debian's package 7zip")
+@pytest.mark.parametrize(
+    ("options", "read"),
+    [
+        *(([f"-m0={one}"], True) for one in ("LZMA2", "LZMA", "BZip2", "Deflate", "Copy")),
+        *((["-m0=BCJ", f"-m1={one}"], True) for one in ("LZMA2", "BZip2")),
+        (["-m0=Delta:2", "-m1=LZMA2"], True),
+        (["-mhc=off"], True),
+        (["-ms=off"], True),
+        (["-m0=Delta:2", "-m1=BZip2"], False),
+        (["-m0=ARM64", "-m1=LZMA2"], False),
+        (["-m0=PPMd"], False),
+    ],
+)
+def test_what_7_zip_packs_is_read_or_refused(options, read, tmp_path):
+    content = {f"x/{n}.tif": bytes([n]) * 999 + os.urandom(99) for n in range(5)} | {"x/e": b""}
+    for name, data in content.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    command = ["7zz", "a", "-bd", *options, "a.7z", "x"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    came = {}
+    if read:
+        stream(tmp_path / "a.7z", came.__setitem__)
+        assert came == content
+    else:
+        with pytest.raises(CorruptArchiveError, match="not read here"):
+            SevenZip(tmp_path / "a.7z")

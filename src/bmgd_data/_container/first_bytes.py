@@ -38,6 +38,13 @@ _OTHERS: Final = (
     ((b"Rar!",), f"a RAR archive. {_UNPACK}"),
     ((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"), f"a tar.gz or alike. {_UNPACK}"),
     ((b"ustar",), f"a tar archive. {_UNPACK}"),
+    (
+        (b"MZ", b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!"),
+        (
+            "a program, perhaps an archive that unpacks itself. Run it if you trust it, or unpack "
+            "it with 7-Zip, and give the unpacked folder as source=."
+        ),
+    ),
 )
 """First bytes of other files in place of an archive, and what they are."""
 _TAR_MAGIC_AT: Final = 257

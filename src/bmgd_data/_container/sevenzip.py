@@ -40,9 +40,10 @@ class SevenZip(Files):
         self._file = _Sipped(io.FileIO(path))
         try:
             with self._explained():
-                self._seven = self._open()
-                streams = self._seven.header.main_streams
-                self.dictionary_bytes = sevenzip_header.largest_dictionary(streams)
+                declared = sevenzip_header.check(self._file, path)
+                self.dictionary_bytes = declared.dictionary_bytes
+                self._sip = _SIP_BYTES if declared.is_lzma else _SIP_BYTES // 16
+                self._seven = py7zr.SevenZipFile(self._file, "r")
                 self.members = members.harmless(map(_entry, self._seven.files), path)
         except BaseException:
             self._file.close()
@@ -54,28 +55,22 @@ class SevenZip(Files):
 
     def stream(self, sink: Sink) -> None:
         """Decode every member, in the archive's order, and check it against its CRC."""
-        handover = _Handover(sink, self._seven.files)
-        lzma = sevenzip_header.is_lzma(self._seven.header.main_streams)
-        self._file.sip = _SIP_BYTES if lzma else _SIP_BYTES // 16
+        members_sink = _MemberSink(sink)
+        self._file.sip = self._sip
         try:
             with self._explained():
                 self._seven.reset()
-                self._seven.extractall(path=_NOWHERE, factory=handover)
-            handover.release()
+                self._seven.extractall(path=_NOWHERE, factory=members_sink)
         except CorruptArchiveError as error:
-            if handover.failure is not None:
-                raise handover.failure from None
+            if members_sink.failure is not None:
+                raise members_sink.failure from None
             if not isinstance(error, DamagedArchiveError):
                 raise
-            where = f" at {handover.at!r}" if handover.at else ""
+            where = f" at {members_sink.at!r}" if members_sink.at else ""
             raise DamagedArchiveError(
-                f"{self.path} is damaged{where}, after {handover.good} good files of "
+                f"{self.path} is damaged{where}, after {members_sink.good} good files of "
                 f"{len(self.members)} ({type(error.__cause__).__name__}). {FETCH_AGAIN}"
             ) from error.__cause__
-
-    def _open(self) -> py7zr.SevenZipFile:
-        sevenzip_header.check(self._file, self.path)
-        return py7zr.SevenZipFile(self._file, "r")
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -88,8 +83,8 @@ class SevenZip(Files):
             raise members.encrypted(self.path) from error
         except UnsupportedCompressionMethodError as error:
             raise CorruptArchiveError(
-                f"{self.path} is packed in a way that py7zr does not read. Unpack it with 7-Zip "
-                "and give the unpacked folder as source=."
+                f"{self.path} is packed in a way that is not read here. Unpack it with the program "
+                "that made it, and give the unpacked folder as source=."
             ) from error
         # Besides its own errors, py7zr passes on whatever its parser raises on a damaged header
         # (IndexError, struct.error, UnicodeDecodeError, LZMAError, ...).
@@ -127,36 +122,23 @@ it, so nothing may lie below: it is a regular file. It is not the archive, since
 folder of that name if the archive is removed meanwhile."""
 
 
-class _Handover(WriterFactory, Py7zIO):
+class _MemberSink(WriterFactory, Py7zIO):
     """Where py7zr writes one member after the other; passes each whole one to `sink`.
 
     py7zr closes it only if the member's CRC is right. It knows how far the stream is good.
     """
 
-    def __init__(self, sink: Sink, files: Any) -> None:
+    def __init__(self, sink: Sink) -> None:
         self.at = ""
         self.good = 0
         self.failure: Exception | None = None
         self._sink = sink
-        self._folders = {members.normalised(each.filename): each.folder for each in files}
-        self._folder: Any = None
         self._chunks: list[bytes] = []
 
-    def create(self, filename: str) -> _Handover:
+    def create(self, filename: str) -> _MemberSink:
         self.at = members.normalised(PurePath(filename).relative_to(_NOWHERE).as_posix())
         self._chunks.clear()
-        # py7zr keeps the decoder of every folder (7z's name for what is packed in one stream),
-        # with its dictionary, until the archive is closed. Empty members have no folder.
-        folder = self._folders.get(self.at) or self._folder
-        if folder is not self._folder:
-            self.release()
-        self._folder = folder
         return self
-
-    def release(self) -> None:
-        """Drop the decoder and its dictionary, which py7zr holds in a reference cycle."""
-        if self._folder is not None:
-            self._folder.decompressor = None
 
     def write(self, s: bytes | bytearray) -> int:
         self._chunks.append(bytes(s))

@@ -34,6 +34,8 @@ _LONGEST_COMMENT: Final = 2**16
 _CHUNK_BYTES: Final = 2**20
 _METHODS: Final = (ZIP_STORED, ZIP_DEFLATED)
 """Those that zipfile unpacks in bounded steps."""
+_NAMES: Final = {9: "Deflate64", 12: "BZip2", 14: "LZMA", 93: "Zstandard", 95: "XZ", 98: "PPMd"}
+"""Of other methods (APPNOTE.TXT, 4.4.5)."""
 
 
 class Zip(Files):
@@ -78,7 +80,8 @@ def unpack(path: Path, member: str, write: Callable[[bytes], object]) -> None:
 def _chunks(archive: ZipFile, info: ZipInfo) -> Iterator[bytes]:
     """A member's bytes. Read whole, zipfile unpacks more than the member declares."""
     if info.compress_type not in _METHODS:
-        raise NotImplementedError(f"compression method {info.compress_type}")
+        method = _NAMES.get(info.compress_type, f"compression method {info.compress_type}")
+        raise NotImplementedError(method)
     with archive.open(info) as source:
         while chunk := source.read(_CHUNK_BYTES):
             yield chunk
@@ -110,8 +113,8 @@ def _told(path: Path, member: str) -> Iterator[None]:
             yield
     except NotImplementedError as error:
         raise CorruptArchiveError(
-            f"{path} is packed in a way that Python does not read ({error}). Unpack it and give "
-            "the unpacked folder as source=."
+            f"{path} is packed in a way that is not read here ({error}). Unpack it and give the "
+            "unpacked folder as source=."
         ) from error
     except (BadZipFile, EOFError, zlib.error, ValueError, LookupError, struct.error) as error:
         raise DamagedArchiveError(
