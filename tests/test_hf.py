@@ -13,7 +13,7 @@ from common import TINY
 
 datasets = pytest.importorskip("datasets")
 
-from bmgd_data.hf import FEATURES, as_torch, dataset_card, to_hf, to_hf_dict  # noqa: E402
+from bmgd_data.hf import FEATURES, dataset_card, to_hf, to_hf_dict  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_parquet(dataset, reader, tmp_path):
 
 def test_all_splits(tiny_root, tmp_path):
     arguments = {"source": TINY, "root": tiny_root, "stiffness": "1200Pa", "instances": "watershed"}
-    splits = to_hf_dict(**arguments)
+    splits = to_hf_dict(Reader("all", **arguments))
     assert list(splits) == ["train", "validation", "test"]
     splits.save_to_disk(tmp_path / "saved")
     for back in (splits, datasets.load_from_disk(tmp_path / "saved")):
@@ -100,24 +100,6 @@ def test_torch_format_keeps_bits(dataset, reader):
     pytest.importorskip("torch")
     image = dataset.with_format("torch")[3]["image"]
     np.testing.assert_array_equal(image.numpy().squeeze(), reader[3]["image"])
-
-
-def test_rows_as_the_torch_data_set_gives_them(dataset, reader, tiny_root):
-    torch = pytest.importorskip("torch")
-    from bmgd_data import BMGD
-
-    rows = dataset.with_transform(as_torch())
-    data = BMGD("all", source=TINY, root=tiny_root)
-    for row, sample in zip(rows, data, strict=True):
-        for key in ("image", "mask", "instances"):
-            assert row[key].dtype == sample[key].dtype
-            assert torch.equal(row[key], sample[key].as_subclass(torch.Tensor))
-        assert row["name"] == sample["name"]
-    loader = torch.utils.data.DataLoader(rows, batch_size=4, num_workers=1)
-    assert next(iter(loader))["image"].shape == (4, 1, 256, 256)
-    assert rows.select_columns(["mask", "name"])[0]["mask"].dtype == torch.uint8
-    grey = dataset.with_transform(as_torch(full_scale=255))[0]["image"]
-    assert torch.allclose(grey * 255, rows[0]["image"] * facts.FULL_SCALE)
 
 
 @pytest.mark.filterwarnings("ignore:.*where the paper counts")
@@ -165,7 +147,7 @@ def test_missing_library():
 @pytest.mark.slow
 def test_standin(standin, tmp_path):
     arguments = {"source": standin, "root": tmp_path, "instances": "watershed"}
-    splits = to_hf_dict(**arguments)
+    splits = to_hf_dict(Reader("all", **arguments))
     assert {name: len(dataset) for name, dataset in splits.items()} == {
         "train": 655,
         "validation": 82,

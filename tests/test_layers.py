@@ -12,7 +12,7 @@ import bmgd_data
 
 PACKAGE = Path(bmgd_data.__file__).parent
 LAYERS = (
-    {"facts", "errors"},
+    {"facts", "errors", "_arguments"},
     {"_system"},
     {"splits", "instances", "phantom"},
     {"_store"},

@@ -57,13 +57,13 @@ def test_one_stiffness(tiny_root: Path) -> None:
     assert seen == {split: read(tiny_root, split, 1200) for split in SPLITS}
 
 
-def test_each_image_is_validated_in_one_fold_and_test_is_untouched(tiny_root: Path) -> None:
+def test_each_image_is_in_each_split_of_one_of_three_folds(tiny_root: Path) -> None:
     seen = [names(module(tiny_root, fold=fold, folds=3)) for fold in range(3)]
-    rest = sorted(read(tiny_root, "train") + read(tiny_root, "val"))
-    assert sorted(name for fold in seen for name in fold["val"]) == rest
+    everything = sorted(read(tiny_root, "all"))
+    for split in SPLITS:
+        assert sorted(name for fold in seen for name in fold[split]) == everything
     for fold in seen:
-        assert sorted(fold["train"] + fold["val"]) == rest
-        assert fold["test"] == read(tiny_root, "test")
+        assert sorted(sum(fold.values(), [])) == everything  # noqa: RUF017 - three lists
     assert names(module(tiny_root, fold=1, folds=3)) == seen[1]
 
 
@@ -81,12 +81,10 @@ def test_held_out_stiffness_is_the_whole_test_set(tiny_root: Path) -> None:
         assert seen[split] == read(tiny_root, split, [250, 950, 1200])
 
 
-def test_hold_out_with_chosen_stiffness_and_folds(tiny_root: Path) -> None:
-    seen = names(module(tiny_root, stiffness=250, hold_out=[1200, 1800], fold=0, folds=2))
+def test_hold_out_with_chosen_stiffness(tiny_root: Path) -> None:
+    seen = names(module(tiny_root, stiffness=250, hold_out=[1200, 1800]))
     assert seen["test"] == read(tiny_root, "all", [1200, 1800])
-    rest = read(tiny_root, "train", 250) + read(tiny_root, "val", 250)
-    assert sorted(seen["train"] + seen["val"]) == sorted(rest)
-    assert abs(len(seen["val"]) - len(seen["train"])) <= 1
+    assert seen["val"] == read(tiny_root, "val", 250)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +96,8 @@ def test_hold_out_with_chosen_stiffness_and_folds(tiny_root: Path) -> None:
         ({"fold": 5}, "No fold 5 of 5"),
         ({"fold": -1}, "No fold -1"),
         ({"fold": 0, "folds": 1}, "of 1 folds"),
+        ({"folds": 5}, "folds=5 needs fold="),
+        ({"fold": 0, "hold_out": 250}, "not both"),
         ({"scheme": "best"}, "Unknown scheme"),
     ],
 )

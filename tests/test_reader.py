@@ -93,7 +93,7 @@ def test_indices_behave_like_those_of_a_list(reader):
     for outside in (count, -count - 1):
         with pytest.raises(IndexError):
             reader[outside]
-    for wrong in ([0, 1], 1.0, None):
+    for wrong in (1.0, None):
         with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
             reader[wrong]
 

@@ -149,11 +149,13 @@ def test_every_setting_gives_its_reason() -> None:
 def test_protocols_split_the_data(settings: Callable[..., Any]) -> None:
     from data import splits
 
-    everything = {name for part in splits(settings()) for name in part.names}
-    held = [part.names for part in splits(settings(hold_out="950 Pa"))]
+    everything = {name for part in splits(settings()) for name in part.reader.names}
+    held = [part.reader.names for part in splits(settings(hold_out="950 Pa"))]
     assert {name.split("/")[0] for name in held[2]} == {"950Pa"}
     assert not {name for part in held[:2] for name in part if name.startswith("950Pa")}
-    folds = [[part.names for part in splits(settings(folds=4, fold=fold))] for fold in range(4)]
+    folds = [
+        [part.reader.names for part in splits(settings(folds=4, fold=fold))] for fold in range(4)
+    ]
     assert sorted(name for fold in folds for name in fold[2]) == sorted(everything)
     for train, val, test in folds:
         assert sorted(train + val + test) == sorted(everything)
@@ -164,9 +166,9 @@ def test_smaller_training_sets_lie_within_larger_ones(settings: Callable[..., An
     from data import splits
 
     few, more = (splits(settings(train_images=count)) for count in (5, 9))
-    assert set(few.train.names) < set(more.train.names)
+    assert set(few.train.reader.names) < set(more.train.reader.names)
     assert (len(few.train), len(more.train)) == (5, 9)
-    assert few.test.names == more.test.names
+    assert few.test.reader.names == more.test.reader.names
 
 
 def test_augmentation_moves_image_and_mask_together(settings: Callable[..., Any]) -> None:

@@ -10,9 +10,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms import v2
 
-from bmgd_data import facts
+from bmgd_data import Reader
 from bmgd_data.augment import protocol
-from bmgd_data.splits import deal
+from bmgd_data.splits import SPLITS
 from bmgd_data.torch import BMGD, Sample, collate
 
 if TYPE_CHECKING:
@@ -28,38 +28,12 @@ _APART: Final = 1_000_003  # neighbouring seeds share no tickets
 _HUGE: Final = 2**31
 
 
-class Part(Dataset[Sample]):
-    """Some samples of a data set."""
-
-    def __init__(self, whole: BMGD, rows: Sequence[int] | None = None) -> None:
-        self.whole = whole
-        self.rows = range(len(whole)) if rows is None else rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.whole[self.rows[index]]
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the samples, without reading their pixels."""
-        every = self.whole.reader.names
-        return [every[row] for row in self.rows]
-
-    @property
-    def origin(self) -> str:
-        """The data's name and version, for tables and headings."""
-        reader = self.whole.reader
-        return f"{reader.source.label} (version {reader.digest[:12]})"
-
-
 class Splits(NamedTuple):
-    """The three parts of one protocol; items are samples as `BMGD` gives them."""
+    """The three parts of one protocol."""
 
-    train: Part
-    val: Part
-    test: Part
+    train: BMGD
+    val: BMGD
+    test: BMGD
 
 
 def splits(settings: Settings) -> Splits:
@@ -69,50 +43,26 @@ def splits(settings: Settings) -> Splits:
         BMGDError: The data is not available.
         ValueError: A setting is not valid for the data.
     """
-    parts = _folds(settings) if settings.folds else _fixed(settings)
-    if 0 < settings.train_images < len(parts.train):
-        whole, rows = parts.train.whole, parts.train.rows
-        chosen = _by_hash(parts.train.names)[: settings.train_images]
-        parts = parts._replace(train=Part(whole, [rows[index] for index in chosen]))
-    return parts
-
-
-def _fixed(settings: Settings) -> Splits:
-    if not settings.hold_out:
-        return Splits(*(_open(settings, split) for split in ("train", "val", "test")))
-    held = facts.parse_stiffness(settings.hold_out)
-    others = [each.name for each in facts.CONDITIONS if each not in held]
-    return Splits(
-        _open(settings, "train", others),
-        _open(settings, "val", others),
-        _open(settings, "all", [each.name for each in held]),
+    reader = Reader(
+        "all",
+        root=settings.root or None,
+        source=settings.source or None,
+        scheme=settings.scheme,
+        instances=settings.instances,
     )
+    if settings.folds:
+        reader = reader.fold(settings.fold, settings.folds)
+    if settings.hold_out:
+        reader = reader.hold_out(settings.hold_out)
+    train, val, test = map(reader.subset, SPLITS)
+    if 0 < settings.train_images < len(train):
+        train = train[_by_hash(train.names)[: settings.train_images]]
+    return Splits(*map(BMGD.of, (train, val, test)))
 
 
-def _folds(settings: Settings) -> Splits:
-    whole = _open(settings, "all")
-    reader = whole.whole.reader
-    if reader.grouped:
-        fold = np.array(deal(reader.names, reader.groups.tolist(), settings.folds))
-    else:
-        fold = np.empty(len(whole), int)
-        fold[_by_hash(whole.names)] = np.arange(len(whole)) % settings.folds
-    test, val = fold == settings.fold, fold == (settings.fold + 1) % settings.folds
-    parts = (np.flatnonzero(rows).tolist() for rows in (~test & ~val, val, test))
-    return Splits(*(Part(whole.whole, rows) for rows in parts))
-
-
-def _open(settings: Settings, split: str, stiffness: Sequence[str] | None = None) -> Part:
-    return Part(
-        BMGD(
-            split,
-            stiffness,
-            root=settings.root or None,
-            source=settings.source or None,
-            scheme=settings.scheme,
-            instances=settings.instances,
-        )
-    )
+def origin(data: BMGD) -> str:
+    """The data's name and version, for tables and headings."""
+    return f"{data.reader.source.label} (version {data.reader.digest[:12]})"
 
 
 def _by_hash(names: Sequence[str]) -> list[int]:
@@ -161,7 +111,7 @@ class Prepared(Dataset[Sample]):
     processes.
     """
 
-    def __init__(self, data: Part, crop: int = 0, seed: int = 0) -> None:
+    def __init__(self, data: BMGD, crop: int = 0, seed: int = 0) -> None:
         self.data = data
         self.seed = seed
         self.augment = augmentation(crop) if crop else None
@@ -220,7 +170,7 @@ class Tickets(Sampler[int]):
 
 
 def loader(
-    data: Part, settings: Settings, share: Share = _ALONE, *, train: bool = False
+    data: BMGD, settings: Settings, share: Share = _ALONE, *, train: bool = False
 ) -> DataLoader[Sample]:
     """Make a loader of batches for one of the processes.
 

@@ -19,11 +19,10 @@ from bmgd_data.errors import BMGDError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from data import Part
     from model import Baseline
     from settings import Settings
 
-    from bmgd_data import metrics
+    from bmgd_data import BMGD, metrics
 
 # torch takes seconds to import, so functions import it: --help is quick.
 
@@ -56,7 +55,7 @@ def evaluate(
     Raises:
         SystemExit: The checkpoint or a label image is missing or does not fit.
     """
-    from data import splits
+    from data import origin, splits
     from infer import device
     from model import trained
 
@@ -65,14 +64,14 @@ def evaluate(
     module = trained(checkpoint).to(device(where))
     settings = dataclasses.replace(module.settings, **changes)
     parts = splits(settings)
-    data: Part = getattr(parts, split)
-    alike = None if split == "train" else leaks.exposed(data.whole.reader, parts.train.names)
+    data: BMGD = getattr(parts, split)
+    alike = None if split == "train" else leaks.exposed(data.reader, parts.train.reader.names)
     method = settings.instances if settings.instances in instances.DERIVED else "watershed"
     counted: list[metrics.ImageCounts] = []
     shown: list[Shown] = []
     with progress.bar(f"Scoring {split}", len(data)) as bar:
         for row, (name, pa, image, truth, labelled, chance) in zip(
-            data.rows, _predicted(module, data, settings, symmetric), strict=True
+            range(len(data)), _predicted(module, data, settings, symmetric), strict=True
         ):
             found = chance > THRESHOLD
             true = labelled if labels is None else _label_image(labels, name, truth.shape)
@@ -93,7 +92,7 @@ def evaluate(
             *(["Probabilities are means over eight flips and turns."] if symmetric else []),
         ),
     )
-    result = {"data": data.origin, "encoder": settings.encoder, "split": split, **table.to_dict()}
+    result = {"data": origin(data), "encoder": settings.encoder, "split": split, **table.to_dict()}
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / f"scores-{split}.json").write_text(
@@ -113,16 +112,15 @@ def show(checkpoint: Path, name: str, **changes: Any) -> Shown:
         name: Name of the sample.
         changes: Settings to use instead of those of the training.
     """
-    from data import Part, splits
+    from data import splits
     from infer import device
     from model import trained
 
-    from bmgd_data import metrics
+    from bmgd_data import BMGD, metrics
 
     module = trained(checkpoint).to(device())
     settings = dataclasses.replace(module.settings, **changes)
-    test = splits(settings).test
-    data = Part(test.whole, [test.rows[test.names.index(name)]])
+    data = BMGD.of(splits(settings).test.reader[[name]])
     (found,) = _predicted(module, data, settings, symmetric=False)
     _, pa, image, truth, _, chance = found
     return Shown(
@@ -131,7 +129,7 @@ def show(checkpoint: Path, name: str, **changes: Any) -> Shown:
 
 
 def _predicted(
-    module: Baseline, data: Part, settings: Settings, symmetric: bool
+    module: Baseline, data: BMGD, settings: Settings, symmetric: bool
 ) -> Iterator[tuple[str, int, Any, Any, Any, Any]]:
     """Name, stiffness, and image, mask, instances, probability as (H, W) arrays, one by one."""
     import torch

@@ -62,7 +62,7 @@ def variants(protocol: str, settings: Settings) -> Iterator[tuple[str, Settings]
 
 def run(settings: Settings, folder: Path, *, progress: bool) -> dict[str, Any]:
     """Train and score one network, or read the scores that its folder already has."""
-    from data import splits  # imports torch, which would make --help slow
+    from data import origin, splits  # imports torch, which would make --help slow
 
     if not (folder / RESULT).is_file():
         _train(settings, folder, progress=progress)
@@ -73,7 +73,7 @@ def run(settings: Settings, folder: Path, *, progress: bool) -> dict[str, Any]:
             f"{folder} was trained with another {', '.join(changed)}. Give the same settings, or "
             "another --out."
         )
-    check_data(folder, result["data"], splits(settings).train.origin)
+    check_data(folder, result["data"], origin(splits(settings).train))
     for split in ("val", "test"):
         if not (path := folder / f"scores-{split}.json").is_file():
             evaluate(folder / BEST, split, out=folder, root=settings.root)
@@ -111,16 +111,16 @@ def picture(results: dict[str, dict[str, Any]], settings: Settings, out: Path) -
         settings: Those of any of the runs.
         out: The folder of the runs; table2.png is written there.
     """
-    from data import splits
+    from data import origin, splits
 
     test = splits(settings).test
-    counts = test.whole.reader.n_nuclei[list(test.rows)]
-    name = test.names[counts.argsort(kind="stable")[len(counts) // 2]]
+    counts = test.reader.n_nuclei
+    name = test.reader.names[counts.argsort(kind="stable")[len(counts) // 2]]
     rows = [
         show((out / "table2" / encoder / BEST).resolve(), name, root=settings.root)
         for encoder in results
     ]
-    title = f"{name}, test split of {test.origin}; contrast stretched, threshold 0.5"
+    title = f"{name}, test split of {origin(test)}; contrast stretched, threshold 0.5"
     panels(rows, out / "table2.png", title, [PAPER[encoder] for encoder in results])
 
 

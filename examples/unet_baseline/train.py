@@ -42,20 +42,20 @@ def train(settings: Settings, out: Path, *, resume: bool = False, progress: bool
     Raises:
         SystemExit: `out` has another run, or the pretrained weights are not available.
     """
-    from data import Share, loader, splits
+    from data import Share, loader, origin, splits
     from model import fresh
 
     begun_on = _begun_on(settings, out, resume=resume)
     parts = splits(settings)
-    origin = parts.train.origin
+    data = origin(parts.train)
     if begun_on is not None:
-        check_data(out, begun_on, origin)
+        check_data(out, begun_on, data)
     trainer = _trainer(settings, out, progress=progress)
     share = Share(trainer.global_rank, trainer.world_size)
     batches = loader(parts.train, settings, share, train=True)
     unbroken = not (resume and (out / LAST).is_file())
     module = fresh(
-        settings, settings.epochs * len(batches), settings.weights if unbroken else "none", origin
+        settings, settings.epochs * len(batches), settings.weights if unbroken else "none", data
     )
     out.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():

@@ -54,7 +54,12 @@ def predict(model: Path, reader: Reader, folder: Path, size: int) -> None:
 
 
 def _reader(options: argparse.Namespace, split: str) -> Reader:
-    return Reader(split, root=options.root, source=options.source, scheme=options.scheme)
+    reader = Reader("all", root=options.root, source=options.source, scheme=options.scheme)
+    if options.fold:
+        reader = reader.fold(options.fold)
+    if options.hold_out:
+        reader = reader.hold_out(options.hold_out)
+    return reader.subset(split)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--source", help="Where the data comes from; BMGD itself by default.")
     parser.add_argument("--root", help="Folder for prepared data.")
     parser.add_argument("--scheme", default="random", help="How splits are drawn.")
+    parser.add_argument("--fold", help="Fold k of n of a cross-validation, as in 0/5.")
+    parser.add_argument("--hold-out", help="Test on this stiffness; train on the others.")
     for name, value in {"epochs": 60, "batch": 8, "lr": 1e-3, "patience": 15, "seed": 0}.items():
         parser.add_argument(f"--{name}", type=type(value), default=value, help="[%(default)s]")
     parser.add_argument("--crop", type=int, default=224, help="A multiple of 32.")
@@ -84,9 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             folder = options.out / options.predict
             reader = _reader(options, options.predict)
             predict(options.out / BEST, reader, folder, options.batch)
-            source = f" --source '{options.source}'" if options.source else ""
-            print(f"Score them: bmgd evaluate '{folder}' --split {options.predict}{source}")
-    except BMGDError as error:
+            named = {"source": options.source, "fold": options.fold, "hold-out": options.hold_out}
+            given = "".join(f" --{name} '{value}'" for name, value in named.items() if value)
+            print(f"Score them: bmgd evaluate '{folder}' --split {options.predict}{given}")
+    except (BMGDError, ValueError) as error:
         raise SystemExit(str(error)) from error
 
 

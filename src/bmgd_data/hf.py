@@ -8,7 +8,6 @@ and "1"), and with ``with_format("numpy")`` to uint16 and bool arrays.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -16,7 +15,6 @@ import numpy as np
 from bmgd_data import errors, facts
 from bmgd_data._card import dataset_card, description
 from bmgd_data._system import image_files
-from bmgd_data.reader import Reader
 
 try:
     import datasets
@@ -24,13 +22,9 @@ except ImportError as error:
     raise errors.missing("bmgd_data.hf", "datasets", "hf", error) from error
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Iterable
+    from bmgd_data.reader import Reader
 
-    from bmgd_data.facts import Stiffness
-    from bmgd_data.splits import AnyScheme
-
-__all__ = ["FEATURES", "SPLITS", "as_torch", "dataset_card", "to_hf", "to_hf_dict"]
+__all__ = ["FEATURES", "SPLITS", "dataset_card", "to_hf", "to_hf_dict"]
 
 SPLITS: Final = {"train": "train", "val": "validation", "test": "test"}
 """Hugging Face's names of our splits."""
@@ -83,81 +77,16 @@ def to_hf(reader: Reader) -> datasets.Dataset:
     return datasets.concatenate_datasets(chunks, info=info, split=split)
 
 
-def to_hf_dict(
-    *,
-    stiffness: Stiffness | Iterable[Stiffness] | None = None,
-    root: str | os.PathLike[str] | None = None,
-    source: str | os.PathLike[str] | None = None,
-    download: bool = True,
-    scheme: AnyScheme = "random",
-    instances: str = "components",
-) -> datasets.DatasetDict:
-    """Turn all splits into a DatasetDict with the keys train, validation and test.
+def to_hf_dict(reader: Reader) -> datasets.DatasetDict:
+    """Turn all splits of a Reader's data into a DatasetDict.
 
     Args:
-        stiffness: One or several of "1200Pa", "1200 Pa", "1200", 1200. None: all four.
-        root: Folder that data is kept in. None: BMGD_HOME, or the user's cache folder.
-        source: "upstream", "phantom" (generated data), an archive, a folder with the archives or
-            the unpacked folders, a ZIP of the repository, or the base URL of a mirror. None:
-            BMGD_SOURCE, or upstream.
-        download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
-        scheme: How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise,
-            images of one colony together). Known groups: a CSV file (name, group) or a mapping.
-        instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
-            nuclei split) or "provided" (label images of the archive, where it has any).
+        reader: Any split of the data, such as ``Reader("all")`` or one fold of it.
 
     Returns:
-        A DatasetDict of what `to_hf` gives.
-
-    Raises:
-        ValueError, BMGDError: As `Reader` raises.
+        What `to_hf` gives of each split, with the keys train, validation and test.
     """
-    read = partial(
-        Reader,
-        stiffness=stiffness,
-        root=root,
-        source=source,
-        download=download,
-        scheme=scheme,
-        instances=instances,
-    )
-    return datasets.DatasetDict({theirs: to_hf(read(ours)) for ours, theirs in SPLITS.items()})
-
-
-def as_torch(full_scale: int = facts.FULL_SCALE) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Make the transform that gives rows as the torch data set `bmgd_data.BMGD` gives samples.
-
-    ``with_format("torch")`` gives images as uint16, for which torch has few operators, and masks as
-    bool. Use this as ``dataset.with_transform(as_torch())``.
-
-    Args:
-        full_scale: Grey value that becomes 1.0; see ``Reader.full_scales``.
-
-    Returns:
-        A function of a batch of rows, for ``with_transform`` or ``set_transform``: `image` float32
-        (1, H, W) from 0 to 1, `mask` uint8 (H, W), `instances` int32 (H, W), the rest unchanged.
-
-    Raises:
-        MissingDependencyError: torch is not installed.
-    """
-    try:
-        import torch  # noqa: F401 - said now and not at the first row
-    except ImportError as error:
-        instead = 'Without it, dataset.with_format("numpy") gives arrays.'
-        raise errors.missing("as_torch", "torch", "torch", error, instead=instead) from error
-    return partial(_as_torch, full_scale)
-
-
-def _as_torch(full_scale: int, batch: dict[str, Any]) -> dict[str, Any]:
-    import torch
-
-    made = dict(batch)
-    for key, dtype in (("image", np.float32), ("mask", np.uint8), ("instances", np.int32)):
-        if key in batch:
-            made[key] = [torch.from_numpy(np.asarray(each).astype(dtype)) for each in batch[key]]
-    if "image" in made:
-        made["image"] = [image[None] / full_scale for image in made["image"]]
-    return made
+    return datasets.DatasetDict({theirs: to_hf(reader.subset(s)) for s, theirs in SPLITS.items()})
 
 
 def _columns(reader: Reader) -> dict[str, list[Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 import sys
 import warnings
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bmgd_data import facts, splits
+from bmgd_data._arguments import documented
 from bmgd_data._card import provenance
 from bmgd_data.errors import BMGDWarning, MissingDependencyError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader, Subset
 
     from bmgd_data.facts import Stiffness
-    from bmgd_data.reader import Reader
     from bmgd_data.splits import AnyScheme
     from bmgd_data.torch import Sample
 
@@ -44,33 +43,26 @@ def _base() -> Any:
 _Base: Any = _base()
 
 
+@documented
 class BMGDDataModule(_Base):  # type: ignore[misc]
     """BMGD for a Lightning Trainer.
 
     Batches are what ``bmgd_data.torch.collate`` makes. Prediction runs over the test split.
 
     Args:
-        stiffness: One or several of "1200Pa", "1200 Pa", "1200", 1200. None: all four.
-        root: Folder that data is kept in. None: BMGD_HOME, or the user's cache folder.
-        source: "upstream", "phantom" (generated data), an archive, a folder with the archives or
-            the unpacked folders, a ZIP of the repository, or the base URL of a mirror. None:
-            BMGD_SOURCE, or upstream.
-        download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
-        scheme: How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise,
-            images of one colony together). Known groups: a CSV file (name, group) or a mapping.
-        instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
-            nuclei split) or "provided" (label images of the archive, where it has any).
+        {stiffness}
+        {root}
+        {source}
+        {download}
+        {scheme}
+        {instances}
         transforms: Takes and returns a whole sample; used for training only.
         batch_size: Samples a batch, in each process.
         num_workers: Worker processes of each DataLoader; they stay alive between epochs.
-        fold: Which fold of a cross-validation is validated, from 0; None keeps the scheme's own
-            validation split. Folds are drawn from train and validation together, within each
-            stiffness, by the names' hash; test does not change. If the scheme keeps groups of
-            images together, folds do too.
-        folds: Number of folds.
-        hold_out: One or several stiffnesses never trained on: all their images, and no others, are
-            the test split. The test images of the other stiffnesses are not used, so that the
-            benchmark's test split remains unseen.
+        fold: Number of a fold of a cross-validation, from 0, see `Reader.fold`; None for the
+            scheme's own splits.
+        folds: Number of folds; None is 5.
+        hold_out: One or several stiffnesses never trained on, see `Reader.hold_out`.
 
     Raises:
         ValueError: An argument is not valid.
@@ -97,18 +89,22 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         batch_size: int = 8,
         num_workers: int = 0,
         fold: int | None = None,
-        folds: int = 5,
+        folds: int | None = None,
         hold_out: Stiffness | Iterable[Stiffness] | None = None,
     ) -> None:
         super().__init__()
         chosen = facts.parse_stiffness(stiffness)
-        self.held_out = facts.parse_stiffness(hold_out) if hold_out is not None else []
+        self.held_out = [] if hold_out is None else facts.parse_stiffness(hold_out)
+        self.fold = None if fold is None else splits.parse_fold(fold, folds or _FOLDS)
+        if fold is None and folds is not None:
+            raise ValueError(f"folds={folds} needs fold=, the number of one of them, from 0.")
+        if self.fold and self.held_out:
+            raise ValueError("Give fold= or hold_out=, not both: each says which images are test.")
         if all(condition in self.held_out for condition in chosen):
             raise ValueError(
                 f"hold_out={hold_out!r} leaves no stiffness to train on. Hold out fewer, or name "
                 "more in stiffness=."
             )
-        self.fold = None if fold is None else splits.parse_fold(fold, folds)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.datasets: dict[str, Subset[Sample]] = {}
@@ -130,7 +126,7 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
                 "batch_size": batch_size,
                 "num_workers": num_workers,
                 "fold": fold,
-                "folds": folds,
+                "folds": self.fold and self.fold.folds,
                 "hold_out": [condition.name for condition in self.held_out] or None,
             }
         )
@@ -145,17 +141,21 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         """Open the data and assign each sample to a split; called in every process."""
         from torch.utils.data import Subset
 
+        from bmgd_data.reader import Reader
         from bmgd_data.torch import BMGD
 
-        plain = BMGD("all", **self._arguments)
-        augmented = copy.copy(plain)
-        augmented.transforms = self.transforms
-        self.reader = plain.reader
-        members = self._members(self.reader)
+        reader = Reader("all", **self._arguments)
+        if self.fold:
+            reader = reader.fold(*self.fold)
+        if self.held_out:
+            reader = reader.hold_out([condition.pa for condition in self.held_out])
+        self.reader = reader
+        plain, augmented = BMGD.of(reader), BMGD.of(reader, self.transforms)
+        of_each = reader.splits
         self.datasets = {
             split: Subset(
                 augmented if split == "train" else plain,
-                [number for number, member in enumerate(members) if member == split],
+                [row for row, assigned in enumerate(of_each) if assigned == split],
             )
             for split in splits.SPLITS
         }
@@ -192,29 +192,6 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         )
 
     __str__ = __repr__
-
-    def _members(self, reader: Reader) -> list[str]:
-        """The split of each sample; "" if it is in none."""
-        members: list[str] = []
-        for condition in reader.conditions:
-            part = reader.of(condition)
-            if condition in self.held_out:
-                members += ["test"] * len(part)
-                continue
-            assigned = part.splits
-            if self.fold:
-                groups = part.groups.tolist() if part.grouped else None
-                assigned = splits.refold(part.names, assigned, *self.fold, groups)
-            if self.held_out:
-                assigned = ["" if split == "test" else split for split in assigned]
-            members += assigned
-        if self.fold and "val" not in members:
-            fold, folds = self.fold
-            raise ValueError(
-                f"No image is validated in fold {fold} of {folds}: outside test there are fewer "
-                "groups of images. Ask for fewer folds."
-            )
-        return members
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Shuffled, with the transforms."""
@@ -256,6 +233,7 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         )
 
 
+_FOLDS: Final = 5
 _COMPARED: Final = ("digest", "scheme", "instance_method")
 
 

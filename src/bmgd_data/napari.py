@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmgd_data import facts
+from bmgd_data._arguments import documented
 from bmgd_data.reader import Reader
 
 if TYPE_CHECKING:
@@ -32,13 +33,12 @@ def phantom() -> list[Layer]:
     return sample("phantom")
 
 
-def sample(source: str | os.PathLike[str] | None) -> list[Layer]:
+@documented
+def sample(source: str | os.PathLike[str] | None) -> list[Layer]:  # noqa: D417
     """All images of a source as layers of napari, nuclei split by watershed.
 
     Args:
-        source: "upstream", "phantom" (generated data), an archive, a folder with the archives or
-            the unpacked folders, a ZIP of the repository, or the base URL of a mirror. None:
-            BMGD_SOURCE, or upstream.
+        {source}
 
     Returns:
         (data, options, kind) for each stiffness, the softest on top: an image layer (N, H, W) of

@@ -8,12 +8,13 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypedDict, TypeVar, overload
 
 import numpy as np
 
 from bmgd_data import _pipeline, facts, splits
 from bmgd_data import instances as instance_methods
+from bmgd_data._arguments import documented
 from bmgd_data._origin import sources
 from bmgd_data._store import acceptance, derived
 from bmgd_data._store.arrays import LazyArray
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Reader", "Sample", "Stats"]
 
 T = TypeVar("T")
+Several: TypeAlias = "list[int] | list[str] | tuple[int, ...] | NDArray[Any]"
+"""Positions or names of samples, or an (N,) bool array."""
 
 _GROUPS_APART: Final = 100_000  # above any number of groups; times 1800 it fits into int32
 _SHOWN: Final = 6  # samples of a Reader in a notebook
@@ -73,23 +76,24 @@ class _Part(NamedTuple):
     instances: Instances
 
 
+@documented
 class Reader(Sequence[Sample]):
     """BMGD as a sequence of samples: numpy only, memory-mapped, nothing copied until used.
 
-    ``reader[3]`` and ``reader["1200Pa/001"]`` give a sample, a slice gives a Reader.
+    ``reader[3]`` and ``reader["1200Pa/001"]`` give a sample. A slice, a list of positions or names,
+    and an (N,) bool array give a Reader of these samples.
+
+    `subset`, `fold` and `hold_out` give other splits of the same opened data, as Readers. Every
+    adapter takes any Reader.
 
     Args:
-        split: "train", "val" (also "validation"), "test" or "all".
-        stiffness: One or several of "1200Pa", "1200 Pa", "1200", 1200. None: all four.
-        root: Folder that data is kept in. None: BMGD_HOME, or the user's cache folder.
-        source: "upstream", "phantom" (generated data), an archive, a folder with the archives or
-            the unpacked folders, a ZIP of the repository, or the base URL of a mirror. None:
-            BMGD_SOURCE, or upstream.
-        download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
-        scheme: How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise,
-            images of one colony together). Known groups: a CSV file (name, group) or a mapping.
-        instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
-            nuclei split) or "provided" (label images of the archive, where it has any).
+        {split}
+        {stiffness}
+        {root}
+        {source}
+        {download}
+        {scheme}
+        {instances}
 
     Raises:
         ValueError: An invalid argument; the message lists the valid values.
@@ -104,7 +108,16 @@ class Reader(Sequence[Sample]):
         >>> reader = Reader("train", stiffness="1200Pa", source="phantom")
         >>> reader[0]["image"].shape
         (256, 256)
+        >>> len(reader.fold(0, 5)), len(reader.subset("test").fold(0, 5))
+        (6, 3)
     """
+
+    fold_number: splits.Fold | None = None
+    """The fold of a cross-validation that this is of, if it is."""
+    held_out: Sequence[facts.Condition] = ()
+    """The stiffnesses that are held out for testing."""
+    _among: frozenset[str] | None = None
+    """The names that this Reader was reduced to by indexing; None for all."""
 
     def __init__(
         self,
@@ -129,11 +142,14 @@ class Reader(Sequence[Sample]):
         self._paths = [store.path for store in stores]
         self._open(stores)
         self._draw(resolved)
+        self._warn_if_empty()
+
+    def _warn_if_empty(self) -> None:
         if not len(self) and self.grouped:
             warnings.warn(
                 f"The split {self.split!r} holds no images. {self.shortage}",
                 BMGDWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
 
     def _open(self, stores: Iterable[Store]) -> None:
@@ -148,12 +164,16 @@ class Reader(Sequence[Sample]):
         self._scheme = scheme
         self.scheme = scheme.name
         self._groups: dict[str, list[int]] = {}
-        self._assigned = []
-        for store in self._stores:
-            groups = self._groups_of(store) if scheme.grouped else None
-            names = store.index.names
-            self._assigned.append(splits.assign(names, store.condition, scheme.rule, groups))
+        self._assigned = [self._assign(store) for store in self._stores]
         self._rows = self._select(self.split)
+
+    def _assign(self, store: Store) -> list[str]:
+        """The scheme's split of each image of a store."""
+        names, condition, scheme = store.index.names, store.condition, self._scheme
+        if scheme.members is not None:
+            return splits.known_of(scheme.members, names, condition, "split")
+        groups = self._groups_of(store) if scheme.grouped else None
+        return splits.assign(names, condition, scheme.rule, groups)
 
     def _groups_of(self, store: Store) -> list[int]:
         """Groups of a condition's images, known or computed, numbered from 0."""
@@ -162,7 +182,7 @@ class Reader(Sequence[Sample]):
             if self._scheme.known is None:
                 numbers = derived.grouped(store, self.root).numbers.tolist()
             else:
-                known = splits.known_groups(self._scheme.known, store.index.names, condition)
+                known = splits.known_of(self._scheme.known, store.index.names, condition)
                 number_of = {group: number for number, group in enumerate(dict.fromkeys(known))}
                 numbers = [number_of[group] for group in known]
             self._groups[condition.name] = numbers
@@ -171,8 +191,12 @@ class Reader(Sequence[Sample]):
     def _select(self, wanted: str) -> NDArray[np.int32]:
         """(N, 2): the part, and the row in it, of each sample of a split."""
         chosen = []  # arrays, since thousands of tuples would start the garbage collector
-        for number, assigned in enumerate(self._assigned):
-            rows = [row for row, split in enumerate(assigned) if wanted in ("all", split)]
+        splits_of = splits.SPLITS if wanted == "all" else (wanted,)
+        for number, (store, assigned) in enumerate(zip(self._stores, self._assigned, strict=True)):
+            rows = [row for row, split in enumerate(assigned) if split in splits_of]
+            if self._among is not None:
+                names = store.index.names
+                rows = [row for row in rows if names[row] in self._among]
             chosen.append(np.array([np.full(len(rows), number), rows], np.int32).T)
         return np.concatenate(chosen)
 
@@ -182,12 +206,14 @@ class Reader(Sequence[Sample]):
     @overload
     def __getitem__(self, index: int | str) -> Sample: ...
     @overload
-    def __getitem__(self, index: slice) -> Reader: ...
-    def __getitem__(self, index: int | str | slice) -> Sample | Reader:
+    def __getitem__(self, index: slice | Several) -> Reader: ...
+    def __getitem__(self, index: Any) -> Sample | Reader:
         if isinstance(index, slice):
-            return self._subset(self._rows[index])
+            return self._reduced(self._rows[index])
         if isinstance(index, str):
             index = self._place_of(index)
+        elif isinstance(index, list | tuple) or np.ndim(index):
+            return self._reduced(self._rows[self._places_of(index)])
         number, row = self._rows[operator.index(index)].tolist()
         part = self._parts[number]
         return {
@@ -202,6 +228,25 @@ class Reader(Sequence[Sample]):
     def __iter__(self) -> Iterator[Sample]:
         # Unlike that of Sequence, it does not end at an IndexError from within a sample.
         return (self[index] for index in range(len(self)))
+
+    def _reduced(self, rows: NDArray[np.int32]) -> Reader:
+        other = self._subset(rows)
+        other._among = frozenset(other.names)  # noqa: SLF001 - of this class
+        return other
+
+    def _places_of(self, several: Several) -> NDArray[np.intp]:
+        """Positions of samples that are given by position, by name, or by an (N,) bool array."""
+        given = np.asarray(several)
+        if given.dtype.kind in "US":
+            return np.array([self._place_of(str(name)) for name in several], np.intp)
+        if given.dtype == bool and given.shape == (len(self),):
+            return np.flatnonzero(given)
+        if given.ndim == 1 and (given.dtype.kind in "iu" or not given.size):
+            return given.astype(np.intp)
+        raise IndexError(
+            f"Samples cannot be chosen by an array of {given.dtype} {given.shape}. Valid: a list "
+            f"of positions or of names, or a bool array of ({len(self)},), one for each sample."
+        )
 
     # Samples are compared by name, since comparing arrays gives an array.
 
@@ -239,8 +284,120 @@ class Reader(Sequence[Sample]):
 
     @property
     def whole(self) -> Reader:
-        """All samples of these stiffnesses, of every split."""
-        return self._subset(self._select("all"), split="all")
+        """All samples of these stiffnesses, also those that are in no split."""
+        other = self._subset(self._rows, split="all", _among=None)
+        counts = [len(assigned) for assigned in self._assigned]
+        parts, rows = np.repeat(np.arange(len(counts)), counts), [*map(np.arange, counts)]
+        places = np.stack([parts, np.concatenate(rows)], 1)
+        other._rows = places.astype(np.int32)  # noqa: SLF001 - of this class
+        return other
+
+    def subset(self, split: str) -> Reader:
+        """Another split of the same data.
+
+        Args:
+            split: "train", "val" (also "validation"), "test" or "all".
+
+        Returns:
+            A Reader of the same opened files, in the same fold and with the same stiffnesses held
+            out. If this Reader was reduced by indexing, only samples among these are in it.
+        """
+        name = splits.parse_split(split)
+        other = self._subset(self._select(name), split=name)
+        other._warn_if_empty()  # noqa: SLF001 - of this class
+        return other
+
+    def fold(self, fold: int | str, folds: int | None = None) -> Reader:
+        """The same split in one fold of a cross-validation.
+
+        In fold k of n, part k of the images is test, part k + 1 (modulo n) validation, and the
+        rest train. Parts are drawn within each stiffness from the images' names. If the scheme
+        keeps groups of images together, or groups are known, folds do too.
+
+        Args:
+            fold: Number of the fold, from 0; or with the number of folds, as "0/5".
+            folds: Number of folds.
+
+        Returns:
+            A Reader of the same opened files, of the split that this one has.
+
+        Raises:
+            ValueError: There is no such fold, too few images or groups, or a stiffness is held out.
+        """
+        self._require_plain("fold")
+        number = splits.parse_fold(fold, folds)
+        keeps = self._scheme.keeps_groups
+        drawn = [
+            splits.folded(each.index.names, number, self._groups_of(each) if keeps else None)
+            for each in self._stores
+        ]
+        if missing := [s for s in splits.SPLITS if all(s not in assigned for assigned in drawn)]:
+            what = "groups of images" if keeps else "images"
+            raise ValueError(
+                f"Fold {number} has no image in {' and '.join(missing)}: there are too few {what}. "
+                "Ask for fewer folds."
+            )
+        return self._redrawn(drawn, fold_number=number)
+
+    def hold_out(self, stiffness: Stiffness | Iterable[Stiffness]) -> Reader:
+        """The same split with stiffnesses held out for testing.
+
+        All images of these stiffnesses, and no others, are test. Train and validation come from the
+        other stiffnesses, by the scheme. Their test images are in no split, so that they stay
+        unseen.
+
+        Args:
+            stiffness: One or several of this Reader's, spelled as the class takes them.
+
+        Returns:
+            A Reader of the same opened files, of the split that this one has.
+
+        Raises:
+            ValueError: This Reader does not hold it, no other stiffness is left, or this is a fold.
+        """
+        self._require_plain("hold_out")
+        held = facts.parse_stiffness(stiffness)
+        own = ", ".join(condition.name for condition in self.conditions)
+        if any(condition not in self.conditions for condition in held):
+            raise ValueError(
+                f"hold_out({stiffness!r}): this Reader holds {own}. Make one that holds the "
+                "stiffness that is held out and those to train on; stiffness=None is all four."
+            )
+        if len(held) == len(self.conditions):
+            raise ValueError(
+                f"hold_out({stiffness!r}) leaves no stiffness to train on. Hold out fewer, or name "
+                f"more in stiffness=. This Reader holds {own}."
+            )
+        drawn = [
+            splits.held_out(assigned, held=store.condition in held)
+            for store, assigned in zip(self._stores, self._assigned, strict=True)
+        ]
+        return self._redrawn(drawn, held_out=tuple(held))
+
+    def _require_plain(self, method: str) -> None:
+        if self.fold_number or self.held_out:
+            raise ValueError(
+                f"{method}() of a Reader that is {self._view} already. Use it on the Reader that "
+                "this one was made from: the one gives other test images than the other."
+            )
+
+    def _redrawn(self, assigned: list[list[str]], **changed: Any) -> Reader:
+        other = self._subset(self._rows, _assigned=assigned, **changed)
+        other.scheme = f"{self.scheme}, {other._view}"  # noqa: SLF001 - of this class
+        other._rows = other._select(self.split)  # noqa: SLF001
+        return other
+
+    @property
+    def _view(self) -> str:
+        """How the splits differ from the scheme's."""
+        if self.fold_number:
+            return f"fold {self.fold_number}"
+        return f"{', '.join(condition.name for condition in self.held_out)} held out"
+
+    @property
+    def trained_on(self) -> list[str]:
+        """Names of all training images, whatever split this Reader is of."""
+        return self._subset(self._select("train")).names
 
     def of(self, condition: facts.Condition) -> Reader:
         """The samples of one of the stiffnesses, as a Reader."""
@@ -256,7 +413,8 @@ class Reader(Sequence[Sample]):
             scheme: As the class takes it.
             split: "train", "val" (also "validation"), "test" or "all".
         """
-        other = self._subset(self._rows, split=splits.parse_split(split))
+        plain = {"fold_number": None, "held_out": ()}
+        other = self._subset(self._rows, split=splits.parse_split(split), **plain)
         other._draw(splits.resolve_scheme(scheme))  # noqa: SLF001 - of this class
         return other
 
@@ -396,7 +554,7 @@ class Reader(Sequence[Sample]):
         lacking = []
         for store, assigned in zip(self._stores, self._assigned, strict=True):
             empty = [split for split in splits.SPLITS[1:] if split not in assigned]
-            if empty and self.grouped:
+            if empty and self.grouped and not self.held_out:
                 count = len(set(self._groups_of(store)))
                 lacking.append(
                     f"{store.condition.name} has none in {' and '.join(empty)} (its "
@@ -405,8 +563,8 @@ class Reader(Sequence[Sample]):
         if not lacking:
             return ""
         return (
-            f"Whole groups are too large here: {', '.join(lacking)}. Use BMGDDataModule with fold= "
-            "or hold_out=, or scheme='random', which lets look-alikes straddle the splits."
+            f"Whole groups are too large here: {', '.join(lacking)}. Use fold() or hold_out() of a "
+            "Reader, or scheme='random', which lets look-alikes straddle the splits."
         )
 
     @property
@@ -419,9 +577,13 @@ class Reader(Sequence[Sample]):
         return [doubt.text for doubt in acceptance.doubts(self._stores)]
 
     def stats(self) -> Stats:
-        """Mean and standard deviation of all pixels of these stiffnesses' train split.
+        """Mean and standard deviation of all pixels of the train split.
 
-        They are fractions of the full scale, as the float images of the torch data set are.
+        In a fold, or with a stiffness held out, it is that fold's train split; samples chosen by
+        indexing do not matter. They are fractions of the full scale, as float images are.
+
+        Raises:
+            ValueError: There are no training images.
         """
         total = squares = pixels = 0.0
         for store, assigned in zip(self._stores, self._assigned, strict=True):
@@ -430,7 +592,9 @@ class Reader(Sequence[Sample]):
             total += sum(index.sums[row] for row in train) / index.full_scale
             squares += sum(index.sums_of_squares[row] for row in train) / index.full_scale**2
             pixels += len(train) * index.shape[1] * index.shape[2]
-        mean = total / pixels  # train is never empty
+        if not pixels:
+            raise ValueError("There are no training images here, so they have no statistics.")
+        mean = total / pixels
         return Stats(mean, max(squares / pixels - mean**2, 0.0) ** 0.5)
 
     def __repr__(self) -> str:

@@ -62,7 +62,7 @@ def test_csv_holds_the_membership_and_works_as_a_scheme(data, reader, tmp_path):
     path.write_text(printed)
     assert reader.under(path).splits == grouped.splits
     shown = bmgd("leaks", *data, "--stiffness", "950", "--scheme", path).stdout
-    assert "grouped by membership.csv" in shown
+    assert "given by membership.csv" in shown
 
 
 def test_a_csv_that_does_not_fit_and_a_file_that_cannot_be_written(data, tmp_path):

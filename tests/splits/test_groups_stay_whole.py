@@ -98,7 +98,7 @@ def by_hf(scheme, options, tmp_path):
     pytest.importorskip("datasets")
     from bmgd_data.hf import to_hf_dict
 
-    made = to_hf_dict(stiffness=1200, scheme=scheme, **options)
+    made = to_hf_dict(Reader("all", 1200, scheme=scheme, **options))
     return {split: records["name"] for split, records in made.items()}
 
 
@@ -142,11 +142,11 @@ def by_lightning(scheme, options, tmp_path):
 
 
 def by_fold(scheme, options, tmp_path):
-    return of_module(scheme, options, fold=1, folds=2)
+    return of_module(scheme, options, fold=1, folds=3)
 
 
 def by_hold_out(scheme, options, tmp_path):
-    return of_module(scheme, options, hold_out=250, fold=0, folds=2)
+    return of_module(scheme, options, hold_out=250)
 
 
 def by_example(scheme, options, tmp_path, **more):
@@ -158,7 +158,7 @@ def by_example(scheme, options, tmp_path, **more):
     finally:
         sys.path.remove(str(EXAMPLE))
     settings = Settings(scheme=scheme, root=str(options["root"]), source=PAIRS, **more)
-    return {split: part.names for split, part in splits(settings)._asdict().items()}
+    return {split: part.reader.names for split, part in splits(settings)._asdict().items()}
 
 
 def by_example_fold(scheme, options, tmp_path):
@@ -232,13 +232,15 @@ def test_random_never_computes_groups(options, monkeypatch):
 
 
 def test_known_groups_that_do_not_fit_are_refused(options):
-    with pytest.raises(ValueError, match=r"do not fit the 12 images of 950Pa: 12 images have no"):
-        Reader("all", 950, scheme={}, **options)
+    with pytest.raises(ValueError, match=r"do not fit the 12 images of 950Pa: 11 images have no"):
+        Reader("all", 950, scheme={"950Pa/generated_0001": "a"}, **options)
 
 
 def test_an_empty_split_is_reported(options):
     reader = Reader("all", 950, scheme="grouped", **options)
-    told = r"950Pa has none in val \(its 12 images are 3 groups\).*fold= or hold_out=.*'random'"
+    told = (
+        r"950Pa has none in val \(its 12 images are 3 groups\).*fold\(\) or hold_out\(\).*'random'"
+    )
     assert repr(reader).count("Whole groups are too large here: 950Pa has none in val") == 1
     with pytest.warns(BMGDWarning, match=f"The split 'val' holds no images. .*{told}"):
         assert len(Reader("val", 950, scheme="grouped", **options)) == 0
@@ -254,11 +256,11 @@ def test_an_empty_loader_is_reported(options):
     assert len(module.train_dataloader().dataset) == 10
     with pytest.warns(BMGDWarning, match="The val split holds no images. Whole groups"):
         module.val_dataloader()
-    fold = BMGDDataModule(stiffness=950, scheme="grouped", fold=2, folds=3, **options)
-    with pytest.raises(ValueError, match=r"No image is validated in fold 2 of 3.* fewer folds"):
+    fold = BMGDDataModule(stiffness=950, scheme="grouped", fold=2, folds=4, **options)
+    with pytest.raises(ValueError, match=r"Fold 2/4 has no image in val: .* fewer folds"):
         fold.setup()
-    mapping = dict.fromkeys(Reader("all", 950, **options).names, "one")
-    alone = BMGDDataModule(stiffness=950, scheme=mapping, fold=0, folds=2, **options)
+    mapping = dict.fromkeys(Reader("all", 950, **options).names, "test")
+    alone = BMGDDataModule(stiffness=950, scheme=mapping, **options)
     alone.setup()
     with pytest.raises(ValueError, match="The train split holds no images"):
         alone.train_dataloader()

@@ -6,7 +6,6 @@ from collections import Counter
 import pytest
 
 from bmgd_data import facts, splits
-from bmgd_data.errors import BMGDWarning
 
 BY_NAME = {condition.name: condition for condition in facts.CONDITIONS}
 SOFT, STIFF = BY_NAME["250Pa"], BY_NAME["1800Pa"]
@@ -111,68 +110,6 @@ def test_the_papers_membership_is_not_claimed():
         splits.parse_scheme("paper")
 
 
-# ---------------------------------------------------------------------------------------- the folds
-
-
-def refold(count, folds, condition=SOFT):
-    """The split of each name before, and in each of the folds."""
-    some = names(count, condition)
-    assigned = splits.assign(some, condition)
-    return assigned, [splits.refold(some, assigned, fold, folds) for fold in range(folds)]
-
-
-@pytest.mark.parametrize(("count", "folds"), [(453, 5), (54, 4), (10, 9), (10, 2)])
-def test_each_name_is_validated_in_one_fold_and_test_stays(count, folds):
-    assigned, drawn = refold(count, folds)
-    for before, *after in zip(assigned, *drawn, strict=True):
-        once = {"val": 1, "train": folds - 1}
-        assert Counter(after) == ({"test": folds} if before == "test" else once)
-    sizes = [fold.count("val") for fold in drawn]
-    assert max(sizes) - min(sizes) <= 1
-
-
-def test_order_of_names_does_not_change_a_fold():
-    some = names(198, STIFF)
-    forth = dict(zip(some, splits.refold(some, splits.assign(some, STIFF), 2, 4), strict=True))
-    some.reverse()
-    back = dict(zip(some, splits.refold(some, splits.assign(some, STIFF), 2, 4), strict=True))
-    assert forth == back
-
-
-def test_published_folds_do_not_change():
-    """Published cross-validations must stay reproducible: written out, not computed."""
-    own = [f"950Pa/{number}" for number in range(10)]
-    drawn = splits.refold(own, splits.assign(own, BY_NAME["950Pa"]), 0, 3)
-    assert [name for name, split in zip(own, drawn, strict=True) if split == "val"] == [
-        "950Pa/0",
-        "950Pa/1",
-        "950Pa/9",
-    ]
-
-
-def test_more_folds_than_images_are_refused():
-    with pytest.raises(ValueError, match="2 images cannot be cut into 3 folds"):
-        splits.refold(["a", "b", "c"], ["train", "val", "test"], 0, 3)
-
-
-def test_names_and_splits_that_do_not_pair_are_refused():
-    with pytest.raises(ValueError, match="shorter"):
-        splits.refold(["a", "b", "c"], ["train", "val"], 0, 2)
-
-
-@pytest.mark.parametrize(("fold", "folds"), [(0, 2), (1, 2), (4, 5)])
-def test_parse_fold(fold, folds):
-    assert splits.parse_fold(fold, folds) == (fold, folds)
-
-
-@pytest.mark.parametrize(("fold", "folds"), [(2, 2), (-1, 2), (5, 5), (0, 1), (0, 0)])
-def test_an_unknown_fold_is_refused(fold, folds):
-    with pytest.raises(ValueError, match=f"^No fold {fold} of {folds} folds"):
-        splits.parse_fold(fold, folds)
-    with pytest.raises(ValueError, match=f"^No fold {fold} of {folds} folds"):
-        splits.refold(names(10), splits.assign(names(10), SOFT), fold, folds)
-
-
 # --------------------------------------------------------------------------------- whole groups
 
 
@@ -254,97 +191,9 @@ def test_grouped_needs_groups():
         splits.assign(names(3), SOFT, "grouped")
 
 
-@pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("folds", [2, 5])
-def test_folds_keep_groups_whole(seed, folds):
-    sizes = draws(seed)
-    some, groups, assigned = grouped(sizes)
-    drawn = [splits.refold(some, assigned, fold, folds, groups) for fold in range(folds)]
-    for fold in drawn:
-        assert sum(map(len, groups_of(fold, groups).values())) == len(sizes), "one straddles"
-    for before, *after in zip(assigned, *drawn, strict=True):
-        once = {"val": 1, "train": folds - 1}
-        assert Counter(after) == ({"test": folds} if before == "test" else once)
-    counts = [fold.count("val") for fold in drawn]
-    assert max(counts) - min(counts) <= max(sizes)
-
-
-def test_fewer_groups_than_folds_leave_folds_without_validation():
-    some, groups, assigned = grouped([30, 24], BY_NAME["950Pa"])
-    drawn = [splits.refold(some, assigned, fold, 3, groups).count("val") for fold in range(3)]
-    assert sorted(drawn) == [0, 0, 30]
-
-
-# ---------------------------------------------------------------------------------- known groups
-
-
-def test_a_name_is_a_scheme():
-    assert splits.resolve_scheme("random") == ("random", "random", None)
-    assert splits.resolve_scheme("grouped").grouped
-    assert not splits.resolve_scheme("random").grouped
-
-
-def test_known_groups_from_a_csv_and_a_mapping_are_the_same(tmp_path):
-    path = tmp_path / "colonies.csv"
-    path.write_text("\ufeffgroup,microscope,name\n7,A,250Pa/a\n8,B,250Pa/b\n", encoding="utf-8")
-    scheme = splits.resolve_scheme(path)
-    assert scheme.known == {"250Pa/a": "7", "250Pa/b": "8"}
-    assert scheme == splits.resolve_scheme(str(path))
-    other = splits.resolve_scheme({"250Pa/b": 8, "250Pa/a": 7})
-    assert (other.known, other.rule) == (scheme.known, "grouped")
-    assert scheme.name.split(",") == ["grouped by colonies.csv", other.name.split(",")[1]]
-    changed = splits.resolve_scheme({"250Pa/b": 8, "250Pa/a": 8})
-    assert changed.name != other.name, "another membership, another name"
-
-
-def test_known_groups_of_one_condition():
-    known = {"250Pa/a": "x", "250Pa/b": "y", "950Pa/a": "z"}
-    assert splits.known_groups(known, ["250Pa/b", "250Pa/a"], SOFT) == ["y", "x"]
-
-
-@pytest.mark.parametrize(
-    ("known", "said"),
-    [
-        ({"250Pa/a": "x"}, r"1 images have no group: '250Pa/b'"),
-        (
-            {"250Pa/a": "x", "250Pa/b": "y", "250Pa/c": "y"},
-            r"1 names with a group are of no image: '250Pa/c'",
-        ),
-    ],
-)
-def test_missing_and_unknown_names_are_named(known, said):
-    with pytest.raises(ValueError, match=f"do not fit the 2 images of 250Pa: {said}"):
-        splits.known_groups(known, ["250Pa/a", "250Pa/b"], SOFT)
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("name,colony\n250Pa/a,1\n", "has no column group"),
-        ("", "has no column group and no column name"),
-        ("name,group\n250Pa/a,\n", "'250Pa/a' have no group"),
-        ("name,group\n250Pa/a,1\n250Pa/a,2\n", "'250Pa/a' have two groups"),
-        ("name,group\na.tif,1\n", r"'a.tif' are no sample names, which look like '1200Pa/001'"),
-        (None, "cannot be read: .*No such file"),
-        (b"\xff\xfe\x00", "cannot be read: .*utf-8"),
-    ],
-)
-def test_a_csv_that_cannot_be_used(tmp_path, text, said):
-    path = tmp_path / "groups.csv"
-    if text is not None:
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(ValueError, match=f"(?s)groups.csv.*{said}"):
-        splits.resolve_scheme(str(path))
-
-
-def test_a_group_in_two_stiffnesses_is_warned_about():
-    with pytest.warns(BMGDWarning, match=r"1 groups of a mapping hold images of several .* 'x'"):
-        splits.resolve_scheme({"250Pa/a": "x", "950Pa/a": "x", "950Pa/b": "y"})
-
-
 def test_an_unknown_scheme_lists_the_valid_ones():
     with pytest.raises(
-        ValueError, match=r"'best'. Valid: 'random', 'grouped'. Or known groups: .*"
+        ValueError, match=r"'best'. Valid: 'random', 'grouped'. Or known groups or splits: .*"
     ):
         splits.resolve_scheme("best")
     with pytest.raises(ValueError, match=r"Unknown scheme \{'250Pa/a': 1\}"):

@@ -16,6 +16,7 @@ import typer
 from typer import Option
 
 from bmgd_data import facts, splits
+from bmgd_data._arguments import ARGUMENTS
 from bmgd_data._system import home
 from bmgd_data.errors import DatasetNotFoundError
 from bmgd_data.facts import CONDITIONS
@@ -23,8 +24,31 @@ from bmgd_data.facts import CONDITIONS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bmgd_data.reader import Reader
+
 READER: Final = ("stiffness", "root", "source", "download", "scheme", "instances")
 """What a `Reader` takes besides the split."""
+VIEW: Final = ("fold", "hold_out")
+"""What changes its splits."""
+
+
+def opened(
+    split: str = "all",
+    *,
+    fold: str | None = None,
+    hold_out: list[str] | None = None,
+    **data: Any,
+) -> Reader:
+    """The Reader that the options of `READER` and `VIEW` ask for."""
+    from bmgd_data.reader import Reader
+
+    reader = Reader("all", **data)
+    with _refused():
+        if fold:
+            reader = reader.fold(fold)
+        if hold_out:
+            reader = reader.hold_out(hold_out)
+    return reader.subset(split)
 
 
 def takes(
@@ -132,7 +156,20 @@ def _hush(value: bool) -> bool:
     return value
 
 
-SPLIT_HELP: Final = '"train", "val" (also "validation"), "test" or "all".'
+def said(name: str) -> str:
+    """The words of an argument, as the command line says them."""
+    words = ARGUMENTS[name].words
+    for python, shell in _IN_A_SHELL.items():
+        words = words.replace(python, shell)
+    return words
+
+
+_IN_A_SHELL: Final = {
+    "None:": "Default:",
+    '"1200", 1200.': '"1200".',
+    " or a mapping of names.": ".",
+}
+"""What only Python knows."""
 
 
 def split_names() -> list[str]:
@@ -150,7 +187,7 @@ Root = Annotated[
     Path | None,
     Option(
         metavar="FOLDER",
-        help="Folder that data is kept in. Default: BMGD_HOME, or the user's cache folder.",
+        help=said("root"),
         is_eager=True,  # since what it keeps of a source that is gone is valid, too
     ),
 ]
@@ -158,44 +195,53 @@ Source = Annotated[
     str | None,
     _text(
         "SOURCE",
-        '"upstream", "phantom" (generated data), an archive, a folder with the archives or '
-        "the unpacked folders, a ZIP of the repository, or the base URL of a mirror. Default: "
-        "BMGD_SOURCE, or upstream.",
+        said("source"),
         _valid_source,
         lambda: ["upstream", "phantom", "phantom:full"],
     ),
 ]
 _Stiffness = _text(
     "PASCAL",
-    'One or several of "1200Pa", "1200 Pa", "1200". Default: all four. For several, '
-    "repeat the option or separate them by commas.",
+    f"{said('stiffness')} For several, repeat the option or separate them by commas.",
     _valid_stiffness,
     lambda: [condition.name for condition in CONDITIONS],
 )
 _Scheme = _text(
     "SCHEME",
-    'How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise, '
-    "images of one colony together). Known groups: a CSV file (name, group).",
+    said("scheme"),
     _valid(splits.resolve_scheme),
     lambda: list(splits.SCHEMES),
 )
 _Instances = _text(
     "METHOD",
-    'How nuclei are told apart: "components" (8-connected), "watershed" (touching nuclei '
-    'split) or "provided" (label images of the archive, where it has any).',
+    said("instances"),
     _valid(lambda name: _instances().parse_method(name)),
     lambda: list(_instances().METHODS),
 )
-_Download = Option(help="Whether the network may be used. BMGD_OFFLINE=1 forbids it too.")
+_Download = Option(help=said("download"))
+_Fold = _text(
+    "K/N",
+    "Fold K of N of a cross-validation, from 0, as in 0/5: part K is test, part K + 1 validation.",
+    _valid(splits.parse_fold),
+    lambda: [f"{fold}/5" for fold in range(5)],
+)
+_HoldOut = _text(
+    "PASCAL",
+    "A stiffness to hold out: its images are test, and no others; as for --stiffness.",
+    lambda values: _valid_stiffness(values) if values else None,
+    lambda: [condition.name for condition in CONDITIONS],
+)
 _Quiet = Option("--quiet", "-q", callback=_hush, help="Show no progress bars.")
 SHARED: Final[dict[str, tuple[Any, Any]]] = {
-    "split": (Annotated[str, _text("SPLIT", SPLIT_HELP, valid_split, split_names)], "all"),
+    "split": (Annotated[str, _text("SPLIT", said("split"), valid_split, split_names)], "all"),
     "stiffness": (Annotated[list[str] | None, _Stiffness], None),
     "root": (Root, None),
     "source": (Source, None),
-    "download": (Annotated[bool, _Download], True),
-    "scheme": (Annotated[str, _Scheme], "random"),
-    "instances": (Annotated[str, _Instances], "components"),
+    "download": (Annotated[bool, _Download], ARGUMENTS["download"].default),
+    "scheme": (Annotated[str, _Scheme], ARGUMENTS["scheme"].default),
+    "instances": (Annotated[str, _Instances], ARGUMENTS["instances"].default),
+    "fold": (Annotated[str | None, _Fold], None),
+    "hold_out": (Annotated[list[str] | None, _HoldOut], None),
     "quiet": (Annotated[bool, _Quiet], False),
 }
 """The shared options and their defaults."""

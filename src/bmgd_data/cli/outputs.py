@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path  # noqa: TC003 - typer reads it
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from typer import Argument, Option
@@ -12,8 +12,10 @@ from typer import Argument, Option
 from bmgd_data.cli.console import say
 from bmgd_data.cli.options import (
     READER,
-    SPLIT_HELP,
+    VIEW,
     one_of,
+    opened,
+    said,
     split_names,
     takes,
     valid_config,
@@ -21,6 +23,9 @@ from bmgd_data.cli.options import (
 )
 from bmgd_data.facts import parse_stiffness
 from bmgd_data.splits import SPLITS
+
+if TYPE_CHECKING:
+    from bmgd_data.reader import Reader
 
 _TOUCHING: Final = ": --instances watershed separates touching ones"
 
@@ -37,7 +42,7 @@ def _new(dest: Path) -> Path:
     return dest
 
 
-@takes("split", *READER)
+@takes("split", *READER, *VIEW)
 def export(
     form: Annotated[
         str,
@@ -56,7 +61,7 @@ def export(
             metavar="SPLIT",
             callback=valid_split,
             autocompletion=split_names,
-            help=f"{SPLIT_HELP} Default: the first three, each in a folder of its own; for tiff "
+            help=f"{said('split')} Default: the first three, each in a folder of its own; for tiff "
             "and rois, all in one.",
         ),
     ] = None,
@@ -64,13 +69,13 @@ def export(
 ) -> None:
     """Write the samples as folders that other tools read."""
     from bmgd_data import export as exports
-    from bmgd_data.reader import Reader
 
     layout = exports.FORMATS[form]
+    whole = opened(**data)
     if split or not layout.divided:
-        readers: Reader | dict[str, Reader] = Reader(split or "all", **data)
-    else:  # whole groups may leave a split empty; the Reader warns of it
-        readers = {name: reader for name in SPLITS if (reader := Reader(name, **data))}
+        readers: Reader | dict[str, Reader] = whole.subset(split or "all")
+    else:  # whole groups may leave a split empty
+        readers = {name: reader for name in SPLITS if (reader := whole.subset(name))}
     made = exports.export(readers, form, dest)
     say(f"Written to {made}: {layout.layout}.")
     say("index.csv lists the sample of each file.")

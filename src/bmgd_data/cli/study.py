@@ -12,7 +12,7 @@ from typer import Argument, Option
 from bmgd_data import facts
 from bmgd_data.cli import console
 from bmgd_data.cli.console import say
-from bmgd_data.cli.options import READER, NewFile, takes
+from bmgd_data.cli.options import READER, VIEW, NewFile, opened, takes
 
 _COLUMNS: Final = (
     *("stiffness", ">groups", ">images", ">nuclei"),
@@ -22,7 +22,7 @@ _FEW: Final = 5
 """Fewer groups are too few to draw samples with replacement from."""
 
 
-@takes("split", *READER, split="test")
+@takes("split", *READER, *VIEW, split="test")
 def evaluate(
     folder: Annotated[
         Path,
@@ -49,7 +49,7 @@ def evaluate(
     """Score predictions: pixels and nuclei, overall and by stiffness."""
     from bmgd_data.metrics import Evaluator
 
-    evaluator = Evaluator(**data)
+    evaluator = Evaluator(opened(**data))
     evaluator.add_folder(folder)
     if json_file != Path("-"):
         table = evaluator.table()
@@ -60,7 +60,7 @@ def evaluate(
         console.write(json_file, json.dumps(evaluator.to_dict(), indent=1) + "\n")
 
 
-@takes("split", *READER, instances="watershed")
+@takes("split", *READER, *VIEW, instances="watershed")
 def nuclei(
     *,
     out: Annotated[Path, NewFile(help="The file to write: comma-separated values.")] = Path(
@@ -75,9 +75,8 @@ def nuclei(
     from numpy import quantile
 
     from bmgd_data import nuclei as measuring
-    from bmgd_data.reader import Reader
 
-    table = measuring.nuclei(Reader(**data), pixel_size_um=pixel_size)
+    table = measuring.nuclei(opened(**data), pixel_size_um=pixel_size)
     table.to_csv(out)
     draws = table.bootstrap("area_um2", "group")
     rows = []
@@ -109,8 +108,7 @@ def report(
     data: dict[str, Any],
 ) -> None:
     """Write a page that shows the data, and whether masks and images belong together."""
-    from bmgd_data.reader import Reader
     from bmgd_data.report import write
 
-    write(Reader("all", **data), out)
+    write(opened(**data), out)
     say(f"Written to {out}: {size(out.stat().st_size)}, with all pictures. Open it in a browser.")

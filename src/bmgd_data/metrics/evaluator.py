@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from bmgd_data.facts import Stiffness
     from bmgd_data.reader import Sample
-    from bmgd_data.splits import AnyScheme
 
 _BINARY, _LABELS = "binary", "labels"
 
@@ -47,17 +46,9 @@ class Evaluator:
     Only counts are kept of each image, about a kilobyte.
 
     Args:
-        split: "train", "val" (also "validation"), "test" or "all".
-        stiffness: One or several of "1200Pa", "1200 Pa", "1200", 1200. None: all four.
-        root: Folder that data is kept in. None: BMGD_HOME, or the user's cache folder.
-        source: "upstream", "phantom" (generated data), an archive, a folder with the archives or
-            the unpacked folders, a ZIP of the repository, or the base URL of a mirror. None:
-            BMGD_SOURCE, or upstream.
-        download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
-        scheme: How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise,
-            images of one colony together). Known groups: a CSV file (name, group) or a mapping.
-        instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
-            nuclei split) or "provided" (label images of the archive, where it has any).
+        split: A Reader, such as one fold; or the split of one: "train", "val", "test" or "all".
+        stiffness: If `split` is no Reader: as `Reader` takes it.
+        data: Likewise, further arguments of `Reader`: root, source, download, scheme, instances.
         threshold: Probabilities greater than this are foreground.
         batch_size: Images per batch of the soft scores, in the Reader's order.
 
@@ -77,28 +68,26 @@ class Evaluator:
 
     def __init__(
         self,
-        split: str = "test",
+        split: str | Reader = "test",
         stiffness: Stiffness | Iterable[Stiffness] | None = None,
         *,
-        root: str | os.PathLike[str] | None = None,
-        source: str | os.PathLike[str] | None = None,
-        download: bool = True,
-        scheme: AnyScheme = "random",
-        instances: str = "components",
         threshold: float = THRESHOLD,
         batch_size: int = BATCH_SIZE,
+        **data: Any,
     ) -> None:
-        self.reader = Reader(
-            split,
-            stiffness,
-            root=root,
-            source=source,
-            download=download,
-            scheme=scheme,
-            instances=instances,
-        )
+        if isinstance(split, Reader):
+            if stiffness is not None or data:
+                raise ValueError(
+                    "A Reader says which data is scored, so no further arguments of one are taken "
+                    "beside it. Make the Reader with them."
+                )
+            self.reader = split
+        else:
+            self.reader = Reader(split, stiffness, **data)
         if not len(self.reader):
-            raise ValueError(f"The split {split!r} holds no images, so there is nothing to score.")
+            raise ValueError(
+                f"The split {self.reader.split!r} holds no images, so there is nothing to score."
+            )
         own = self.reader.instance_method
         self.method = own if own in DERIVED else "watershed"  # provided ones separate nuclei
         self.threshold = threshold

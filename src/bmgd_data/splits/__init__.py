@@ -1,40 +1,46 @@
-"""Which samples are train, validation and test: schemes, and groups of images of one colony."""
+"""Which samples are train, validation and test: schemes, folds, and groups of one colony's images.
+
+``bmgd_data.splits.groups`` finds the groups.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bmgd_data.splits.folds import Fold, assign_folds, folded, held_out, parse_fold
+from bmgd_data.splits.given import known_of, resolve_scheme
 from bmgd_data.splits.schemes import (
+    GIVEN,
+    LEFT_OUT,
     SCHEMES,
     SPLITS,
     Scheme,
     assign,
-    deal,
     grouped,
-    known_groups,
-    parse_fold,
     parse_scheme,
     parse_split,
     random,
-    refold,
-    resolve_scheme,
 )
 
 if TYPE_CHECKING:
     from bmgd_data.splits.schemes import AnyScheme as AnyScheme
 
 __all__ = [
+    "GIVEN",
+    "LEFT_OUT",
     "SCHEMES",
     "SPLITS",
+    "Fold",
     "Scheme",
     "assign",
-    "deal",
+    "assign_folds",
+    "folded",
     "grouped",
-    "known_groups",
+    "held_out",
+    "known_of",
     "parse_fold",
     "parse_scheme",
     "parse_split",
     "random",
-    "refold",
     "resolve_scheme",
 ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bmgd_data.errors import READER, MissingDependencyError
 
@@ -37,12 +37,8 @@ def prepare(
     config: str | int = "all",
     *,
     data_dir: str | os.PathLike[str] | None = None,
-    root: str | os.PathLike[str] | None = None,
-    source: str | os.PathLike[str] | None = None,
-    download: bool = True,
-    scheme: str = "random",
-    instances: str = "components",
     file_format: str = "tfrecord",
+    **data: Any,
 ) -> Path:
     """Write the records, so that other processes load them without importing this package.
 
@@ -51,16 +47,8 @@ def prepare(
     Args:
         config: "all", or one stiffness: "250Pa", "950Pa", "1200Pa", "1800Pa" (or 1200, "1200 Pa").
         data_dir: TFDS's folder; None as in `Builder`.
-        root: Folder that data is kept in. None: BMGD_HOME, or the user's cache folder.
-        source: "upstream", "phantom" (generated data), an archive, a folder with the archives or
-            the unpacked folders, a ZIP of the repository, or the base URL of a mirror. None:
-            BMGD_SOURCE, or upstream.
-        download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
-        scheme: How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise,
-            images of one colony together).
-        instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
-            nuclei split) or "provided" (label images of the archive, where it has any).
         file_format: "tfrecord" for ``tfds.load``, "array_record" for ``tfds.data_source``.
+        data: Which data: root, source, download, scheme and instances, as `Builder` takes them.
 
     Returns:
         The `data_dir` that the records can be loaded from.
@@ -69,15 +57,6 @@ def prepare(
         BMGDError: The data cannot be read, or `data_dir` holds other data.
         ValueError: An argument is not valid.
     """
-    builder = Builder(
-        config=config,
-        data_dir=data_dir,
-        root=root,
-        source=source,
-        download=download,
-        scheme=scheme,
-        instances=instances,
-        file_format=file_format,
-    )
+    builder = Builder(config=config, data_dir=data_dir, file_format=file_format, **data)
     builder.download_and_prepare()
     return Path(builder.data_dir_root)

@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 
 from bmgd_data import facts, splits
 from bmgd_data import instances as instance_methods
+from bmgd_data._arguments import documented
 from bmgd_data._origin import sources
 from bmgd_data._system import disk, home
 from bmgd_data._system.image_files import encode_png
@@ -31,19 +32,16 @@ _CONFIGS: Final = {
 }
 
 
+@documented
 class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
     """BMGD for TFDS: configs "all", "250Pa", "950Pa", "1200Pa", "1800Pa".
 
     Args:
-        root: Folder that data is kept in. None: BMGD_HOME, or the user's cache folder.
-        source: "upstream", "phantom" (generated data), an archive, a folder with the archives or
-            the unpacked folders, a ZIP of the repository, or the base URL of a mirror. None:
-            BMGD_SOURCE, or upstream.
-        download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
-        scheme: How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise,
-            images of one colony together).
-        instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
-            nuclei split) or "provided" (label images of the archive, where it has any).
+        {root}
+        {source}
+        {download}
+        {scheme}
+        {instances}
         config: One of the above, or a stiffness in another spelling.
         data_dir: Folder of the records. None is TFDS's own folder for upstream's data, split at
             random, with components, as tfrecord. TFDS tells records apart by name, config and

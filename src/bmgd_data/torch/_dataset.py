@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from bmgd_data import errors
+from bmgd_data._arguments import documented
 from bmgd_data.reader import Reader
 
 try:
@@ -59,21 +60,18 @@ Sample = dict[str, Any]
 writable, tv_tensors if torchvision is installed; `stiffness_pa`, `n_nuclei`, `name`."""
 
 
+@documented
 class BMGD(Dataset[Sample]):
     """BMGD as a torch data set.
 
     Args:
-        split: "train", "val" (also "validation"), "test" or "all".
-        stiffness: One or several of "1200Pa", "1200 Pa", "1200", 1200. None: all four.
-        root: Folder that data is kept in. None: BMGD_HOME, or the user's cache folder.
-        source: "upstream", "phantom" (generated data), an archive, a folder with the archives or
-            the unpacked folders, a ZIP of the repository, or the base URL of a mirror. None:
-            BMGD_SOURCE, or upstream.
-        download: Whether the network may be used. BMGD_OFFLINE=1 forbids it too.
-        scheme: How splits are drawn: "random" (80:10:10 of each stiffness) or "grouped" (likewise,
-            images of one colony together). Known groups: a CSV file (name, group) or a mapping.
-        instances: How nuclei are told apart: "components" (8-connected), "watershed" (touching
-            nuclei split) or "provided" (label images of the archive, where it has any).
+        {split}
+        {stiffness}
+        {root}
+        {source}
+        {download}
+        {scheme}
+        {instances}
         transforms: Takes and returns a whole sample, as torchvision's v2 transforms do.
 
     Raises:
@@ -101,17 +99,35 @@ class BMGD(Dataset[Sample]):
         instances: str = "components",
         transforms: Callable[[Sample], Sample] | None = None,
     ) -> None:
-        self.reader = Reader(
-            split,
-            stiffness,
-            root=root,
-            source=source,
-            download=download,
-            scheme=scheme,
-            instances=instances,
+        self._serve(
+            Reader(
+                split,
+                stiffness,
+                root=root,
+                source=source,
+                download=download,
+                scheme=scheme,
+                instances=instances,
+            ),
+            transforms,
         )
+
+    @classmethod
+    def of(cls, reader: Reader, transforms: Callable[[Sample], Sample] | None = None) -> BMGD:
+        """Serve any Reader, such as a fold, or samples that were chosen by a list.
+
+        Args:
+            reader: What to serve, in its order.
+            transforms: As the class takes it.
+        """
+        made = cls.__new__(cls)
+        made._serve(reader, transforms)  # noqa: SLF001 - of this class
+        return made
+
+    def _serve(self, reader: Reader, transforms: Callable[[Sample], Sample] | None) -> None:
+        self.reader = reader
         self.transforms = transforms
-        self._full_scales = self.reader.full_scales
+        self._full_scales = reader.full_scales
 
     def __len__(self) -> int:
         return len(self.reader)
