@@ -17,7 +17,7 @@ from bmgd_data._system.progress import bar
 from bmgd_data.splits import groups
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Exposure", "Grouping", "Leaks", "SchemeLeaks", "exposed", "measure"]
 
+_MEDIAN: Final = 2000  # pairs of images that a median likeness is of
 LARGE: Final = 0.25
 """`Leaks.remarks` names groups with more than this share of a stiffness."""
 
@@ -42,7 +43,7 @@ class Grouping(NamedTuple):
     pattern: str
     """How file names are read, if they give series."""
     inside: float | None
-    """Median likeness of two images of one group; None if there are none."""
+    """Median likeness of two images of one group, of at most 2,000 pairs; None without pairs."""
     between: float | None
     """Median likeness of two images of different groups."""
 
@@ -102,9 +103,8 @@ def measure(reader: Reader) -> Leaks:
     """Measure what the schemes leak, on all images of a reader's stiffnesses.
 
     Two images of one stiffness look alike if ``groups.links`` links them; two of different
-    stiffnesses if their likeness is at least ``groups.HIGH``. Two stiffnesses are compared at a
-    time, so memory depends on the largest: about ``8 * n * (n + 4096)`` bytes for its n images, and
-    16 KB for each image of all.
+    stiffnesses if their likeness is at least ``groups.HIGH``. Links within a stiffness are kept
+    with the data, as ``Reader.found_groups`` gives them. Memory is about 40 kB an image.
 
     Args:
         reader: Any split of the data. If it has known groups, its scheme is measured too.
@@ -115,28 +115,39 @@ def measure(reader: Reader) -> Leaks:
     """
     names = list(dict.fromkeys([*splits.SCHEMES, reader.scheme]))
     drawn = [reader.whole if name == reader.scheme else reader.under(name) for name in names]
-    tallies = [_Tally(each) for each in drawn]
     own = drawn[names.index(reader.scheme)]
-    found = {} if own.knows_groups else own.found_groups()
+    found = own.found_groups()
     parts = [own.of(condition) for condition in own.conditions]
     pictures = _pictures(parts)
     starts = np.cumsum([0, *map(len, parts)]).tolist()
-    rows = [slice(*ends) for ends in itertools.pairwise(starts)]
-    groupings = []
-    for one, other in itertools.combinations_with_replacement(range(len(parts)), 2):
-        if parts[one].masks.shape[1:] != parts[other].masks.shape[1:]:
-            continue  # sizes differ: masks cannot be copied, nor pictures compared
-        same = one == other
-        alike = groups.likeness(pictures[one], None if same else pictures[other])
-        near = groups.links(alike) if same else alike >= groups.HIGH
-        if same:
-            condition = parts[one].conditions[0]
-            groupings.append(_grouping(parts[one], found.get(condition.name), alike))
-        for tally in tallies:
-            tally.add(rows[one], rows[other], alike, near)
-            if not same:
-                tally.add(rows[other], rows[one], alike.T, near.T)
-    return Leaks(tuple(groupings), tuple(tally.result() for tally in tallies))
+    within = [
+        _moved(found[part.conditions[0].name].linked, start, start)
+        for part, start in zip(parts, starts, strict=False)
+    ]
+    same_size: dict[tuple[int, ...], list[int]] = {}  # others cannot be compared, nor masks copied
+    for number, part in enumerate(parts):
+        same_size.setdefault(part.masks.shape[1:], []).append(number)
+    across = [
+        _moved(
+            groups.alike(pictures[one], groups.HIGH, pictures[other]), starts[one], starts[other]
+        )
+        for numbers in same_size.values()
+        for one, other in itertools.combinations(numbers, 2)
+    ]
+    sizes = [
+        (
+            np.concatenate([np.arange(starts[k], starts[k + 1]) for k in numbers]),
+            np.concatenate([pictures[k] for k in numbers]),
+        )
+        for numbers in same_size.values()
+    ]
+    return Leaks(
+        tuple(
+            _grouping(part, None if own.knows_groups else found[part.conditions[0].name], those)
+            for part, those in zip(parts, pictures, strict=True)
+        ),
+        tuple(_scheme(each, within, across, sizes) for each in drawn),
+    )
 
 
 def exposed(reader: Reader, train: Collection[str] | None = None) -> NDArray[np.bool_]:
@@ -148,9 +159,10 @@ def exposed(reader: Reader, train: Collection[str] | None = None) -> NDArray[np.
             reader's scheme.
 
     Returns:
-        (N,) in the reader's order.
+        (N,) in the reader's order. The links that tell are kept with the data.
     """
     alike: dict[str, bool] = {}
+    found = reader.found_groups()
     for condition in reader.conditions:
         part = reader.whole.of(condition)
         trained = (
@@ -158,10 +170,13 @@ def exposed(reader: Reader, train: Collection[str] | None = None) -> NDArray[np.
             if train is None
             else np.isin(part.names, list(train))
         )
-        (pictures,) = _pictures([part])
-        linked = groups.links(groups.likeness(pictures))
-        for name, row in zip(part.names, linked, strict=True):
-            alike[name] = bool(row[trained].any())
+        alike.update(
+            zip(
+                part.names,
+                _linked_to(trained, [found[condition.name].linked]).tolist(),
+                strict=True,
+            )
+        )
     return np.array([alike[name] for name in reader.names], bool)
 
 
@@ -172,68 +187,78 @@ def _pictures(parts: Sequence[Reader]) -> list[NDArray[np.int32]]:
         return [groups.describe(each, progress) for each in images]
 
 
-def _grouping(part: Reader, found: groups.Groups | None, alike: NDArray[np.float64]) -> Grouping:
+def _moved(pairs: groups.Pairs, one: int, other: int) -> groups.Pairs:
+    """Pairs whose rows are counted among all images, where the parts' first rows are these."""
+    return pairs._replace(one=pairs.one + one, other=pairs.other + other)
+
+
+def _linked_to(chosen: NDArray[np.bool_], pairs: Iterable[groups.Pairs]) -> NDArray[np.bool_]:
+    """(n,) which images are in a pair with a chosen one."""
+    linked = np.zeros_like(chosen)
+    for each in pairs:
+        linked[each.one[chosen[each.other]]] = True
+        linked[each.other[chosen[each.one]]] = True
+    return linked
+
+
+def _grouping(part: Reader, found: groups.Groups | None, pictures: NDArray[np.int32]) -> Grouping:
     numbers = part.groups
     sizes = np.unique(numbers, return_counts=True)[1]
-    together = numbers[:, None] == numbers
-    pairs = np.tri(len(numbers), k=-1, dtype=bool)
-    inside, between = (
-        float(np.median(alike[chosen], overwrite_input=True)) if chosen.any() else None
-        for chosen in (pairs & together, pairs & ~together)
-    )
+    order = np.argsort(numbers, kind="stable")
+    inside = _pairs_of(sizes)
+    between = _pairs_of(np.array([len(numbers)]))
+    between = between[:, numbers[order[between[0]]] != numbers[order[between[1]]]]
+    medians = []
+    for pairs in (inside, between):
+        one, other = order[pairs]
+        rows = np.argsort(one, kind="stable")
+        alike = groups.likeness_of(pictures, pictures, one[rows], other[rows])
+        medians.append(float(np.median(alike)) if alike.size else None)
     return Grouping(
         part.conditions[0].name,
         len(numbers),
         sorted(sizes.tolist(), reverse=True),
         found.evidence if found else "given",
         found.pattern if found else "",
-        inside,
-        between,
+        *medians,
     )
 
 
-class _Tally:
-    """What one scheme leaks; arrays are of all images, in the reader's order."""
+def _pairs_of(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(2, k) pairs within runs of these sizes: all, or else `_MEDIAN` of them, evenly spread."""
+    counts = sizes * (sizes - 1) // 2
+    ends, starts = counts.cumsum(), sizes.cumsum() - sizes
+    total = int(counts.sum())
+    chosen = np.unique(np.linspace(0, total - 1, min(total, _MEDIAN)).astype(np.int64))
+    run = np.searchsorted(ends, chosen, side="right")
+    number = chosen - (ends - counts)[run]  # of the pair (1, 0), (2, 0), (2, 1), (3, 0) ...
+    larger = ((1 + np.sqrt(8 * number + 1)) // 2).astype(np.int64)
+    smaller = number - larger * (larger - 1) // 2
+    return np.stack([smaller, larger]) + starts[run]
 
-    def __init__(self, reader: Reader) -> None:
-        count = len(reader)
-        self.reader = reader
-        self.splits = np.array(reader.splits, dtype=object)
-        self.within, self.across = np.zeros(count, bool), np.zeros(count, bool)
-        self.nearest = np.full(count, -1.0)
-        self.copied = np.full(count, -1)
-        """The image of train that is most like each; the first of equals."""
 
-    def add(
-        self, rows: slice, others: slice, alike: NDArray[np.float64], near: NDArray[np.bool_]
-    ) -> None:
-        """Compare the images `rows` of one stiffness with those of train among `others`.
-
-        `alike` is the likeness of each pair, `near` says which pairs count as alike.
-        """
-        train = np.flatnonzero(self.splits[others] == "train")
-        if not train.size or not len(alike):
-            return
-        seen = self.within if rows == others else self.across
-        seen[rows] |= near[:, train].any(axis=1)
-        among = alike[:, train]
-        best = among.argmax(axis=1)
-        value = among[np.arange(len(best)), best]
-        closer = value > self.nearest[rows]
-        self.nearest[rows] = np.where(closer, value, self.nearest[rows])
-        self.copied[rows] = np.where(closer, others.start + train[best], self.copied[rows])
-
-    def result(self) -> SchemeLeaks:
-        chosen = {split: self.splits == split for split in splits.SPLITS}
-        val, test = (
-            Exposure(*(int(each[chosen[split]].sum()) for each in (rows, self.within, self.across)))
-            for split, rows in list(chosen.items())[1:]
-        )
-        hits = total = 0
-        for row in np.flatnonzero(chosen["test"] & (self.copied >= 0)).tolist():
-            mask, copy = (self.reader[at]["mask"] for at in (row, int(self.copied[row])))
+def _scheme(
+    reader: Reader,
+    within: Sequence[groups.Pairs],
+    across: Sequence[groups.Pairs],
+    sizes: Sequence[tuple[NDArray[np.int64], NDArray[np.int32]]],
+) -> SchemeLeaks:
+    """What one scheme leaks; `sizes` are rows and pictures of the images of each size."""
+    chosen = {split: np.array(reader.splits, str) == split for split in splits.SPLITS}
+    seen = [_linked_to(chosen["train"], pairs) for pairs in (within, across)]
+    val, test = (
+        Exposure(*(int(each[rows].sum()) for each in (rows, *seen)))
+        for rows in list(chosen.values())[1:]
+    )
+    hits = total = 0
+    for rows, pictures in sizes:
+        train, tested = (np.flatnonzero(chosen[split][rows]) for split in ("train", "test"))
+        if not train.size:
+            continue
+        copied, _ = groups.nearest(pictures[tested], pictures[train])
+        for pair in zip(rows[tested].tolist(), rows[train[copied]].tolist(), strict=True):
+            mask, copy = (reader[at]["mask"] for at in pair)
             hits += int((mask & copy).sum())
             total += int(mask.sum()) + int(copy.sum())
-        copied_f1 = 2 * hits / total if total else None
-        train = int(chosen["train"].sum())
-        return SchemeLeaks(self.reader.scheme, train, val, test, copied_f1)
+    copied_f1 = 2 * hits / total if total else None
+    return SchemeLeaks(reader.scheme, int(chosen["train"].sum()), val, test, copied_f1)

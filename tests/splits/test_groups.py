@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bmgd_data import Reader, facts
-from bmgd_data.splits import groups
+from bmgd_data.splits import _likeness, groups
 from colonies import cartoon, disturbed, generated, precision, recall
 
 BY_NAME = {condition.name: condition for condition in facts.CONDITIONS}
@@ -103,22 +103,69 @@ def test_pictures_are_at_most_127_blocks_wide(shape):
     assert min(pictures.shape[1:]) >= min(*shape, 64)
 
 
+def linked_of(likeness):
+    """The pairs that are linked, of an (n, n) likeness."""
+    one, other = np.nonzero(np.triu(likeness >= groups.LOW, 1))
+    found = groups.links(groups.Pairs(one, other, likeness[one, other]), len(likeness))
+    return set(zip(found.one.tolist(), found.other.tolist(), strict=True))
+
+
+def by_brute_force(alike):
+    """The rule of `links`, of all likenesses."""
+    n, found = len(alike), set()
+    off = np.where(np.eye(n), -1, alike)
+    ranks = np.argsort(np.argsort(-off, axis=1, kind="stable"), axis=1)
+    for i, j in zip(*np.triu_indices(n, 1), strict=True):
+        near = max(groups.HIGH, 0.8 * min(off[i].max(), off[j].max()))
+        mutual = off[i, j] >= groups.LOW and ranks[i, j] + ranks[j, i] <= 2
+        if off[i, j] >= near or mutual:
+            found.add((int(i), int(j)))
+    return found
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (64, 100), (10, 12)])
+def test_pruned_pairs_are_those_of_brute_force(shape, monkeypatch):
+    """Links, the most similar image, and every likeness to the bit; in several blocks of rows."""
+    monkeypatch.setattr(_likeness, "_ROWS", 7)
+    rng = np.random.default_rng(1)
+    base = rng.integers(0, 4096, (6, *shape))
+    mixed = base[rng.integers(0, 6, 60)] + rng.uniform(0, 2.5, (60, 1, 1)) * rng.integers(
+        -2000, 2000, (60, *shape)
+    )
+    images = np.clip(mixed + 4000, 0, 65535).astype(np.uint16)
+    images[3:5] = 7
+    pictures = groups.describe(images)
+    dense = groups.likeness(pictures)
+    found = groups.alike(pictures, groups.LOW)
+    assert set(zip(*np.nonzero(np.triu(dense >= groups.LOW, 1)), strict=True)) == set(
+        zip(found.one, found.other, strict=True)
+    )
+    assert found.likeness.tolist() == dense[found.one, found.other].tolist()
+    assert 10 < len(found.one) < 1500
+    assert linked_of(dense) == by_brute_force(dense)
+    where, value = groups.nearest(pictures[:20], pictures[20:])
+    assert where.tolist() == dense[:20, 20:].argmax(axis=1).tolist()
+    assert value.tolist() == dense[:20, 20:].max(axis=1).tolist()
+    across = groups.alike(pictures[:20], 0.5, pictures[20:])
+    assert len(across.one) == (dense[:20, 20:] >= 0.5).sum() > 0
+
+
 def test_a_chance_likeness_joins_no_stacks_whose_slices_are_much_more_alike():
     alike = np.eye(6)
     for stack in ((0, 1, 2), (3, 4, 5)):
         for a in stack:
             alike[a, stack] = 0.9
     alike[0, 3] = alike[3, 0] = 0.6
-    assert not groups.links(alike)[0, 3]
-    assert groups.links(alike)[0, 1]
+    assert (0, 3) not in linked_of(alike)
+    assert (0, 1) in linked_of(alike)
 
 
 def test_a_weak_likeness_counts_between_nearest_neighbours_only():
     alike = np.full((4, 4), 0.1)
     alike[0, 1] = alike[1, 0] = 0.47
-    assert groups.links(alike).sum() == 2
+    assert linked_of(alike) == {(0, 1)}
     alike[0, 1] = alike[1, 0] = 0.4
-    assert not groups.links(alike).any()
+    assert not linked_of(alike)
 
 
 # ------------------------------------------------------------------ the same bits on every machine
@@ -143,7 +190,7 @@ def test_likeness_is_symmetric_and_the_same_in_any_blocks(monkeypatch):
     pictures = groups.describe(cartoon(4, 5).images)
     whole = groups.likeness(pictures)
     assert np.array_equal(whole, whole.T)
-    monkeypatch.setattr(groups, "_ROWS", 3)
+    monkeypatch.setattr(_likeness, "_ROWS", 3)
     assert np.array_equal(groups.likeness(pictures), whole)
     assert np.array_equal(groups.likeness(pictures, pictures), whole)
 
@@ -188,7 +235,7 @@ def test_memory_is_as_documented():
     groups.find(hashed(300), images)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert most < 1.5 * 8 * 300 * (300 + 4096) + groups._ROWS * 8 * 3 * 4096
+    assert most < 300 * 60_000 + _likeness._ROWS * 180_000  # of a block of rows
 
 
 # -------------------------------------------------------------------------------------- from names
@@ -196,9 +243,7 @@ def test_memory_is_as_documented():
 
 def linked(truth):
     """Links between neighbours of the same number."""
-    truth = np.asarray(truth)
-    near = abs(np.arange(len(truth))[:, None] - np.arange(len(truth))) == 1
-    return near & (truth[:, None] == truth)
+    return {(i, i + 1) for i in range(len(truth) - 1) if truth[i] == truth[i + 1]}
 
 
 TRUTH = [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
@@ -292,4 +337,6 @@ def test_plain_values_make_the_same_groups():
     back = groups.Groups.from_plain(found.to_plain())
     assert np.array_equal(back.numbers, found.numbers)
     assert back.numbers.dtype == np.int32
-    assert back[1:] == found[1:]
+    assert back[1:-1] == found[1:-1]
+    assert len(back.linked.one) == 6
+    assert all(map(np.array_equal, back.linked, found.linked))
