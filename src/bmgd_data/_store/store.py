@@ -6,7 +6,7 @@
       masks.npy                 bool (N, H, W)
       components/labels.npy     uint16 (N, H, W), and index.json with its counts and digest
       watershed-v2/, provided/  the same, if a user asked for them, or the archive has them
-      groups-v1/                index.json: which images show one colony, if a user asked for that
+      groups-v2/                index.json: which images show one colony, if a user asked for that
 
 A store is complete or absent, never changed, and opened without a lock. ``build.py`` writes it.
 """
