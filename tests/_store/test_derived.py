@@ -77,7 +77,7 @@ def test_groups_of_another_version_are_computed_again(opened, tmp_path, monkeypa
 
 
 def _own(count: int) -> groups.Groups:
-    none = groups.Pairs(np.zeros(0, int), np.zeros(0, int), np.zeros(0))
+    none = groups.Pairs.of(np.zeros(0, int), np.zeros(0, int), np.zeros(0))
     return groups.Groups(np.arange(count, dtype=np.int32), "pixels", "", 0.0, 0.0, none)
 
 

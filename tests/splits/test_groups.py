@@ -103,10 +103,10 @@ def test_pictures_are_at_most_127_blocks_wide(shape):
     assert min(pictures.shape[1:]) >= min(*shape, 64)
 
 
-def linked_of(likeness):
+def pairs_linked(likeness):
     """The pairs that are linked, of an (n, n) likeness."""
     one, other = np.nonzero(np.triu(likeness >= groups.LOW, 1))
-    found = groups.links(groups.Pairs(one, other, likeness[one, other]), len(likeness))
+    found = groups.links(groups.Pairs.of(one, other, likeness[one, other]), len(likeness))
     return set(zip(found.one.tolist(), found.other.tolist(), strict=True))
 
 
@@ -142,7 +142,7 @@ def test_pruned_pairs_are_those_of_brute_force(shape, monkeypatch):
     )
     assert found.likeness.tolist() == dense[found.one, found.other].tolist()
     assert 10 < len(found.one) < 1500
-    assert linked_of(dense) == by_brute_force(dense)
+    assert pairs_linked(dense) == by_brute_force(dense)
     where, value = groups.nearest(pictures[:20], pictures[20:])
     assert where.tolist() == dense[:20, 20:].argmax(axis=1).tolist()
     assert value.tolist() == dense[:20, 20:].max(axis=1).tolist()
@@ -156,16 +156,16 @@ def test_a_chance_likeness_joins_no_stacks_whose_slices_are_much_more_alike():
         for a in stack:
             alike[a, stack] = 0.9
     alike[0, 3] = alike[3, 0] = 0.6
-    assert (0, 3) not in linked_of(alike)
-    assert (0, 1) in linked_of(alike)
+    assert (0, 3) not in pairs_linked(alike)
+    assert (0, 1) in pairs_linked(alike)
 
 
 def test_a_weak_likeness_counts_between_nearest_neighbours_only():
     alike = np.full((4, 4), 0.1)
     alike[0, 1] = alike[1, 0] = 0.47
-    assert linked_of(alike) == {(0, 1)}
+    assert pairs_linked(alike) == {(0, 1)}
     alike[0, 1] = alike[1, 0] = 0.4
-    assert not linked_of(alike)
+    assert not pairs_linked(alike)
 
 
 # ------------------------------------------------------------------ the same bits on every machine

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -43,10 +43,25 @@ class Pairs(NamedTuple):
     one: Rows
     other: Rows
     likeness: Floats
+    kind: NDArray[np.int8]
+    """Place in ``groups.KINDS``."""
 
-    def where(self, chosen: NDArray[np.bool_]) -> Pairs:
+    @classmethod
+    def of(cls, one: Rows, other: Rows, likeness: Floats, kind: int = 0) -> Pairs:
+        """Pairs of one kind."""
+        return cls(one, other, likeness, np.full(len(one), kind, np.int8))
+
+    @classmethod
+    def joined(cls, several: Iterable[Pairs]) -> Pairs:
+        """The pairs of several, in order; of those of the same two images, the first."""
+        pairs = [cls.of(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)), *several]
+        together = cls(*map(np.concatenate, zip(*pairs, strict=True)))
+        _, first = np.unique(np.stack(together[:2]), axis=1, return_index=True)
+        return together.where(first)
+
+    def where(self, chosen: NDArray[np.bool_] | Rows) -> Pairs:
         """The chosen ones of the pairs."""
-        return Pairs(self.one[chosen], self.other[chosen], self.likeness[chosen])
+        return Pairs(self.one[chosen], self.other[chosen], self.likeness[chosen], self.kind[chosen])
 
 
 def describe(
@@ -137,10 +152,10 @@ def alike(pictures: Pictures, least: float, others: Pictures | None = None) -> P
     """
     bound = _Bound(pictures.shape if others is None else others.shape)
     if others is not None:
-        for part in _parts(others):
+        for part in parts(others):
             bound.add(bound.reduce(part))
     found = [np.zeros((2, 0), np.int64)]
-    for start, part in zip(range(0, len(pictures), _ROWS), _parts(pictures), strict=True):
+    for start, part in zip(range(0, len(pictures), _ROWS), parts(pictures), strict=True):
         reduced = bound.reduce(part)
         if others is None:  # compares with the rows so far
             bound.add(reduced)
@@ -150,7 +165,7 @@ def alike(pictures: Pictures, least: float, others: Pictures | None = None) -> P
     pairs = np.hstack(found)
     one, other = pairs[:, np.lexsort(pairs[::-1])]
     value = likeness_of(pictures, pictures if others is None else others, one, other)
-    return Pairs(one, other, value).where(value >= least)
+    return Pairs.of(one, other, value).where(value >= least)
 
 
 def nearest(pictures: Pictures, others: Pictures) -> tuple[Rows, Floats]:
@@ -161,10 +176,10 @@ def nearest(pictures: Pictures, others: Pictures) -> tuple[Rows, Floats]:
         others: (m, h, w), at least one.
     """
     bound = _Bound(others.shape)
-    for part in _parts(others):
+    for part in parts(others):
         bound.add(bound.reduce(part))
     where, value = np.zeros(len(pictures), int), np.zeros(len(pictures))
-    for start, rows in zip(range(0, len(pictures), _ROWS), _parts(pictures), strict=True):
+    for start, rows in zip(range(0, len(pictures), _ROWS), parts(pictures), strict=True):
         above = bound.of(bound.reduce(rows))
         own = np.arange(len(rows))
         reached = likeness_of(rows, others, own, above.argmax(axis=1))
@@ -248,7 +263,8 @@ def _cosines(size: int) -> Floats:
     return np.stack([padded[:, at : at + size] for at in range(2 * _REACH + 1)])
 
 
-def _parts(rows: NDArray[T]) -> Iterator[NDArray[T]]:
+def parts(rows: NDArray[T]) -> Iterator[NDArray[T]]:
+    """The rows, some at a time."""
     for start in range(0, len(rows), _ROWS):
         yield rows[start : start + _ROWS]
 
@@ -268,7 +284,7 @@ def _flat(pictures: Pictures) -> Floats:
 
 def _lengths(pictures: Pictures) -> Floats:
     """Euclidean length of each picture; infinite if it is 0, so that likeness is 0."""
-    squares = [np.vdot(flat, flat) for part in _parts(pictures) for flat in _flat(part)]
+    squares = [np.vdot(flat, flat) for part in parts(pictures) for flat in _flat(part)]
     lengths: Floats = np.sqrt(np.array(squares, float))
     lengths[lengths == 0] = np.inf
     return lengths

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from bmgd_data.splits import _copies
 from bmgd_data.splits._likeness import Pairs, alike, describe, likeness, likeness_of, nearest
 from bmgd_data.splits._series import Told, read_names
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "KINDS",
     "Groups",
     "Pairs",
     "Told",
@@ -33,6 +35,7 @@ __all__ = [
     "find",
     "likeness",
     "likeness_of",
+    "linked_of",
     "links",
     "nearest",
     "read_names",
@@ -69,8 +72,8 @@ class Groups(NamedTuple):
     @classmethod
     def from_plain(cls, content: dict[str, Any]) -> Groups:
         """The inverse of `to_plain`."""
-        one, other, value = (content["linked"][name] for name in Pairs._fields)
-        linked = Pairs(np.array(one, np.int64), np.array(other, np.int64), np.array(value, float))
+        types = (np.int64, np.int64, np.float64, np.int8)
+        linked = Pairs(*map(np.array, content["linked"].values(), types))
         return cls(
             **{**content, "numbers": np.array(content["numbers"], np.int32), "linked": linked}
         )
@@ -92,9 +95,10 @@ def find(
         The groups. Memory is about 25 kB an image at its peak.
     """
     pictures = describe(images, progress)
-    linked = links(alike(pictures, LOW), len(pictures))
-    edges = np.column_stack([linked.one, linked.other])
-    told = read_names([name.split("/", 1)[-1] for name in names], set(map(tuple, edges.tolist())))
+    linked = linked_of(pictures)
+    edges = np.column_stack(linked[:2])
+    slices = edges[linked.kind == 0]  # a turned copy may have the name of another series
+    told = read_names([name.split("/", 1)[-1] for name in names], set(map(tuple, slices.tolist())))
     if told.kind == "series":
         order = np.argsort(told.series, kind="stable")
         chain = np.column_stack([order[:-1], order[1:]])  # a series' images, one after another
@@ -105,6 +109,27 @@ def find(
     evidence = {"series": "names", "contradicted": "contradicted"}.get(told.kind, "pixels")
     numbers = _components(edges, len(pictures))
     return Groups(numbers, evidence, told.pattern, told.support, told.crossing, linked)
+
+
+KINDS: Final = ("look-alike", *_copies.TURNS)
+"""Why two images are linked. Look-alikes show the same at the same place: neighbouring slices, and
+copies with other light, contrast or noise."""
+
+
+def linked_of(pictures: NDArray[np.int32], others: NDArray[np.int32] | None = None) -> Pairs:
+    """The pairs of images that show the same, with their kind.
+
+    Args:
+        pictures: (n, h, w), as `describe` gives them.
+        others: (m, h, w) of another stiffness; None compares the pictures with one another, and
+            each pair is there once, with ``one < other``.
+    """
+    at_place = (
+        links(alike(pictures, LOW), len(pictures))
+        if others is None
+        else alike(pictures, HIGH, others)
+    )
+    return Pairs.joined([at_place, _copies.turned(pictures, others, 1)])
 
 
 HIGH: Final = 0.5  # links any two images
