@@ -128,7 +128,7 @@ def measure(reader: Reader) -> Leaks:
     for number, part in enumerate(parts):
         same_size.setdefault(part.masks.shape[1:], []).append(number)
     across = [
-        _moved(groups.linked_of(pictures[one], pictures[other]), starts[one], starts[other])
+        _moved(groups.across(pictures[one], pictures[other]), starts[one], starts[other])
         for numbers in same_size.values()
         for one, other in itertools.combinations(numbers, 2)
     ]

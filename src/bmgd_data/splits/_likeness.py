@@ -53,11 +53,13 @@ class Pairs(NamedTuple):
 
     @classmethod
     def joined(cls, several: Iterable[Pairs]) -> Pairs:
-        """The pairs of several, in order; of those of the same two images, the first."""
+        """The pairs of several, in order; of those of the same two images, the most alike."""
         pairs = [cls.of(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)), *several]
         together = cls(*map(np.concatenate, zip(*pairs, strict=True)))
-        _, first = np.unique(np.stack(together[:2]), axis=1, return_index=True)
-        return together.where(first)
+        order = np.lexsort((-together.likeness, together.other, together.one))  # stable
+        together = together.where(order)
+        new = np.diff(together.one, prepend=-1) | np.diff(together.other, prepend=-1)
+        return together.where(new != 0)
 
     def where(self, chosen: NDArray[np.bool_] | Rows) -> Pairs:
         """The chosen ones of the pairs."""

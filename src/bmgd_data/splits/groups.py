@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from bmgd_data.splits import _copies
+from bmgd_data.splits import _copies, _overlaps
 from bmgd_data.splits._likeness import Pairs, alike, describe, likeness, likeness_of, nearest
 from bmgd_data.splits._series import Told, read_names
 
@@ -30,12 +30,12 @@ __all__ = [
     "Groups",
     "Pairs",
     "Told",
+    "across",
     "alike",
     "describe",
     "find",
     "likeness",
     "likeness_of",
-    "linked_of",
     "links",
     "nearest",
     "read_names",
@@ -92,13 +92,17 @@ def find(
         progress: Called with the number of images described since the last call.
 
     Returns:
-        The groups. Memory is about 25 kB an image at its peak.
+        The groups. Memory is about 70 kB an image at its peak.
     """
     pictures = describe(images, progress)
-    linked = linked_of(pictures)
+    slices = links(alike(pictures, LOW), len(pictures))
+    turned = _copies.turned(pictures, None, 1)
+    del pictures
+    parts = _overlaps.overlapping(images, 1 + len(_copies.TURNS))
+    linked = Pairs.joined([slices, turned, parts])
     edges = np.column_stack(linked[:2])
-    slices = edges[linked.kind == 0]  # a turned copy may have the name of another series
-    told = read_names([name.split("/", 1)[-1] for name in names], set(map(tuple, slices.tolist())))
+    near = zip(slices.one.tolist(), slices.other.tolist(), strict=True)
+    told = read_names([name.split("/", 1)[-1] for name in names], set(near))
     if told.kind == "series":
         order = np.argsort(told.series, kind="stable")
         chain = np.column_stack([order[:-1], order[1:]])  # a series' images, one after another
@@ -107,29 +111,23 @@ def find(
         )
         edges = np.concatenate([edges, chain[same]])
     evidence = {"series": "names", "contradicted": "contradicted"}.get(told.kind, "pixels")
-    numbers = _components(edges, len(pictures))
+    numbers = _components(edges, len(names))
     return Groups(numbers, evidence, told.pattern, told.support, told.crossing, linked)
 
 
-KINDS: Final = ("look-alike", *_copies.TURNS)
+KINDS: Final = ("look-alike", *_copies.TURNS, *_overlaps.KINDS)
 """Why two images are linked. Look-alikes show the same at the same place: neighbouring slices, and
 copies with other light, contrast or noise."""
 
 
-def linked_of(pictures: NDArray[np.int32], others: NDArray[np.int32] | None = None) -> Pairs:
-    """The pairs of images that show the same, with their kind.
+def across(pictures: NDArray[np.int32], others: NDArray[np.int32]) -> Pairs:
+    """The pairs of whole images of two stiffnesses that show the same, as they are or turned.
 
     Args:
         pictures: (n, h, w), as `describe` gives them.
-        others: (m, h, w) of another stiffness; None compares the pictures with one another, and
-            each pair is there once, with ``one < other``.
+        others: (m, h, w) of the other stiffness.
     """
-    at_place = (
-        links(alike(pictures, LOW), len(pictures))
-        if others is None
-        else alike(pictures, HIGH, others)
-    )
-    return Pairs.joined([at_place, _copies.turned(pictures, others, 1)])
+    return Pairs.joined([alike(pictures, HIGH, others), _copies.turned(pictures, others, 1)])
 
 
 HIGH: Final = 0.5  # links any two images
