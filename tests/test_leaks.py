@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from bmgd_data import Reader, leaks
+from bmgd_data.export import write_canonical
 from bmgd_data.splits import groups
+from colonies import cartoon
 from common import TINY
 
 
@@ -130,3 +132,23 @@ def test_under_and_of_and_whole(reader):
     assert part.images.shape == (1, 256, 256)
     assert part.digest == Reader("test", 1200, root=reader.root, source=TINY).digest
     assert (reader.scheme, len(reader)) == ("random", 4)
+
+
+def test_kinds_and_pairs_of_copies_are_told(tmp_path):
+    """Six images, three of them also mirrored, and one twice; in one split or in several."""
+    images = cartoon(6, 1, side=128, seed=2).images
+    copies = [*images[:3, :, ::-1], images[4]]
+    stack = np.concatenate([images, copies])
+    items = [(f"{number:02d}", image, image > 700) for number, image in enumerate(stack)]
+    source = write_canonical(tmp_path / "source", "250Pa", items)
+    with pytest.warns(match=r"duplicates|with notes"):
+        reader = Reader("all", 250, source=source, root=tmp_path / "root")
+    measured = leaks.measure(reader)
+    told = [(count, *pair[:4]) for count, pair in measured.kinds()]
+    assert told[0] == (1, "250Pa", "look-alike", "250Pa/04", "250Pa/09")
+    assert told[1][:3] == (3, "250Pa", "mirrored left to right")
+    assert {(pair.one[-2:], pair.other[-2:]) for pair in measured.pairs} == {
+        *(("00", "06"), ("01", "07"), ("02", "08"), ("04", "09"))
+    }
+    assert "3 pairs of images are copies, mirrored left to right" in measured.remarks()[0]
+    assert measured.to_dict()["pairs"][0]["one"] == "250Pa/04"

@@ -72,15 +72,42 @@ class SchemeLeaks(NamedTuple):
     None if there is nothing to copy or to score."""
 
 
+class Pair(NamedTuple):
+    """Two images of one stiffness that show the same."""
+
+    stiffness: str
+    kind: str
+    """One of ``groups.KINDS``."""
+    one: str
+    other: str
+    """Their names."""
+    likeness: float
+
+
 class Leaks(NamedTuple):
-    """Groups by stiffness, and leaks by scheme."""
+    """Groups and pairs by stiffness, and leaks by scheme."""
 
     stiffnesses: tuple[Grouping, ...]
     schemes: tuple[SchemeLeaks, ...]
+    pairs: tuple[Pair, ...] = ()
+    """All pairs that pixels link, by stiffness, then by kind, the most alike first."""
+
+    def kinds(self) -> list[tuple[int, Pair]]:
+        """How many pairs there are of each kind in each stiffness, and the most alike of them."""
+        runs = itertools.groupby(self.pairs, key=lambda pair: pair[:2])
+        several = [list(run) for _, run in runs]
+        return [(len(run), run[0]) for run in several]
 
     def remarks(self) -> list[str]:
-        """A sentence on each group that holds more than a quarter of its stiffness."""
-        return [
+        """A sentence on each kind of copies, and on each group above a quarter of its stiffness."""
+        copied = [
+            f"{pair.stiffness}: {count} pairs of images are copies, {pair.kind}, such as "
+            f"{pair.one} and {pair.other}. Grouped splits keep them together; within a split they "
+            "count twice."
+            for count, pair in self.kinds()
+            if pair.kind != groups.KINDS[0]
+        ]
+        return copied + [
             f"{each.stiffness}: one group holds {each.sizes[0]} of {each.images} images, more than "
             "a quarter. Whole groups give uneven splits here; grouped folds or a stiffness held "
             "out use the data better."
@@ -96,6 +123,7 @@ class Leaks(NamedTuple):
                 {**each._asdict(), "val": each.val._asdict(), "test": each.test._asdict()}
                 for each in self.schemes
             ],
+            "pairs": [pair._asdict() for pair in self.pairs],
         }
 
 
@@ -145,6 +173,7 @@ def measure(reader: Reader) -> Leaks:
             for part, those in zip(parts, pictures, strict=True)
         ),
         tuple(_scheme(each, within, across, sizes) for each in drawn),
+        tuple(pair for part in parts for pair in _named(part, found[part.conditions[0].name])),
     )
 
 
@@ -183,6 +212,23 @@ def _pictures(parts: Sequence[Reader]) -> list[NDArray[np.int32]]:
         # `describe` reads one image at a time, so a LazyArray will do.
         images = [cast("NDArray[np.uint16]", part.images) for part in parts]
         return [groups.describe(each, progress) for each in images]
+
+
+def _named(part: Reader, found: groups.Groups) -> list[Pair]:
+    linked = found.linked
+    order = np.lexsort((-linked.likeness, linked.kind))
+    return [
+        Pair(
+            part.conditions[0].name,
+            groups.KINDS[kind],
+            part.names[one],
+            part.names[other],
+            likeness,
+        )
+        for one, other, likeness, kind in zip(
+            *(each.tolist() for each in linked.where(order)), strict=True
+        )
+    ]
 
 
 def _moved(pairs: groups.Pairs, one: int, other: int) -> groups.Pairs:

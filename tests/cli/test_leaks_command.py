@@ -36,6 +36,7 @@ def test_it_shows_groups_and_schemes(data):
     assert ["grouped", "40", "0", "8", "0", "of", "0", "0", "of", "8", "0"] in [
         line[:11] for line in lines
     ]
+    assert ["250Pa", "look-alike"] in [line[:2] for line in lines]
     assert result.stderr.count("more than a quarter") == 4
 
 

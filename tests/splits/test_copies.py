@@ -123,3 +123,16 @@ def test_marks_are_compared_by_sums_that_float32_holds_exactly():
     assert (around**2).sum(axis=1).max() < 2**24
     exact = around @ around.T
     assert (around.astype(np.float32) @ around.T.astype(np.float32) == exact).all()
+
+
+@pytest.mark.parametrize(
+    ("images", "told"),
+    [
+        (np.zeros((2, 64, 64)), "float64"),
+        (np.zeros((2, 64, 64, 3), np.uint8), "one channel"),
+        (np.zeros((3, 64, 64), np.uint8), "2 names for 3 images"),
+    ],
+)
+def test_what_is_no_stack_of_grey_images_is_refused(images, told):
+    with pytest.raises(ValueError, match=told):
+        groups.find(hashed(2), images)

@@ -21,6 +21,7 @@ _GROUPS: Final = (
     *("stiffness", ">images", ">groups", ">largest", "evidence"),
     *(">likeness inside", ">between"),
 )
+_KINDS: Final = ("stiffness", "kind", ">pairs", ">likeness", "the most alike")
 _SCHEMES: Final = (
     *("scheme", ">train", ">val", ">test", ">val look-alikes", ">test look-alikes"),
     *(">across stiffnesses", ">F1 of copying, %"),
@@ -48,7 +49,7 @@ def leaks(
     ] = None,
     data: dict[str, Any],
 ) -> None:
-    """Show which images look alike, and how many each scheme puts on both sides.
+    """Show which images look alike or are copies, and how many each scheme puts on both sides.
 
     The tables have every scheme, and the groups of --scheme if it has known ones.
     """
@@ -60,6 +61,8 @@ def leaks(
     if Path("-") not in (json_file, csv_file):
         show(_GROUPS, _groups(measured))
         say("Likeness: median over pairs of images, 0 to 1. Evidence: what shows the groups.")
+        if measured.pairs:
+            show(_KINDS, _kinds(measured))
         show_schemes(measured)
         for text in measured.remarks():
             remark(text, "warning")
@@ -104,4 +107,17 @@ def _groups(measured: Leaks) -> list[list[str]]:
             *("-" if value is None else f"{value:.2f}" for value in (each.inside, each.between)),
         ]
         for each in measured.stiffnesses
+    ]
+
+
+def _kinds(measured: Leaks) -> list[list[str]]:
+    return [
+        [
+            pair.stiffness,
+            pair.kind,
+            str(count),
+            f"{pair.likeness:.2f}",
+            " and ".join(name.split("/", 1)[-1] for name in (pair.one, pair.other)),
+        ]
+        for count, pair in measured.kinds()
     ]

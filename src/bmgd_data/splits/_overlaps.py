@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from bmgd_data.splits._likeness import _ROWS, Pairs, parts
+from bmgd_data.splits._likeness import _ROWS, Pairs, block_sums, parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,8 +98,7 @@ def _describe(images: NDArray[np.uint16]) -> tuple[NDArray[np.int16], _Marks]:
     image, place = [np.zeros(0, np.int64)], [np.zeros((0, 2))]
     around = [np.zeros((len(_OFFSETS), 0, (2 * _GRID + 1) ** 2), np.int8)]
     for number, whole in enumerate(images):
-        cut = whole[: rows * block, : columns * block]
-        sums = cut.reshape(rows, block, columns, block).sum((1, 3), dtype=np.int64)
+        sums = block_sums(whole, block, block)
         means = (8 * sums // block**2).astype(np.int32)  # below 2**19, so that sums fit
         fine = _box(means, 3) * (_SURROUNDINGS**2 // 9) - _box(means, _SURROUNDINGS)
         most = int(abs(fine).max(initial=0))

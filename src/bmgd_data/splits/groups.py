@@ -88,12 +88,22 @@ def find(
 
     Args:
         names: Sample names in the Reader's order.
-        images: (n, H, W) unsigned grey values; read one at a time.
+        images: (n, H, W) grey values, uint8 or uint16; read one at a time.
         progress: Called with the number of images described since the last call.
 
     Returns:
         The groups. Memory is about 70 kB an image at its peak.
+
+    Raises:
+        ValueError: The images are of another shape or type, or their number is not that of names.
     """
+    if images.dtype not in (np.uint8, np.uint16) or len(images.shape) != 3:  # noqa: PLR2004
+        raise ValueError(
+            f"images are {images.dtype} of shape {tuple(images.shape)}; groups are found in "
+            "(n, H, W) grey values, uint8 or uint16. Stack images of one size and one channel."
+        )
+    if len(names) != len(images):
+        raise ValueError(f"{len(names)} names for {len(images)} images; each image needs one name")
     pictures = describe(images, progress)
     slices = links(alike(pictures, LOW), len(pictures))
     turned = _copies.turned(pictures, None, 1)
