@@ -105,7 +105,7 @@ def block_sums(image: NDArray[np.uint16], tall: int, wide: int) -> Rows:
     rows, columns = image.shape[0] // tall, image.shape[1] // wide
     cut = image[: rows * tall, : columns * wide]
     strips = cut.reshape(rows, tall, columns * wide).sum(axis=1, dtype=np.int64)
-    total = strips[:, ::wide].copy()
+    total: Rows = strips[:, ::wide].copy()
     for column in range(1, wide):  # a sum over a short last axis takes several times as long
         total += strips[:, column::wide]
     return total
