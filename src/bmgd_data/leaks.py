@@ -155,11 +155,6 @@ def measure(reader: Reader) -> Leaks:
     same_size: dict[tuple[int, ...], list[int]] = {}  # others cannot be compared, nor masks copied
     for number, part in enumerate(parts):
         same_size.setdefault(part.masks.shape[1:], []).append(number)
-    across = [
-        _moved(groups.across(pictures[one], pictures[other]), starts[one], starts[other])
-        for numbers in same_size.values()
-        for one, other in itertools.combinations(numbers, 2)
-    ]
     sizes = [
         (
             np.concatenate([np.arange(starts[k], starts[k + 1]) for k in numbers]),
@@ -167,12 +162,19 @@ def measure(reader: Reader) -> Leaks:
         )
         for numbers in same_size.values()
     ]
+    across = []
+    for rows, those in sizes:
+        pairs = groups.across(those, own.stiffness_pa[rows])
+        across.append(pairs._replace(one=rows[pairs.one], other=rows[pairs.other]))
+    copied = _copied(drawn, sizes)
     return Leaks(
         tuple(
             _grouping(part, None if own.knows_groups else found[part.conditions[0].name], those)
             for part, those in zip(parts, pictures, strict=True)
         ),
-        tuple(_scheme(each, within, across, sizes) for each in drawn),
+        tuple(
+            _scheme(each, within, across, pairs) for each, pairs in zip(drawn, copied, strict=True)
+        ),
         tuple(pair for part in parts for pair in _named(part, found[part.conditions[0].name])),
     )
 
@@ -281,13 +283,34 @@ def _pairs_of(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.stack([smaller, larger]) + starts[run]
 
 
+def _copied(
+    drawn: Sequence[Reader], sizes: Sequence[tuple[NDArray[np.int64], NDArray[np.int32]]]
+) -> list[list[tuple[int, int]]]:
+    """The images of test of each scheme, each with the most similar one of train.
+
+    `sizes` are rows and pictures of the images of each size.
+    """
+    found: list[list[tuple[int, int]]] = [[] for _ in drawn]
+    for rows, pictures in sizes:
+        assigned = [np.array(reader.splits, str)[rows] for reader in drawn]
+        schemes = [scheme for scheme, split in enumerate(assigned) if (split == "train").any()]
+        asked = [
+            (np.flatnonzero(split == "test"), np.flatnonzero(split == "train"))
+            for split in (assigned[scheme] for scheme in schemes)
+        ]
+        nearest = groups.nearest(pictures, asked)
+        for scheme, (tested, _), copied in zip(schemes, asked, nearest, strict=True):
+            found[scheme] += zip(rows[tested].tolist(), rows[copied].tolist(), strict=True)
+    return found
+
+
 def _scheme(
     reader: Reader,
     within: Sequence[groups.Pairs],
     across: Sequence[groups.Pairs],
-    sizes: Sequence[tuple[NDArray[np.int64], NDArray[np.int32]]],
+    copied: Sequence[tuple[int, int]],
 ) -> SchemeLeaks:
-    """What one scheme leaks; `sizes` are rows and pictures of the images of each size."""
+    """What one scheme leaks; `copied` are its images of test, each with the nearest of train."""
     chosen = {split: np.array(reader.splits, str) == split for split in splits.SPLITS}
     seen = [_linked_to(chosen["train"], pairs) for pairs in (within, across)]
     val, test = (
@@ -295,14 +318,9 @@ def _scheme(
         for rows in list(chosen.values())[1:]
     )
     hits = total = 0
-    for rows, pictures in sizes:
-        train, tested = (np.flatnonzero(chosen[split][rows]) for split in ("train", "test"))
-        if not train.size:
-            continue
-        copied, _ = groups.nearest(pictures[tested], pictures[train])
-        for pair in zip(rows[tested].tolist(), rows[train[copied]].tolist(), strict=True):
-            mask, copy = (reader[at]["mask"] for at in pair)
-            hits += int((mask & copy).sum())
-            total += int(mask.sum()) + int(copy.sum())
+    for pair in copied:
+        mask, copy = (reader[at]["mask"] for at in pair)
+        hits += int((mask & copy).sum())
+        total += int(mask.sum()) + int(copy.sum())
     copied_f1 = 2 * hits / total if total else None
     return SchemeLeaks(reader.scheme, int(chosen["train"].sum()), val, test, copied_f1)

@@ -84,9 +84,13 @@ def test_screening_sums_are_exact_in_float32():
 
 def test_turned_copies_of_another_stiffness_are_found():
     pictures = groups.describe(cartoon(6, 1).images)
-    found = groups.across(pictures, np.ascontiguousarray(pictures[2:4, ::-1]))
-    assert list(zip(found.one, found.other, strict=True)) == [(2, 0), (3, 1)]
-    assert {groups.KINDS[kind] for kind in found.kind} == {"mirrored top to bottom"}
+    several = np.concatenate([pictures, pictures[2:4, ::-1], pictures[5:]])
+    found = groups.across(several, np.array([1, 1, 1, 1, 1, 2, 2, 2, 2]))
+    told = [groups.KINDS[kind] for kind in found.kind]
+    assert list(zip(found.one, found.other, told, strict=True)) == [
+        (2, 6, "mirrored top to bottom"),
+        (3, 7, "mirrored top to bottom"),
+    ]
 
 
 PARTS = {

@@ -42,30 +42,28 @@ TURNED: Final = 0.8
 0.7 by chance."""
 
 
-def turned(pictures: NDArray[np.int32], others: NDArray[np.int32] | None, first_kind: int) -> Pairs:
+def turned(pictures: NDArray[np.int32], first_kind: int) -> Pairs:
     """The pairs of images that are alike once one of them is mirrored or turned.
 
     Args:
         pictures: (n, h, w), as ``_likeness.describe`` gives them.
-        others: (m, h, w) to compare with; None compares the pictures with one another, and each
-            pair is there once, with ``one < other``.
         first_kind: The kind of the first of `TURNS`; those of the others follow.
+
+    Returns:
+        The pairs, each once, with ``one < other``.
     """
-    against = pictures if others is None else others
-    cells = _cells(against)
+    cells = _cells(pictures)
     square = pictures.shape[1] == pictures.shape[2]
     found, start = [], 0
     for part in parts(pictures):
-        first = start if others is None else 0
         for kind, (name, turn) in enumerate(TURNS.items(), first_kind):
             if name in _OF_SQUARES and not square:
                 continue
             moved = np.ascontiguousarray(turn(part))
-            one, other = np.nonzero(_cells(moved) @ cells[first:].T >= _SCREENED * _LENGTH**2)
-            if others is None:
-                one, other = one[other > one], other[other > one]
-            value = likeness_of(moved, against, one, other + first)
-            pairs = Pairs.of(one + start, other + first, value, kind)
+            one, other = np.nonzero(_cells(moved) @ cells[start:].T >= _SCREENED * _LENGTH**2)
+            one, other = one[other > one], other[other > one]
+            value = likeness_of(moved, pictures, one, other + start)
+            pairs = Pairs.of(one + start, other + start, value, kind)
             found.append(pairs.where(value >= TURNED))
         start += len(part)
     return Pairs.joined(found)

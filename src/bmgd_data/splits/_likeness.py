@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -154,57 +154,63 @@ def likeness_of(pictures: Pictures, others: Pictures, one: Rows, other: Rows) ->
     return result
 
 
-def alike(pictures: Pictures, least: float, others: Pictures | None = None) -> Pairs:
+def alike(pictures: Pictures, least: float) -> Pairs:
     """The pairs of pictures whose likeness is at least `least`.
 
     Args:
         pictures: (n, h, w), as `describe` gives them.
         least: Smallest likeness, above 0.
-        others: (m, h, w) to compare with; None compares the pictures with one another, and each
-            pair is there once, with ``one < other``.
 
     Returns:
-        The pairs. Besides the pictures and these, memory is about ``2.4 * n + 1.2 * m`` kB.
+        The pairs, each once, with ``one < other``. Besides them and the pictures, memory is about
+        3 kB an image.
     """
-    bound = _Bound(pictures.shape if others is None else others.shape)
-    if others is not None:
-        for part in parts(others):
-            bound.add(bound.reduce(part))
+    bound = _Bound(pictures.shape)
     found = [np.zeros((2, 0), np.int64)]
     for start, part in zip(range(0, len(pictures), _ROWS), parts(pictures), strict=True):
         reduced = bound.reduce(part)
-        if others is None:  # compares with the rows so far
-            bound.add(reduced)
+        bound.add(reduced)
         row, column = np.nonzero(bound.of(reduced) >= least - _MARGIN)
-        pairs = np.stack([row + start, column])
-        found.append(pairs if others is not None else pairs[::-1, column < row + start])
+        found.append(np.stack([column, row + start])[:, column < row + start])
     pairs = np.hstack(found)
     one, other = pairs[:, np.lexsort(pairs[::-1])]
-    value = likeness_of(pictures, pictures if others is None else others, one, other)
+    value = likeness_of(pictures, pictures, one, other)
     return Pairs.of(one, other, value).where(value >= least)
 
 
-def nearest(pictures: Pictures, others: Pictures) -> tuple[Rows, Floats]:
-    """For each picture, which of the others is most alike, the first of equals; and how alike.
+def nearest(pictures: Pictures, asked: Sequence[tuple[Rows, Rows]]) -> list[Rows]:
+    """For some pictures, which of others is most alike, the first of equals.
 
     Args:
         pictures: (n, h, w), as `describe` gives them.
-        others: (m, h, w), at least one.
+        asked: Rows of pictures, and the rows, at least one, that they are compared with.
+
+    Returns:
+        For each that was asked, the row of the most alike for each of its rows.
     """
-    bound = _Bound(others.shape)
-    for part in parts(others):
+    bound = _Bound(pictures.shape)
+    for part in parts(pictures):
         bound.add(bound.reduce(part))
-    where, value = np.zeros(len(pictures), int), np.zeros(len(pictures))
-    for start, rows in zip(range(0, len(pictures), _ROWS), parts(pictures), strict=True):
-        above = bound.of(bound.reduce(rows))
-        own = np.arange(len(rows))
-        reached = likeness_of(rows, others, own, above.argmax(axis=1))
-        one, other = np.nonzero(above >= reached[:, None] - _MARGIN)
-        exact = likeness_of(rows, others, one, other)
-        order = np.lexsort((other, -exact, one))
-        best = order[np.searchsorted(one, own)]  # the first of each row
-        where[start + own], value[start + own] = other[best], exact[best]
-    return where, value
+    return [
+        np.concatenate(
+            [
+                np.zeros(0, np.int64),
+                *(_nearest(bound, pictures, part, among) for part in parts(rows)),
+            ]
+        )
+        for rows, among in asked
+    ]
+
+
+def _nearest(bound: _Bound, pictures: Pictures, rows: Rows, among: Rows) -> Rows:
+    those = pictures[rows]
+    above = bound.of(bound.reduce(those))[:, among]
+    own = np.arange(len(rows))
+    reached = likeness_of(those, pictures, own, among[above.argmax(axis=1)])
+    one, other = np.nonzero(above >= reached[:, None] - _MARGIN)
+    exact = likeness_of(those, pictures, one, among[other])
+    order = np.lexsort((other, -exact, one))
+    return among[other[order[np.searchsorted(one, own)]]]  # the first of each row
 
 
 _KEPT: Final = 24  # lowest frequencies along a side; 16 leave 5 to 200 times as many pairs

@@ -60,13 +60,14 @@ class _Marks(NamedTuple):
     """(3, k, 81) what is around each, at three sizes"""
 
 
-def overlapping(images: NDArray[np.uint16], first_kind: int) -> Pairs:
+def overlapping(images: NDArray[np.uint16], first_kind: int, known: Pairs) -> Pairs:
     """The pairs of images that show a part of the same, shifted, rescaled or tilted.
 
     Args:
         images: (n, H, W) unsigned grey values; read one at a time.
         first_kind: The kind of the first of `KINDS`; those of the others follow. It is 0 where
             nothing is shifted.
+        known: Pairs that are left out.
 
     Returns:
         The pairs; likeness is that of the overlap. None in images below 128 pixels, which show too
@@ -75,8 +76,9 @@ def overlapping(images: NDArray[np.uint16], first_kind: int) -> Pairs:
     if min(images.shape[1:]) < _SIDE:
         return Pairs.joined([])
     pictures, marks = _describe(images)
+    known_keys = known.one * len(images) + known.other
     found = [Pairs.joined([])]
-    for one, other, count, lie in _candidates(marks, *_matches(marks)):
+    for one, other, count, lie in _candidates(marks, *_matches(marks), known_keys, len(images)):
         value, refined = _refine(pictures[one], pictures[other], lie)
         if value >= (_LEAST if count > _AGREE else _LEAST_OF_FEW) and (
             count > _AGREE or refined.kind <= 0
@@ -220,6 +222,7 @@ _LEAST: Final = 0.88  # cosine of the overlap
 _LEAST_OF_FEW: Final = 0.93
 _SAME_SCALE, _SAME_TILT, _SAME_PLACE = 0.02, 0.02, 3  # the last in blocks
 _OVERLAP: Final = 0.15  # least share of an image
+_ENOUGH: Final = 12  # matches; more are not looked for
 _LAGS: Final = 8
 _SCALES: Final = (0.76, 1.32)
 _TILT: Final = 0.23  # tangent: 13 degrees
@@ -273,13 +276,17 @@ def _turn(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     return along, (a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]).sum(-1) / size
 
 
-def _candidates(marks: _Marks, one: Ints, other: Ints) -> Iterator[tuple[int, int, int, _Lie]]:
+def _candidates(
+    marks: _Marks, one: Ints, other: Ints, known: Ints, images: int
+) -> Iterator[tuple[int, int, int, _Lie]]:
     """Pairs of images, how many of their matches agree, and how one lies on the other."""
     forward = marks.image[one] < marks.image[other]
     pair = np.unique(
         np.stack([np.where(forward, one, other), np.where(forward, other, one)]), axis=1
     )
     image = marks.image[pair]
+    new_pairs = ~np.isin(image[0] * images + image[1], known)
+    pair, image = pair[:, new_pairs], image[:, new_pairs]
     order = np.lexsort(image[::-1])
     (one, other), (left, right) = pair[:, order], image[:, order]
     place, to = marks.place[one], marks.place[other]
@@ -300,7 +307,7 @@ def _candidates(marks: _Marks, one: Ints, other: Ints) -> Iterator[tuple[int, in
             number = int(run[k])
             among = slice(int(new[number]), int(ends[number]))
             count = best[number][0] if number in best else _AGREE - 1
-            if among.stop - among.start <= count or count >= _MARKS // 2:
+            if among.stop - among.start <= count or count >= _ENOUGH:
                 continue
             down, right_ = (to[k] - _Lie(m, n, 0, 0).of(place[k : k + 1])[0]).tolist()
             off = _Lie(m, n, down, right_).of(place[among]) - to[among]

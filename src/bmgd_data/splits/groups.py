@@ -106,10 +106,12 @@ def find(
         raise ValueError(f"{len(names)} names for {len(images)} images; each image needs one name")
     pictures = describe(images, progress)
     slices = links(alike(pictures, LOW), len(pictures))
-    turned = _copies.turned(pictures, None, 1)
+    turned = _copies.turned(pictures, 1)
     del pictures
-    parts = _overlaps.overlapping(images, 1 + len(_copies.TURNS))
-    linked = Pairs.joined([slices, turned, parts])
+    whole = Pairs.joined([slices, turned])
+    sure = whole.where(whole.likeness >= _copies.TURNED)  # no other kind would be told
+    parts = _overlaps.overlapping(images, 1 + len(_copies.TURNS), sure)
+    linked = Pairs.joined([whole, parts])
     edges = np.column_stack(linked[:2])
     near = zip(slices.one.tolist(), slices.other.tolist(), strict=True)
     told = read_names([name.split("/", 1)[-1] for name in names], set(near))
@@ -130,14 +132,15 @@ KINDS: Final = ("look-alike", *_copies.TURNS, *_overlaps.KINDS)
 copies with other light, contrast or noise."""
 
 
-def across(pictures: NDArray[np.int32], others: NDArray[np.int32]) -> Pairs:
+def across(pictures: NDArray[np.int32], stiffness: NDArray[np.int64]) -> Pairs:
     """The pairs of whole images of two stiffnesses that show the same, as they are or turned.
 
     Args:
-        pictures: (n, h, w), as `describe` gives them.
-        others: (m, h, w) of the other stiffness.
+        pictures: (n, h, w) of all stiffnesses, as `describe` gives them.
+        stiffness: (n,) a number for that of each.
     """
-    return Pairs.joined([alike(pictures, HIGH, others), _copies.turned(pictures, others, 1)])
+    pairs = Pairs.joined([alike(pictures, HIGH), _copies.turned(pictures, 1)])
+    return pairs.where(stiffness[pairs.one] != stiffness[pairs.other])
 
 
 HIGH: Final = 0.5  # links any two images
