@@ -217,14 +217,14 @@ def _pictures(parts: Sequence[Reader]) -> list[NDArray[np.int32]]:
 
 
 def _named(part: Reader, found: groups.Groups) -> list[Pair]:
-    linked = found.linked
+    linked, names = found.linked, part.names
     order = np.lexsort((-linked.likeness, linked.kind))
     return [
         Pair(
             part.conditions[0].name,
             groups.KINDS[kind],
-            part.names[one],
-            part.names[other],
+            names[one],
+            names[other],
             likeness,
         )
         for one, other, likeness, kind in zip(

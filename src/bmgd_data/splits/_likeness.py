@@ -143,14 +143,15 @@ def likeness(pictures: Pictures, others: Pictures | None = None) -> Floats:
 def likeness_of(pictures: Pictures, others: Pictures, one: Rows, other: Rows) -> Floats:
     """Likeness of each picture ``pictures[one]`` with ``others[other]``; `one` is in order."""
     result = np.zeros(len(one))
-    lengths, to = _lengths(pictures), _lengths(others)
     ends = np.searchsorted(one, np.arange(len(pictures) + 1))
     for row in np.unique(one).tolist():
         shifted = _flat(np.concatenate(list(_shifted(pictures[row : row + 1]))))
+        length = _lengths(pictures[row : row + 1])
         for start in range(ends[row], ends[row + 1], _ROWS):
             part = slice(start, min(start + _ROWS, ends[row + 1]))
-            best = np.maximum((_flat(others[other[part]]) @ shifted.T).max(axis=1), 0)
-            result[part] = best / (lengths[row] * to[other[part]])
+            those = others[other[part]]
+            best = np.maximum((_flat(those) @ shifted.T).max(axis=1), 0)
+            result[part] = best / (length * _lengths(those))
     return result
 
 
