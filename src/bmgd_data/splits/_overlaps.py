@@ -15,7 +15,6 @@ import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from bmgd_data.splits._likeness import _ROWS, Pairs, block_sums, parts
 
@@ -130,6 +129,8 @@ def _box(values: NDArray[np.int32], size: int) -> NDArray[np.int32]:
 
 
 def _places(picture: Picture) -> Floats:
+    from scipy import ndimage  # not needed where groups are read
+
     smooth = _box(picture.astype(np.int32), _SMOOTH)
     found = []
     for each in (smooth, -smooth):
