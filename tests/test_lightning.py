@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bmgd_data._card import provenance
@@ -240,18 +241,64 @@ def test_batch_size_hparams_and_checkpoints(tiny_root: Path, tmp_path: Path) -> 
     trainer.save_checkpoint(path)
     kept = torch.load(path, weights_only=True)
     reader = Reader("all", source=TINY, root=tiny_root)
-    for data in (kept["datamodule_hyper_parameters"]["data"], kept["BMGDDataModule"]):
-        assert data == provenance(reader)
+    assert kept["datamodule_hyper_parameters"]["data"] == provenance(reader)
+    assert kept["BMGDDataModule"].pop("trained_on")[0] not in reader.names
+    assert kept["BMGDDataModule"] == provenance(reader)
     assert kept["datamodule_hyper_parameters"]["batch_size"] == 3
     assert reader.digest in (Path(logger.log_dir) / "hparams.yaml").read_text()
     assert str(tiny_root) not in str(kept["datamodule_hyper_parameters"])
     again = BMGDDataModule.load_from_checkpoint(path, source=TINY, root=tiny_root)
     assert again.batch_size == 3
-    other = BMGDDataModule(source=TINY, root=tiny_root, instances="watershed")
-    with pytest.warns(BMGDWarning, match="trained on other data: instance_method 'components'"):
+    other = BMGDDataModule(source=TINY, root=tiny_root, fold=0)
+    other.setup()
+    other_names = other.reader.subset("val").names
+    known = set(other_names) & set(made.reader.trained_on)
+    told = rf"trained on {len(known)} of the {len(other_names)} images of val .*that are scored"
+    with pytest.warns(BMGDWarning, match=told):
         lightning.Trainer(**QUIET).validate(
             Logging(), datamodule=other, ckpt_path=path, verbose=False
         )
+    with pytest.warns(BMGDWarning, match=told):
+        BMGDDataModule.load_from_checkpoint(path, source=TINY, root=tiny_root, fold=0).setup()
+    with pytest.warns(BMGDWarning, match="other data: digest .*none of the images that are scored"):
+        BMGDDataModule.load_from_checkpoint(
+            path, source=TINY, root=tiny_root, stiffness=950
+        ).setup()
+
+
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.*:FutureWarning")
+def test_training_on_whole_batches(tiny_root: Path) -> None:
+    from bmgd_data.augment import protocol
+
+    made = module(
+        tiny_root, batch_size=5, device_batches=True, transforms=protocol(64), num_workers=2
+    )
+    seen = list(made.train_dataloader())
+    assert seen[0]["image"].shape == (5, 1, 64, 64)
+    assert sorted(name for batch in seen for name in batch["name"]) == sorted(
+        read(tiny_root, "train")
+    )
+    trainer = lightning.Trainer(max_epochs=2, **QUIET)
+    trainer.fit(net := Net(), datamodule=made)
+    assert len(net.seen["train"]) == 2 * len(read(tiny_root, "train"))
+
+
+def test_transforms_with_numbers_of_their_own_are_seeded_in_each_worker(tiny_root: Path) -> None:
+    generator = np.random.default_rng(0)
+
+    def noisy(sample: Any) -> Any:
+        return sample | {"drawn": int(generator.integers(2**40))}
+
+    def start(_: int) -> None:
+        nonlocal generator
+        generator = np.random.default_rng(torch.initial_seed())
+
+    drawn = {}
+    for given in (None, start):
+        made = module(tiny_root, num_workers=2, transforms=noisy, worker_init_fn=given)
+        drawn[given] = [n for batch in made.train_dataloader() for n in batch["drawn"].tolist()]
+    assert len(set(drawn[start])) == len(drawn[start])
+    assert len(set(drawn[None])) < len(drawn[None]), "without it, workers repeat one another"
 
 
 def test_names_are_strings(tiny_root: Path) -> None:

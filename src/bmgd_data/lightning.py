@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import sys
 import warnings
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from bmgd_data.facts import Stiffness
     from bmgd_data.splits import AnyScheme
-    from bmgd_data.torch import Sample
+    from bmgd_data.torch import Batches, Sample
 
 __all__ = ["BMGDDataModule"]
 
@@ -59,6 +60,11 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         transforms: Takes and returns a whole sample; used for training only.
         batch_size: Samples a batch, in each process.
         num_workers: Worker processes of each DataLoader; they stay alive between epochs.
+        worker_init_fn: Called in each worker with its number. Transforms that hold random numbers
+            of their own, as those of Albumentations and MONAI do, are seeded there.
+        device_batches: Whether training uses whole batches that stay on the Trainer's device, see
+            ``bmgd_data.torch.batches``. `transforms` is then what ``bmgd_data.augment.protocol``
+            makes, or None, and there are no workers for training.
         fold: Number of a fold of a cross-validation, from 0, see `Reader.fold`; None for the
             scheme's own splits.
         folds: Number of folds; None is 5.
@@ -88,6 +94,8 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         transforms: Callable[[Sample], Sample] | None = None,
         batch_size: int = 8,
         num_workers: int = 0,
+        worker_init_fn: Callable[[int], None] | None = None,
+        device_batches: bool = False,
         fold: int | None = None,
         folds: int | None = None,
         hold_out: Stiffness | Iterable[Stiffness] | None = None,
@@ -109,6 +117,9 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         self.num_workers = num_workers
         self.datasets: dict[str, Subset[Sample]] = {}
         self.transforms = transforms
+        self.worker_init_fn = worker_init_fn
+        self.device_batches = device_batches
+        self._checkpoint: dict[str, Any] = {}
         self._arguments: dict[str, Any] = {
             "stiffness": [condition.pa for condition in (*chosen, *self.held_out)],
             "root": root,
@@ -160,25 +171,46 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
             for split in splits.SPLITS
         }
         self.save_hyperparameters({"data": provenance(self.reader)})
+        if self._checkpoint:
+            self._compare()
 
     def state_dict(self) -> dict[str, Any]:
-        """What checkpoints record: the data that they were trained on."""
-        return dict(self.hparams.get("data", {}))
+        """What checkpoints record: the data, and a hash of each name that was trained on."""
+        if not self.datasets:
+            return {}
+        return {**self.hparams["data"], "trained_on": [_hash(n) for n in self.reader.trained_on]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Warn if a checkpoint was trained on other data than this."""
-        own = self.state_dict()
-        if differing := [key for key in _COMPARED if own and own[key] != state_dict.get(key)]:
-            told = ", ".join(
-                f"{key} {state_dict.get(key)!r}, here {own[key]!r}" for key in differing
-            )
-            warnings.warn(
-                f"The checkpoint was trained on other data: {told}. Images that it was trained on "
-                "may be in this module's validation or test split. Give the source and the "
-                "arguments that it was trained with.",
-                BMGDWarning,
-                stacklevel=2,
-            )
+        """Warn if a checkpoint was trained on images that are validated or tested here.
+
+        Before `setup` has opened the data, the comparison waits for it.
+        """
+        self._checkpoint = state_dict
+        if self.datasets:
+            self._compare()
+
+    def _compare(self) -> None:
+        trained = set(self._checkpoint.get("trained_on", ()))
+        own = self.hparams["data"]
+        counts = []
+        for split in ("val", "test"):
+            names = self.reader.subset(split).names
+            if known := sum(_hash(name) in trained for name in names):
+                counts.append(f"{known} of the {len(names)} images of {split}")
+        differing = [key for key in _COMPARED if own[key] != self._checkpoint.get(key)]
+        if not counts and "digest" not in differing:
+            return
+        told = ", ".join(
+            f"{key} {self._checkpoint.get(key)!r}, here {own[key]!r}" for key in differing
+        )
+        warnings.warn(
+            f"The checkpoint was trained on other data: {told or 'of the same digest'}. By their "
+            f"names, it was trained on {' and '.join(counts) or 'none of the images'} that are "
+            "scored here. Give the source, scheme, fold and held-out stiffness that it was trained "
+            "with, or take the scores for what they are.",
+            BMGDWarning,
+            stacklevel=3,
+        )
 
     def __repr__(self) -> str:
         known = {key: value for key, value in self.hparams.items() if key != "data"}
@@ -193,9 +225,23 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
 
     __str__ = __repr__
 
-    def train_dataloader(self) -> DataLoader[Sample]:
+    def train_dataloader(self) -> DataLoader[Sample] | Batches:
         """Shuffled, with the transforms."""
-        return self._loader("train", shuffle=True)
+        if not self.device_batches:
+            return self._loader("train", shuffle=True)
+        from bmgd_data.torch import batches
+
+        self._require_images("train")
+        trainer = self.trainer
+        made = batches(
+            self.reader.subset("train"),
+            self.batch_size,
+            augment=self.transforms,  # type: ignore[arg-type]  # it is checked there
+            device=trainer.strategy.root_device if trainer else None,
+            shuffle=True,
+        )
+        made.names = [_Name(name) for name in made.names]
+        return made
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """In order, without the transforms."""
@@ -211,6 +257,18 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         import torch
         from torch.utils.data import DataLoader
 
+        return DataLoader(
+            self._require_images(split),
+            batch_size=self.batch_size,
+            shuffle=shuffle,
+            num_workers=self.num_workers,
+            collate_fn=_collate,
+            worker_init_fn=self.worker_init_fn,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _require_images(self, split: str) -> Subset[Sample]:
         if not self.datasets:
             raise RuntimeError(
                 "The data is not open yet: call setup(), and prepare_data() before it if the data "
@@ -221,16 +279,13 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
             told = f"The {split} split holds no images. {self.reader.shortage}".rstrip()
             if split == "train":
                 raise ValueError(told)
-            warnings.warn(told, BMGDWarning, stacklevel=3)
-        return DataLoader(
-            data,
-            batch_size=self.batch_size,
-            shuffle=shuffle,
-            num_workers=self.num_workers,
-            collate_fn=_collate,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
+            warnings.warn(told, BMGDWarning, stacklevel=4)
+        return data
+
+
+def _hash(name: str) -> str:
+    """What a checkpoint records of a name: checkpoints are given to others."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 _FOLDS: Final = 5

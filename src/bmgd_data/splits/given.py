@@ -51,6 +51,11 @@ def resolve_scheme(scheme: AnyScheme) -> Scheme:
     if isinstance(scheme, os.PathLike) or str(scheme).lower().endswith(".csv"):
         path = Path(scheme).expanduser()
         return _given(_read_csv(path), path.name)
+    if str(scheme).startswith((f"{GIVEN} by ", "grouped by ")):  # as a checkpoint records it
+        raise ValueError(
+            f"The groups or splits of the scheme {scheme!r} were given as a file or a mapping, "
+            "which this name does not hold. Give that file or mapping again as scheme=."
+        )
     try:
         name = parse_scheme(scheme)
     except ValueError as error:

@@ -86,6 +86,7 @@ class Batches:
     Attributes:
         epoch: Number of the epoch that the next iteration gives, from 0. It rises with each
             iteration; set it to continue an earlier training.
+        names: Of the N samples, as batches give them.
     """
 
     def __init__(  # noqa: PLR0917 - `batches` names them
@@ -113,7 +114,7 @@ class Batches:
             if augment is None
             else _Changed(reader, _on(augment, self.device))
         )
-        self._names = reader.names
+        self.names = reader.names
         self._numbers = {
             "stiffness_pa": torch.from_numpy(reader.stiffness_pa).to(self.device),
             "n_nuclei": torch.from_numpy(reader.n_nuclei).to(self.device),
@@ -134,7 +135,7 @@ class Batches:
 
     def of(self, rows: torch.Tensor, epoch: int = 0) -> Sample:
         """The batch of these rows of the Reader, (B,) int64, as they are in an epoch."""
-        names = [self._names[row] for row in rows.tolist()]
+        names = [self.names[row] for row in rows.tolist()]
         rows = rows.to(self.device)
         pictures = self._pictures.of(rows, self.seed, epoch)
         batch = {key: wrap(key, picture) for key, picture in pictures.items()}
