@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import socket
 import traceback
@@ -18,7 +19,7 @@ import py7zr
 import pytest
 
 from bmgd_data import _pipeline, facts, upkeep
-from bmgd_data._container import folder
+from bmgd_data._container import folder, sevenzip_header
 from bmgd_data._container.sevenzip import SevenZip
 from bmgd_data._ingest import build
 from bmgd_data._origin import locate, sources, trust
@@ -476,6 +477,37 @@ def test_a_release_page_has_dots_in_its_names(tmp_path, make, serve):
     assert read(url) == sha256(data)
 
 
+def test_a_page_in_place_of_a_404_does_not_hide_the_other_name(answer, make):
+    data = make()
+    url, server = answer(send(b"<html>Not found</html>"), send(data))
+    assert read(url) == sha256(data)
+    assert [path for path, _ in server.asked] == ["/950%20Pa.7z", "/950.Pa.7z"]
+
+
+def test_a_length_that_is_sent_twice_counts_once(answer, make):
+    """RFC 9110, 8.6."""
+    data = make()
+    url, _ = answer(send(data, **{"Content-Length": str(len(data))}))
+    assert read(url) == sha256(data)
+
+
+def test_a_failed_download_names_what_is_kept_instead(answer, make, local):
+    """With one error: the cause is in the message."""
+    read(local)
+    url, _ = answer(refuse(500))
+    hint = rf"But data of {re.escape(str(local))} is there: give source="
+    with pytest.raises(DownloadError, match=hint) as told:
+        read(url)
+    shown = "".join(traceback.format_exception(told.value))
+    assert shown.count("Traceback") == 1
+    with pytest.raises(DatasetNotFoundError, match=rf"download=False\). {hint}"):
+        read(url, download=False)
+    read("phantom:size=0.02")
+    with pytest.raises(DatasetNotFoundError, match=hint) as told:
+        read("upstream", download=False)
+    assert "phantom" not in str(told.value)
+
+
 # ---------------------------------------------------------------------------------- local sources
 
 
@@ -604,12 +636,12 @@ def test_how_often_a_local_source_is_looked_at(kind, request, monkeypatch):
         (folder, "files_of"),
         (folder, "fingerprint"),
         (folder, "digest" if kind == "unpacked" else "sha256"),
-        (SevenZip, "_open"),
+        (sevenzip_header, "check"),
     ):
         counted(where, name)
     read(source)
     looks = dict.fromkeys(("find", "files_of", "fingerprint"), 3)
-    once = {"digest": 1} if kind == "unpacked" else {"sha256": 1, "_open": 1}
+    once = {"digest": 1} if kind == "unpacked" else {"sha256": 1, "check": 1}
     assert calls == looks | once
     calls.clear()
     read(source)

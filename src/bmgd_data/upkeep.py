@@ -343,7 +343,7 @@ def kept(
     if unknown := [kind for kind in chosen if kind not in KINDS]:
         raise ValueError(f"Unknown kinds {unknown}. Valid: {', '.join(KINDS)}.")
     kept_in = home.root(root)
-    with disk.listed(kept_in):
+    with disk.reachable(kept_in):
         found = _all_kept(kept_in)
     if source is not None:
         found = _of_source(found, str(source))
@@ -377,7 +377,11 @@ def remove(found: Iterable[Kept], *, root: AnyPath | None = None) -> int:
 
 
 def _remove(root: Path, each: Kept) -> None:
-    with contextlib.ExitStack() as held, disk.explained(each.path.parent):
+    with (
+        contextlib.ExitStack() as held,
+        disk.reachable(root),
+        disk.explained(each.path.parent),
+    ):
         for name in home.lock_names(root, each.path):
             held.enter_context(locks.lock(root, name))
         for path in each.files:

@@ -256,13 +256,15 @@ def test_the_command_that_unpacks_exists(tmp_path, write_7z):
     assert (tmp_path / "950 Pa" / "950 Pa" / "a.txt").read_bytes() == b"x"
 
 
-def test_the_advice_on_a_refused_zip_works(tmp_path, monkeypatch):
+@pytest.mark.parametrize("ending", ["zip", "7z"])
+def test_the_advice_on_a_refused_zip_works(ending, tmp_path, monkeypatch):
+    """Also if it bears the name of a .7z: the command goes by what the file is."""
     import zipfile
 
-    with zipfile.ZipFile(tmp_path / "950 Pa.zip", "w") as out:
+    with zipfile.ZipFile(tmp_path / f"950 Pa.{ending}", "w") as out:
         for path, blob in (good() | {f"950 Pa/{A}": b""}).items():
             out.writestr(path, blob)
-    message = refused(tmp_path / "950 Pa.zip", "an empty file")
+    message = refused(tmp_path / f"950 Pa.{ending}", "an empty file")
     (command,) = re.findall("Unpack it with `python -m zipfile (.*?)`", message)
     monkeypatch.chdir(tmp_path)
     zipfile.main(shlex.split(command))

@@ -24,6 +24,7 @@ class Files:
 
     def __init__(self, files, path, lost=()):
         self.path, self.files, self.lost = path, files, lost
+        self.unpacks = "" if path.is_dir() else "py7zr x"
         self.members = [Member(name, len(data)) for name, data in files.items()]
 
     def stream(self, sink):

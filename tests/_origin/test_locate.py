@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 
 from bmgd_data import facts
 from bmgd_data._origin import locate
-from bmgd_data.errors import DatasetNotFoundError
+from bmgd_data.errors import DamagedArchiveError, DatasetNotFoundError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,6 +126,71 @@ def test_files_that_are_not_read_are_explained(tmp_path, name, says):
     # The advice works: unpacked beside it, the folder is found.
     (tmp_path / "950 Pa").mkdir()
     assert locate.find(tmp_path, C950).path == tmp_path / "950 Pa"
+
+
+def test_an_archive_of_all_in_a_folder_is_found(tmp_path, write_7z):
+    """Also beside an archive that cannot be read, which is named only if nothing else is found."""
+    (tmp_path / "a.7z").write_bytes(b"7z\xbc\xaf\x27\x1c")
+    with pytest.raises(DamagedArchiveError, match=r"a\.7z is cut off"):
+        locate.find(tmp_path, C950)
+    members = {f"{c.archive[:-3]}/image/a.tif": b"x" for c in facts.CONDITIONS}
+    path = write_7z(tmp_path / "BMGD.7z", members)
+    assert [locate.find(tmp_path, c) for c in (C250, C1200)] == [locate.Found(path)] * 2
+
+
+def test_a_zip_of_zips(tmp_path):
+    blob = io.BytesIO()
+    with zipfile.ZipFile(blob, "w") as out:
+        out.writestr("950 Pa/image/a.tif", b"x")
+    with zipfile.ZipFile(path := tmp_path / "data.zip", "w") as out:
+        out.writestr("950 Pa.zip", blob.getvalue())
+    for named in (path, tmp_path):
+        found = locate.find(named, C950)
+        assert found == locate.Found(path, "950 Pa.zip")
+        assert (found.nested, found.unpacked) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("volumes", "says"), [(3, "one volume of several"), (1, "a whole archive")]
+)
+def test_volumes_of_a_real_archive(volumes, says, tmp_path, archive):
+    """A volume holds the bytes that follow those of the one before."""
+    whole = (made := archive("950 Pa.7z")).read_bytes()
+    made.unlink()
+    size = -(-len(whole) // volumes)
+    for n in range(volumes):
+        path = tmp_path / f"950 Pa.7z.00{n + 1}"
+        path.write_bytes(whole[n * size : (n + 1) * size])
+    with pytest.raises(DatasetNotFoundError, match=says):
+        locate.find(tmp_path, C950)
+    first = tmp_path / "950 Pa.7z.001"
+    if volumes > 1:
+        with pytest.raises(DatasetNotFoundError, match=says):
+            locate.find(first, C950)
+    else:
+        assert locate.find(first, C950).path == first
+        assert locate.find(first.rename(tmp_path / first.stem), C950).path.exists()
+
+
+@pytest.mark.parametrize("named", ["", "950 Pa.zip", "950 Pa.z01"])
+def test_a_split_zip(named, tmp_path):
+    """`zip -s`: the last part bears the ending .zip, and begins anywhere."""
+    (tmp_path / "950 Pa.z01").write_bytes(b"PK\x07\x08PK\x03\x04")
+    (tmp_path / "950 Pa.zip").write_bytes(b"anything")
+    with pytest.raises(DatasetNotFoundError, match=r"z01 is one part of a split zip\. Join"):
+        locate.find(tmp_path / named, C950)
+
+
+@pytest.mark.parametrize("head", [b"MZ\x90\0", b"\x7fELF\2\1\1", b"#!/bin/sh\n"])
+def test_a_program_is_not_called_damage(head, tmp_path):
+    (path := tmp_path / "950 Pa.run").write_bytes(head + bytes(99))
+    with pytest.raises(DamagedArchiveError, match=r"a program, perhaps .* unpacks itself") as told:
+        locate.find(path, C950)
+    assert "etch it again" not in str(told.value)
+    (exe := path.rename(tmp_path / "950 Pa.exe")).touch()
+    for named in (exe, tmp_path):
+        with pytest.raises(DatasetNotFoundError, match=r"is a program, perhaps"):
+            locate.find(named, C950)
 
 
 def test_a_missing_condition_lists_what_is_there(tmp_path):

@@ -10,15 +10,12 @@ import shutil
 import stat
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from bmgd_data._system import disk
 from bmgd_data.errors import CorruptArchiveError, StorageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def names(folder):
@@ -159,6 +156,38 @@ def test_other_errors_pass_unchanged(error):
     with pytest.raises(type(error), match="as it is") as caught, disk.explained("folder"):
         raise error
     assert caught.value is error
+
+
+@pytest.mark.parametrize("late", [1, 99])
+def test_a_mount_that_shows_files_late(late, tmp_path, monkeypatch):
+    """rclone 1.60 shows a renamed folder empty for seconds."""
+    real, waits = Path.rename, []
+    monkeypatch.setattr(Path, "rename", lambda self, to: real(self, hidden) and to.mkdir())
+    hidden = tmp_path / "hidden"
+
+    def sleep(pause):
+        waits.append(pause)
+        if len(waits) == late:
+            shutil.copy(hidden / "a", final / "a")
+
+    monkeypatch.setattr(disk.time, "sleep", sleep)
+    final = tmp_path / "final"
+    expected = pytest.raises(StorageError, match=r"shows its files late\. Read again in")
+    with contextlib.nullcontext() if late == 1 else expected, disk.staged(final) as folder:
+        (folder / "a").write_text("a")
+    assert len(waits) == min(late, 5)
+
+
+def test_a_folder_of_a_lower_layer_is_removed_without_a_rename(tmp_path, monkeypatch):
+    """overlayfs cannot rename it: EXDEV."""
+    (tmp_path / "store" / "inner").mkdir(parents=True)
+
+    def refused(self, _to):
+        raise OSError(errno.EXDEV, "Invalid cross-device link", str(self))
+
+    monkeypatch.setattr(Path, "rename", refused)
+    disk.discard(tmp_path / "store")
+    assert names(tmp_path) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX modes")

@@ -158,3 +158,17 @@ def test_a_table_wider_than_the_terminal_repeats_its_first_column(monkeypatch, c
     monkeypatch.setenv("COLUMNS", "18")  # no room for two columns side by side
     console.show(("stiffness", ">images", ">nuclei found", ">values"), rows)
     assert "stiffness: 950Pa\nimages: 10\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("give the folder as source=.", "give the folder as --source."),
+        ('read it with source="950 Pa".', 'read it with --source "950 Pa".'),
+        ("Set BMGD_HOME, or root=, to", "Set BMGD_HOME, or --root, to"),
+        ("(download=False)", "(--no-download)"),
+        ("http://h/?source=x", "http://h/?source=x"),
+    ],
+)
+def test_messages_speak_of_options(text, shown):
+    assert console.as_options(text) == shown

@@ -45,6 +45,8 @@ class Member(NamedTuple):
 
 
 class Files(abc.ABC):
+    unpacks: str = ""
+    """The module of Python that unpacks it, as words of a command line; empty for a folder."""
     path: Path
     members: list[Member]
 

@@ -33,6 +33,8 @@ a sixteenth of it, which takes 15 to 25 % more time."""
 class SevenZip(Files):
     """An open .7z file whose listing is checked. Its header is parsed once."""
 
+    unpacks = "py7zr x"
+
     def __init__(self, path: Path) -> None:
         check_whole(path)
         self.path = path

@@ -44,6 +44,8 @@ class Zip(Files):
     With `below`, only the members below this folder; their paths begin with that folder's name.
     """
 
+    unpacks = "zipfile -e"
+
     def __init__(self, path: Path, below: str = "") -> None:
         self.path = path
         above = below.rpartition("/")[0]

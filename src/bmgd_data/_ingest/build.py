@@ -63,7 +63,7 @@ def build(
     """
     plan = pairing.pair_up((member.path for member in files.members), condition)
     if plan.damage:
-        raise _damage(files.path, condition, plan.damage)
+        raise _damage(files, condition, plan.damage)
     with disk.staged(final) as folder, Intake(plan, condition, folder) as intake:
         with _in_background(intake.take) as hand_over:
 
@@ -76,7 +76,7 @@ def build(
         if check is not None:
             check()
         if faults := intake.faults():
-            raise _damage(files.path, condition, _grouped(faults), len(faults))
+            raise _damage(files, condition, _grouped(faults), len(faults))
         counts = intake.finish()
         arrays = [store.IMAGES, store.MASKS, *(f"{method}/{store.LABELS}" for method in counts)]
         with ThreadPoolExecutor() as pool:
@@ -97,17 +97,16 @@ def build(
 
 
 def _damage(
-    path: Path, condition: facts.Condition, lines: Sequence[str], count: int = 0
+    files: Files, condition: facts.Condition, lines: Sequence[str], count: int = 0
 ) -> CorruptArchiveError:
-    folder = condition.archive.removesuffix(".7z")
-    if path.is_dir():
+    path, folder = files.path, condition.archive.removesuffix(".7z")
+    if not files.unpacks:
         then = "Fix or remove the files named, or unpack the archive again, and read again."
     else:
-        unpack = "zipfile -e" if path.suffix.lower() == ".zip" else "py7zr x"
         then = (
-            f'Unpack it with `python -m {unpack} "{path}" "{folder}"`, fix or remove the files '
-            f'named in that folder, and read it with source="{folder}". If it is upstream\'s own '
-            "archive, please report this message; `bmgd download --accept-changed` fetches it "
+            f'Unpack it with `python -m {files.unpacks} "{path}" "{folder}"`, fix or remove the '
+            f'files named in that folder, and read it with source="{folder}". If it is upstream\'s '
+            "own archive, please report this message; `bmgd download --accept-changed` fetches it "
             "again once it is fixed there."
         )
     found = [f"{path} cannot be used; {count or len(lines)} fault(s) found:", *lines]

@@ -71,7 +71,7 @@ def download(
             client.fetch(partial.name, downloader=_Downloader(bar, folder, auth))
         # A ValueError is a header that requests cannot read.
         except (requests.exceptions.RequestException, ValueError) as error:
-            raise DownloadError(_why_not(url, error)) from error
+            raise DownloadError(_why_not(url, error)) from None
         except OSError as error:
             if isinstance(error, BMGDError) or error.errno is not None:
                 raise
@@ -126,6 +126,12 @@ class _Downloader:
 
             def close_later(response: requests.Response, **_: object) -> None:
                 connections.callback(response.close)  # pooch closes it only after a success
+                # Twice with one value counts as once (RFC 9110, 8.6), but not for pooch.
+                lengths = set(
+                    response.headers.get("Content-Length", "").replace(" ", "").split(",")
+                )
+                if len(lengths) == 1 and (length := lengths.pop()):
+                    response.headers["Content-Length"] = length
 
             fetch = pooch.HTTPDownloader(
                 progressbar=self,
@@ -144,7 +150,7 @@ class _Downloader:
                     f"There is no {url} (the server answered {error.response.status_code}). If "
                     "upstream has moved its files, look for a newer bmgd-data; or give the base "
                     f"address of a mirror as source=, {_BY_HAND}."
-                ) from error
+                ) from None
 
     @property
     def total(self) -> int:
@@ -153,7 +159,7 @@ class _Downloader:
     @total.setter
     def total(self, length: int) -> None:
         """Called by pooch first; 0 if the server does not say."""
-        disk.require_space(self._folder, length, "for the download")
+        disk.require_space(self._folder.parent, length, "for the download")
         self._total = length
         self.reset()
 

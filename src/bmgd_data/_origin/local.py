@@ -34,10 +34,12 @@ class Local(Origin):
         self._gone = self.seen is not None and locate.is_gone(named)
         if self.seen is not None and self._gone:  # what was read of it is kept
             self.shown, self._inside, self.files = named, "", {}
+            self._nested = False
             self.fingerprint, self.unpacked = self.seen.fingerprint, self.seen.unpacked
             return
         found = locate.find(named, wanted.condition)
         self.shown, self._inside, self.notice = found
+        self._nested = found.nested
         self.unpacked = found.unpacked
         self.files = folder.files_of(self.shown)
         self.fingerprint = disk.sha256_of([self._inside, folder.fingerprint(self.files)])
@@ -57,11 +59,11 @@ class Local(Origin):
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Files]:
-        """The archive or folder; a .7z within a .zip is unpacked beside the stores first."""
+        """The archive or folder; an archive within a .zip is unpacked beside the stores first."""
         with contextlib.ExitStack() as stack:
             if self.shown.is_dir():
                 files: Files = folder.Folder(self.shown, self.files)
-            elif self._inside.endswith(".7z"):
+            elif self._nested:
                 place = stack.enter_context(disk.scratch(self.wanted.archive))
                 unpacked = place / Path(self._inside).name
                 with unpacked.open("wb") as file:
@@ -101,7 +103,7 @@ class Local(Origin):
     def _digest(self) -> str:
         if self.shown.is_dir():
             return folder.digest(self.files)
-        if self._inside.endswith(".7z"):  # the digest of upstream's own archive
+        if self._nested:  # of a .7z, the digest of upstream's own archive
             content = hashlib.sha256()
             zips.unpack(self.shown, self._inside, content.update)
             return content.hexdigest()

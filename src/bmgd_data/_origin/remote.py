@@ -14,7 +14,13 @@ from bmgd_data._origin import fetch, sources, trust
 from bmgd_data._origin.origin import Origin
 from bmgd_data._system import home
 from bmgd_data._system.progress import bar
-from bmgd_data.errors import BMGDWarning, DatasetNotFoundError
+from bmgd_data.errors import (
+    BMGDError,
+    BMGDWarning,
+    DamagedArchiveError,
+    DatasetNotFoundError,
+    DownloadError,
+)
 
 if TYPE_CHECKING:
     from bmgd_data import facts
@@ -61,14 +67,17 @@ class Remote(Origin):
 
     def _download(self, seen: Seen | None) -> str:
         source, archive = self.wanted.source, self.wanted.archive
-        missing = []
+        missing: list[BMGDError] = []
         with bar(f"fetching {archive.name}", in_bytes=True) as progress:
             for url in urls(source, self.wanted.condition):
                 check = partial(trust.compare, self.wanted, seen, where=url)
                 try:
                     return fetch.download(url, archive, check, progress, auth(source))
-                except DatasetNotFoundError as error:
-                    missing.append(error)
+                except (DatasetNotFoundError, DamagedArchiveError) as error:
+                    missing.append(error)  # some servers send a page in place of a 404
+                except DownloadError as error:
+                    hint = trust.kept_instead(self.wanted)
+                    raise (DownloadError(f"{error} {hint}") if hint else error) from None
         raise missing[0]
 
     def _compare_with_upstream(self, key: str) -> None:
@@ -83,11 +92,12 @@ class Remote(Origin):
             )
 
     def _not_here(self) -> DatasetNotFoundError:
+        hint = trust.kept_instead(self.wanted)
         return DatasetNotFoundError(
             f"{self._name} is not in {self.wanted.root}, and nothing is fetched "
-            f"({_why_offline()}). Run `bmgd download` where the network may be used, or give a "
-            "folder that holds the archives as source= (or BMGD_SOURCE), or set BMGD_HOME to where "
-            "the data is."
+            f"({_why_offline()}). {hint}{' Or run' if hint else 'Run'} `bmgd download` where the "
+            "network may be used, or give a folder that holds the archives as source= (or "
+            "BMGD_SOURCE), or set BMGD_HOME to where the data is."
         )
 
 

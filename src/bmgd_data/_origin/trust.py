@@ -7,6 +7,7 @@ and noted, per source; a different one later is a `ChecksumError`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -67,15 +68,40 @@ def recall(note: Path) -> Seen | None:
             raise ValueError(f"no sha256: {seen.key!r}")  # noqa: TRY301
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except OSError as error:
         # On another user's root nothing can be noted; pinned and generated data is read.
         if isinstance(error, PermissionError) and not os.access(note.parent, os.W_OK):
             return None
+        raise StorageError(  # it may be whole: no advice to remove it
+            f"{note}, which says what archive is trusted, cannot be read ({error.strerror}). Check "
+            "its permissions, and whether its disk is still connected."
+        ) from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise StorageError(
             f"{note}, which says what archive is trusted, cannot be read "
             f"({type(error).__name__}: {error}). Remove it to trust the next archive instead."
         ) from error
     return seen
+
+
+def kept_instead(wanted: Wanted) -> str:
+    """A sentence on other sources of the same condition that are kept in the root, or nothing."""
+    found = set()
+    for note in sorted((wanted.root / "sources").glob(f"*/{wanted.condition.name}.json")):
+        generated = note.parent.name.startswith("phantom-")
+        if note != wanted.note and not generated and (seen := _recalled(note)):
+            found.add(seen.source)
+    if not found:
+        return ""
+    first, *more = sorted(found)
+    too = f" (also {', '.join(more)})" if more else ""
+    return f"But data of {first} is there{too}: give source={first!r}, or set BMGD_SOURCE to it."
+
+
+def _recalled(note: Path) -> Seen | None:
+    with contextlib.suppress(StorageError):
+        return recall(note)
+    return None
 
 
 def remember(note: Path, before: Seen | None, now: Seen) -> None:

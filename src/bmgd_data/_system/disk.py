@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,7 @@ _CANNOT_WRITE: Final = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM),
     errno.ENAMETOOLONG,
 }
+_PAUSES_S: Final = (0.1, 0.3, 1.0, 3.0, 0.0)
 _CHOICE: Final = "BMGD_HOME or root= for the data, another destination for what is exported"
 _IN_THE_WAY: Final = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
@@ -37,7 +39,8 @@ def staged(final: Path) -> Iterator[Path]:
     """
     with scratch(final) as partial:
         yield partial
-        for path in partial.rglob("*"):
+        inside = sorted(partial.rglob("*"))
+        for path in inside:
             fsync(path)
         fsync(partial)
         try:
@@ -45,7 +48,21 @@ def staged(final: Path) -> Iterator[Path]:
         except OSError:
             if not final.is_dir():
                 raise
+        else:
+            _await([final / path.relative_to(partial) for path in inside])
         fsync(final.parent)
+
+
+def _await(paths: list[Path]) -> None:
+    """Wait until files are seen that were just renamed; some network mounts show them late."""
+    for pause in _PAUSES_S:
+        if all(map(os.path.exists, paths)):
+            return
+        time.sleep(pause)
+    raise StorageError(
+        f"{paths[0].parent} was written, but its file system shows its files late. Read again in a "
+        "minute, or set BMGD_HOME, or root=, to a folder on a disk of this machine."
+    )
 
 
 @contextlib.contextmanager
@@ -110,7 +127,12 @@ def discard(folder: Path) -> None:
     doomed = folder if folder.name.endswith(_PARTIAL) else _partial(folder)
     try:
         if doomed != folder:
-            folder.rename(doomed)
+            try:
+                folder.rename(doomed)
+            except OSError as error:
+                if error.errno != errno.EXDEV:  # a folder of a lower layer of overlayfs
+                    raise
+                doomed = folder
         shutil.rmtree(doomed)
     except OSError as error:
         left = doomed if doomed.exists() else folder
@@ -157,15 +179,15 @@ def require_space(folder: Path, need: int, what: str) -> None:
 
 
 @contextlib.contextmanager
-def listed(folder: Path) -> Iterator[None]:
-    """Turn errors of the system on listing `folder` into a StorageError."""
+def reachable(folder: Path) -> Iterator[None]:
+    """Turn any error of the system below `folder` into a StorageError, as of a lost disk."""
     try:
         yield
     except OSError as error:
         if isinstance(error, StorageError):
             raise
         raise StorageError(
-            f"{error.filename or folder} cannot be read ({error.strerror}). Check its permissions, "
+            f"{error.filename or folder} cannot be used ({error.strerror}). Check its permissions, "
             "and whether its disk is still connected."
         ) from error
 

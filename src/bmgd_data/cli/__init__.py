@@ -49,6 +49,7 @@ class _Group(TyperGroup):
                 return super().invoke(ctx)
             except (BMGDError, ValueError) as error:
                 if home.switched_on("BMGD_DEBUG") or ctx.params.get("_debug"):
+                    error.__suppress_context__ = False
                     raise
                 console.complain(str(error))
                 raise typer.Exit(2 if isinstance(error, ValueError) else 1) from error

@@ -30,6 +30,10 @@ _GAP: Final = 2
 _SHORT: Final = 15
 """A cell of up to so many characters stays on one line."""
 _COMMAND: Final = re.compile("`[^`]+`")
+_ARGUMENT: Final = re.compile(
+    r"(?<![\w/?&-])(source|root|stiffness|scheme|instances)=(?=([\w'\"/~.]\S)?)"
+)
+_NO_DOWNLOAD: Final = ("download=False", "--no-download")
 _KEPT: Final = "\0"
 """Stands for a space at which no line is broken; printable text never holds it."""
 
@@ -48,7 +52,14 @@ def remark(text: str, kind: str = "note", style: str = "bold") -> None:
 
 def complain(text: str) -> None:
     """Print an error message."""
-    remark(text, "error", "bold red")
+    remark(as_options(text), "error", "bold red")
+
+
+def as_options(text: str) -> str:
+    """The library's message with the names of options: ``source=`` becomes ``--source``."""
+    return _ARGUMENT.sub(
+        lambda found: f"--{found[1]}" + " " * bool(found[2]), text.replace(*_NO_DOWNLOAD)
+    )
 
 
 def show(
@@ -218,7 +229,7 @@ def tidy_warnings() -> Iterator[None]:
 
     def shown(message: Warning | str, category: type[Warning], *rest: Any) -> None:
         if issubclass(category, BMGDWarning):
-            remark(str(message), "warning", "bold yellow")
+            remark(as_options(str(message)), "warning", "bold yellow")
         else:
             usual(message, category, *rest)
 

@@ -18,6 +18,7 @@ from typer import Option
 from bmgd_data import facts, splits
 from bmgd_data._arguments import ARGUMENTS
 from bmgd_data._system import home
+from bmgd_data.cli import console
 from bmgd_data.errors import DatasetNotFoundError
 from bmgd_data.facts import CONDITIONS
 
@@ -90,7 +91,7 @@ def _refused(where: str = "") -> Iterator[None]:
     try:
         yield
     except (ValueError, DatasetNotFoundError) as error:
-        raise typer.BadParameter(f"{where}{error}") from error
+        raise typer.BadParameter(console.as_options(f"{where}{error}")) from error
 
 
 def _valid(read: Callable[[str], object]) -> Callable[[str | None], str | None]:
