@@ -217,6 +217,40 @@ def test_csv_holds_all_rows_and_no_nan(table, tmp_path):
     assert [row["nearest_um"] == "" for row in rows] == alone.tolist()
 
 
+def test_no_program_takes_a_cell_for_another_value(table, tmp_path):
+    odd = {**table.columns, "area_um2": np.full(len(table), 13.005)}
+    Table(odd, "components", 0.25).to_csv(tmp_path / "a.tsv")
+    with (tmp_path / "a.tsv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert {row["area_um2"] for row in rows} == {"13.0050"}
+    assert [row["touches_border"] == "TRUE" for row in rows] == table["touches_border"].tolist()
+    assert {row["touches_border"] for row in rows} <= {"TRUE", "FALSE"}
+    with pytest.raises(ValueError, match=r"none of: \.csv, \.tsv"):
+        table.to_csv(tmp_path / "a.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        (np.ones((4, 4), bool), "not bool"),
+        (np.full((4, 4), -1), "not -1"),
+        (np.zeros((0, 0), int), "no pixel"),
+    ],
+)
+def test_labels_that_are_none(labels, why):
+    with pytest.raises(ValueError, match=why):
+        measure(np.zeros(labels.shape, np.uint16), labels)
+
+
+def test_large_numbers_take_no_memory():
+    small = np.kron([[0, 1], [2, 2]], np.ones((3, 3), int))
+    image = np.arange(36, dtype=np.uint16).reshape(6, 6)
+    large = measure(image, np.array([0, 7, 2**40])[small])
+    assert large.pop("label").tolist() == [7, 2**40]
+    for name, values in large.items():
+        np.testing.assert_array_equal(values, measure(image, small)[name])
+
+
 def test_a_file_that_cannot_be_written(table, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="in the way of what is written"):
@@ -290,6 +324,15 @@ def test_equal_seeds_draw_the_same_and_others_do_not():
     table = made([[1.0, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]])
     draws = [table.bootstrap("area_um2", "image", seed=seed)[250].tolist() for seed in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]
+
+
+def test_draws_of_a_stiffness_do_not_depend_on_others():
+    rng = np.random.default_rng(0)
+    one = made([list(rng.normal(9, 1, 5)) for _ in range(12)])
+    both = {name: np.concatenate([values, values]) for name, values in one.columns.items()}
+    both["stiffness_pa"] = np.repeat([100, 250], len(one))
+    two = Table(both, "components", 0.25)
+    assert two.bootstrap()[250].tolist() == one.bootstrap()[250].tolist()
 
 
 def test_a_stiffness_without_values_has_no_median():

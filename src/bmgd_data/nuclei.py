@@ -28,8 +28,8 @@ aspect_ratio, eccentricity
 solidity
     Area / area of the convex hull.
 form_factor
-    4 pi area / perimeter**2: 1 for a disc. It exceeds 1 for some nuclei below about 30 pixels,
-    whose estimated perimeter is too short.
+    4 pi area / perimeter**2: about 1 for a disc. The perimeter is an estimate, so some round or
+    octagonal nuclei of any size have more than 1.
 feret_um
     Largest distance of two points of the nucleus (maximum Feret diameter).
 mean_raw, std_raw, total_raw
@@ -49,6 +49,7 @@ instances
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -71,8 +72,12 @@ if TYPE_CHECKING:
     Columns = dict[str, NDArray[Any]]
     """Arrays of equal length by name."""
 
-__all__ = ["Summary", "Table", "measure", "nuclei"]
+__all__ = ["FEW_GROUPS", "SEPARATORS", "Summary", "Table", "measure", "nuclei"]
 
+FEW_GROUPS: Final = 5
+"""Fewer groups are too few to draw samples with replacement from."""
+SEPARATORS: Final = {".csv": ",", ".tsv": "\t"}
+"""Of the columns, by the ending of the file."""
 _HALF: Final = ((0, 1), (1, 0), (1, 1), (1, -1))
 """Steps to half of the eight neighbours: each pair of pixels occurs once."""
 _NOTES: Final = (
@@ -131,12 +136,27 @@ def measure(
         Columns "label" to "touches_other", one row per label, ascending.
 
     Raises:
-        ValueError: The shapes differ, or are not (H, W).
+        ValueError: The shapes differ, are not (H, W) or have no pixel, or the labels are not whole
+            numbers from 0.
     """
     from scipy.spatial import KDTree
 
     if image.shape != labels.shape or labels.ndim != 2:  # noqa: PLR2004
         raise ValueError(f"An image {image.shape} and labels {labels.shape} are not both (H, W).")
+    if not labels.size:
+        raise ValueError(f"An image {image.shape} has no pixel to measure.")
+    if labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"Labels are whole numbers, and not {labels.dtype}. Number the nuclei of a mask first, "
+            "as with scipy.ndimage.label."
+        )
+    if labels.min() < 0:
+        raise ValueError(f"Labels are numbers from 0, and not {labels.min()}. Set others to 0.")
+    if labels.max() > labels.size:  # memory grows with the largest number
+        numbers, places = np.unique(labels, return_inverse=True)
+        dense = places.reshape(labels.shape) + int(numbers[0] > 0)
+        scales = {"full_scale": full_scale, "pixel_size_um": pixel_size_um}
+        return measure(image, dense, **scales) | {"label": numbers[numbers > 0]}
     y, x = np.nonzero(labels)
     at = labels[y, x].astype(np.intp)
     areas = np.bincount(at, minlength=1)
@@ -300,7 +320,8 @@ class Table:
             column: A column of numbers; NaN are left out.
             unit: "group" (images that show one colony), "image" or "nucleus".
             draws: Number of samples.
-            seed: Seed of the random numbers.
+            seed: Seed of the random numbers. Each stiffness has its own, so that its samples are
+                the same whichever others are in the table.
 
         Returns:
             (draws,) medians by stiffness in pascal; NaN if a stiffness has no values.
@@ -310,9 +331,10 @@ class Table:
         """
         if unit not in (units := {"group": "group", "image": "name", "nucleus": ""}):
             raise ValueError(f"Unknown unit {unit!r}. Valid: {', '.join(map(repr, units))}.")
-        values, rng = self._numbers(column), np.random.default_rng(seed)
+        values = self._numbers(column)
         medians = {}
         for pa in np.unique(self["stiffness_pa"]).tolist():
+            rng = np.random.default_rng([seed, pa])
             chosen = np.flatnonzero((self["stiffness_pa"] == pa) & ~np.isnan(values))
             ordered = chosen[np.argsort(values[chosen], kind="stable")]
             members = self[units[unit]][ordered] if units[unit] else np.arange(len(ordered))
@@ -341,22 +363,35 @@ class Table:
         return pd.DataFrame(self.columns)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the table with a header line; NaN becomes an empty field.
+        """Write the table with a header line.
+
+        NaN becomes an empty field, and booleans become TRUE and FALSE, as R and spreadsheets have
+        them. No number has exactly three decimals: where a point separates thousands, a
+        spreadsheet reads 13.005 as 13005, but 13.0050 as text.
+
+        Args:
+            path: The file; .csv has commas and .tsv has tabs between the columns.
 
         Raises:
+            ValueError: The file has another ending.
             StorageError: The file cannot be written.
         """
+        separator = SEPARATORS.get(Path(path).suffix.lower())
+        if separator is None:
+            raise ValueError(f"{path} ends in none of: {', '.join(SEPARATORS)}. Name it so.")
         fields: list[list[Any]] = []
         for values in self.columns.values():
             plain = values.tolist()
             if values.dtype.kind == "f":  # six digits are finer than any pixel
-                plain = ["" if np.isnan(value) else f"{value:.6g}" for value in plain]
+                plain = ["" if np.isnan(value) else _decimals(value) for value in plain]
+            elif values.dtype.kind == "b":
+                plain = [str(value).upper() for value in plain]
             fields.append(plain)
         with (
             disk.staged_file(Path(path)) as partial,
             partial.open("w", newline="", encoding="utf-8") as file,
         ):
-            writer = csv.writer(file)
+            writer = csv.writer(file, delimiter=separator)
             writer.writerow(self.columns)
             writer.writerows(zip(*fields, strict=True))
 
@@ -374,3 +409,8 @@ class Table:
             for row in self.summary()
         ]
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+
+
+def _decimals(value: float) -> str:
+    """Six digits, and never exactly three decimals."""
+    return re.sub(r"(\.\d{3})(?!\d)", r"\g<1>0", f"{value:.6g}")

@@ -36,9 +36,11 @@ def test_nuclei_of_a_split_with_another_pixel(tiny_root, tmp_path):
 
 
 def test_nuclei_that_cannot_be_written(tiny_root, tmp_path):
-    (out := tmp_path / "nuclei.csv").mkdir()
-    shown = bmgd("nuclei", "--out", out, "--source", TINY, "--root", tiny_root, code=1).stderr
-    assert f"{out} is in the way" in " ".join(shown.split())
+    (folder := tmp_path / "nuclei.csv").mkdir()
+    for out, why in ((folder, "is a folder"), (tmp_path / "a.xlsx", "none of: .csv, .tsv")):
+        data = ("--source", TINY, "--root", tiny_root)
+        shown = bmgd("nuclei", "--out", out, *data, code=2, COLUMNS="300").stderr
+        assert why in " ".join(shown.split())
 
 
 def test_report_writes_one_page(tiny_root, tmp_path):

@@ -7,19 +7,29 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from rich.filesize import decimal as size
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
 from bmgd_data import facts
 from bmgd_data.cli import console
 from bmgd_data.cli.console import say
-from bmgd_data.cli.options import READER, VIEW, NewFile, opened, takes
+from bmgd_data.cli.options import READER, VIEW, NewFile, opened, takes, writable
 
 _COLUMNS: Final = (
     *("stiffness", ">groups", ">images", ">nuclei"),
     *(">median area, um2", ">quartiles", ">95 % by chance"),
 )
-_FEW: Final = 5
-"""Fewer groups are too few to draw samples with replacement from."""
+
+
+def _table_file(path: Path) -> Path:
+    """A callback that refuses, before all is measured, what is no file of a table."""
+    from bmgd_data.nuclei import SEPARATORS
+
+    if path.is_dir():
+        raise BadParameter(f"{path} is a folder. Name a file, such as {path / 'nuclei.csv'}.")
+    if path.suffix.lower() not in SEPARATORS:
+        raise BadParameter(f"{path} ends in none of: {', '.join(SEPARATORS)}. Name it so.")
+    writable(path)
+    return path
 
 
 @takes("split", *READER, *VIEW, split="test")
@@ -63,9 +73,13 @@ def evaluate(
 @takes("split", *READER, *VIEW, instances="watershed")
 def nuclei(
     *,
-    out: Annotated[Path, NewFile(help="The file to write: comma-separated values.")] = Path(
-        "nuclei.csv"
-    ),
+    out: Annotated[
+        Path,
+        NewFile(
+            help="The file to write: .csv has commas between the columns, .tsv has tabs.",
+            callback=_table_file,
+        ),
+    ] = Path("nuclei.csv"),
     pixel_size: Annotated[
         float, Option(metavar="UM", min=0.001, help="Width and height of a pixel in micrometres.")
     ] = facts.PIXEL_SIZE_UM,
@@ -82,7 +96,7 @@ def nuclei(
     rows = []
     for row in table.summary("area_um2"):
         chance = "too few groups"
-        if row.groups >= _FEW:
+        if row.groups >= measuring.FEW_GROUPS:
             low, high = quantile(draws[row.stiffness_pa], [0.025, 0.975])
             chance = f"{low:.1f} to {high:.1f}"
         rows.append(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from bmgd_data.errors import missing
+from bmgd_data.nuclei import FEW_GROUPS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,6 +92,7 @@ def intervals(table: Table, column: str = "area_um2", *, ax: Axes | None = None)
     """Draw how far chance moves a median: intervals over nuclei, images and groups.
 
     Only groups are independent of one another; intervals over nuclei and images are too narrow.
+    Fewer than five groups have no interval, and a note instead.
 
     Args:
         table: What ``nuclei.nuclei`` gives.
@@ -99,6 +101,7 @@ def intervals(table: Table, column: str = "area_um2", *, ax: Axes | None = None)
     """
     ax = _axes(ax)
     found = np.unique(table["stiffness_pa"]).tolist()
+    groups = {row.stiffness_pa: row.groups for row in table.summary(column)}
     units = {"nucleus": "nuclei", "image": "images", "group": "groups"}
     for row, (unit, name) in enumerate(units.items()):
         for pa, medians in table.bootstrap(column, unit).items():
@@ -106,11 +109,15 @@ def intervals(table: Table, column: str = "area_um2", *, ax: Axes | None = None)
                 continue
             low, middle, high = np.quantile(medians, [0.025, 0.5, 0.975])
             place = found.index(pa) + (row - 1) * 0.22
-            wide = 4 if unit == "group" else 1.5
-            ax.hlines(place, low, high, lw=wide, color=COLOURS[pa])
-            ax.plot(middle, place, "o", ms=4, color=COLOURS[pa])
+            if few := unit == "group" and groups[pa] < FEW_GROUPS:
+                high = middle
+            else:
+                wide = 4 if unit == "group" else 1.5
+                ax.hlines(place, low, high, lw=wide, color=COLOURS[pa])
+                ax.plot(middle, place, "o", ms=4, color=COLOURS[pa])
             end = (high, place)
-            ax.annotate(name, end, (5, 0), textcoords="offset points", va="center", size=8)
+            said = f"{groups[pa]} of {FEW_GROUPS} groups needed" if few else name
+            ax.annotate(said, end, (5, 0), textcoords="offset points", va="center", size=8)
     ax.set_yticks(range(len(found)), [f"{pa} Pa" for pa in found])
     ax.invert_yaxis()
     ax.margins(x=0.15)
