@@ -52,7 +52,7 @@ import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 
@@ -72,10 +72,8 @@ if TYPE_CHECKING:
     Columns = dict[str, NDArray[Any]]
     """Arrays of equal length by name."""
 
-__all__ = ["FEW_GROUPS", "SEPARATORS", "Summary", "Table", "measure", "nuclei"]
+__all__ = ["SEPARATORS", "Summary", "Table", "measure", "nuclei"]
 
-FEW_GROUPS: Final = 5
-"""Fewer groups are too few to draw samples with replacement from."""
 SEPARATORS: Final = {".csv": ",", ".tsv": "\t"}
 """Of the columns, by the ending of the file."""
 _HALF: Final = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -155,8 +153,8 @@ def measure(
     if labels.max() > labels.size:  # memory grows with the largest number
         numbers, places = np.unique(labels, return_inverse=True)
         dense = places.reshape(labels.shape) + int(numbers[0] > 0)
-        scales = {"full_scale": full_scale, "pixel_size_um": pixel_size_um}
-        return measure(image, dense, **scales) | {"label": numbers[numbers > 0]}
+        measured = measure(image, dense, full_scale=full_scale, pixel_size_um=pixel_size_um)
+        return measured | {"label": numbers[numbers > 0]}
     y, x = np.nonzero(labels)
     at = labels[y, x].astype(np.intp)
     areas = np.bincount(at, minlength=1)
@@ -265,6 +263,9 @@ class Table:
 
     ``table["area_um2"]`` is a column, ``len(table)`` the number of nuclei.
     """
+
+    FEW_GROUPS: ClassVar = 5
+    """Fewer groups are too few to draw samples with replacement from."""
 
     columns: Columns
     instance_method: str

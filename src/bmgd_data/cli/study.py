@@ -96,7 +96,7 @@ def nuclei(
     rows = []
     for row in table.summary("area_um2"):
         chance = "too few groups"
-        if row.groups >= measuring.FEW_GROUPS:
+        if row.groups >= table.FEW_GROUPS:
             low, high = quantile(draws[row.stiffness_pa], [0.025, 0.975])
             chance = f"{low:.1f} to {high:.1f}"
         rows.append(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from bmgd_data.errors import missing
-from bmgd_data.nuclei import FEW_GROUPS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,14 +108,14 @@ def intervals(table: Table, column: str = "area_um2", *, ax: Axes | None = None)
                 continue
             low, middle, high = np.quantile(medians, [0.025, 0.5, 0.975])
             place = found.index(pa) + (row - 1) * 0.22
-            if few := unit == "group" and groups[pa] < FEW_GROUPS:
+            if few := unit == "group" and groups[pa] < table.FEW_GROUPS:
                 high = middle
             else:
                 wide = 4 if unit == "group" else 1.5
                 ax.hlines(place, low, high, lw=wide, color=COLOURS[pa])
                 ax.plot(middle, place, "o", ms=4, color=COLOURS[pa])
             end = (high, place)
-            said = f"{groups[pa]} of {FEW_GROUPS} groups needed" if few else name
+            said = f"{groups[pa]} of {table.FEW_GROUPS} groups needed" if few else name
             ax.annotate(said, end, (5, 0), textcoords="offset points", va="center", size=8)
     ax.set_yticks(range(len(found)), [f"{pa} Pa" for pa in found])
     ax.invert_yaxis()
