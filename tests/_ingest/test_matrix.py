@@ -622,7 +622,6 @@ PACKINGS = {
     "BZip2": [{"id": py7zr.FILTER_BZIP2}],
     "Deflate": [{"id": py7zr.FILTER_DEFLATE}],
     "Zstandard": [{"id": py7zr.FILTER_ZSTD, "level": 3}],
-    "Brotli": [{"id": py7zr.FILTER_BROTLI, "level": 3}],
     "stored": [{"id": py7zr.FILTER_COPY}],
     "BCJ": [X86, LZMA2],
     "BCJ of ARM": [{"id": py7zr.FILTER_ARM}, LZMA],
@@ -993,7 +992,7 @@ HOSTILE = {
     "dictionary": (_coder(properties=b"\x26"), "2,147,483,648 bytes of dictionary, where at"),
     "unknown method": (
         _coder(method=b"\x7f\x7f", properties=None),
-        "in a way that py7zr does not read",
+        "in a way that is not read here, with a method that is unknown here",
     ),
 }
 
