@@ -7,14 +7,11 @@ import csv
 import dataclasses
 import importlib
 import importlib.util
-import io
 import json
 import os
-import pkgutil
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import threading
@@ -672,7 +669,11 @@ def test_tiled_is_blended_without_seams() -> None:
             return images * self.one
 
     image = np.random.default_rng(0).random((301, 173)).astype(np.float32)
-    np.testing.assert_allclose(tiled(Itself(), image, tile=64, overlap=24), image, atol=1e-6)
+    for tile in (64, 400):
+        bands = tiled(Itself(), image.__getitem__, image.shape, tile=tile, overlap=24)
+        rows, found = zip(*bands, strict=True)
+        np.testing.assert_allclose(np.concatenate(found), image, atol=1e-6)
+        assert [each.start for each in rows] == [0, *(each.stop for each in rows[:-1])]
 
 
 def test_predict_keeps_the_geometry(
@@ -713,7 +714,7 @@ def test_predict_keeps_the_geometry(
     assert "no image.tif: left out: damaged, or not a TIFF (TiffFileError" in errors
     assert "two.tif: left out: has 2 channels" in errors
     assert "--channel 0 to 1" in errors
-    assert "3 of 7 files were left out" in errors
+    assert "3 of 7 images were left out" in errors
     for name in ("eight bit.v1.tif", "twelve.tif", "sixteen.TIFF", "deep/stack.tif"):
         source = tifffile.imread(images / name)
         mask = tifffile.imread(out / f"{name}.mask.tif")
@@ -732,97 +733,24 @@ def test_predict_keeps_the_geometry(
         main([str(run), str(out)])  # masks that were made before are no images
 
 
-@pytest.mark.parametrize(
-    ("kind", "told"),
-    [
-        ("builtins.MemoryError", "smaller --tile, or --device cpu (what torch says)"),
-        ("torch.OutOfMemoryError", "smaller --tile, or --device cpu (what torch says)"),
-        ("builtins.RuntimeError", "RuntimeError: what torch says"),
-    ],
-)
-def test_what_goes_wrong_after_reading_is_no_damage(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, told: str
-) -> None:
-    import infer
-    import predict
-
-    def fails(*_: object, **__: object) -> None:
-        raise pkgutil.resolve_name(kind)("what torch says")
-
-    monkeypatch.setattr(infer, "tiled", fails)
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((9, 9), np.uint8))
-    with contextlib.redirect_stderr(io.StringIO()) as errors:
-        assert predict.main([str(run), str(tmp_path), "--out", str(tmp_path / "out")]) == 1
-    assert told in errors.getvalue()
-    assert "damaged" not in errors.getvalue()
-
-
-def write_lsm(path: Path, stack: np.ndarray, voxel_um: tuple[float, float, float]) -> None:
-    """A (Z, Y, X) stack as Zeiss' software writes it: CZ_LSMINFO, and a thumbnail a plane."""
-    depth, height, width = stack.shape
-    sizes = (size * 1e-6 for size in reversed(voxel_um))
-    fields = (0, width, height, depth, 1, 1, 2, 16, 16, *sizes, *[0] * 19)
-    info = struct.pack("<I9i6d2H5Id8I", 0x0400494C, *fields)
-    info = info[:4] + struct.pack("<I", len(info)) + info[8:]
-    tag = (34412, 1, len(info), info, True)
-    with tifffile.TiffWriter(path, byteorder="<") as file:
-        for number, plane in enumerate(stack):
-            tags = [tag] * (number == 0)
-            file.write(plane, photometric="minisblack", metadata=None, extratags=tags)
-            thumbnail = np.zeros((3, 16, 16), np.uint8)
-            file.write(
-                thumbnail, photometric="rgb", planarconfig="separate", subfiletype=1, metadata=None
-            )
-
-
-def test_lsm_is_read_and_written_back_in_its_geometry(tmp_path: Path) -> None:
-    from images import read, write
-
-    planes = np.random.default_rng(0).integers(0, 4096, (3, 40, 50)).astype(np.uint16)
-    write_lsm(tmp_path / "colony 1.lsm", planes, (1.0, 0.25, 0.5))
-    stack = read(tmp_path / "colony 1.lsm")
-    np.testing.assert_array_equal(stack.pixels, planes)
-    assert stack.axes == "ZYX"
-    assert stack.pixel_um == pytest.approx((0.25, 0.5))
-    assert stack.z_um == pytest.approx(1.0)
-    write(tmp_path / "mask.tif", np.zeros(planes.shape, np.uint8), stack)
-    again = read(tmp_path / "mask.tif")
-    assert again.pixels.shape == planes.shape
-    assert again.pixel_um == pytest.approx((0.25, 0.5))
-    assert again.z_um == pytest.approx(1.0)
-
-
 def test_depths_give_the_same_mask(run: Path, tmp_path: Path) -> None:
-    from images import read
-    from model import trained
-    from predict import _options, predict
+    from predict import main
 
-    grey = np.random.default_rng(1).integers(0, 256, (64, 64))
-    options = _options([str(run), "unused", "--tile", "64", "--overlap", "0", "--threshold", "0.4"])
-    module, masks = trained(run / "best.ckpt"), []
-    for dtype, factor in (("uint8", 1), ("uint16", 16), ("uint16", 257)):
-        tifffile.imwrite(tmp_path / "grey.tif", (grey * factor).astype(dtype))
-        masks.append(predict(module, read(tmp_path / "grey.tif"), options)[0])
+    grey, masks = np.random.default_rng(1).integers(0, 256, (64, 64)), []
+    for number, (dtype, factor) in enumerate((("uint8", 1), ("uint16", 16), ("uint16", 257))):
+        tifffile.imwrite(tmp_path / f"{number}.tif", (grey * factor).astype(dtype))
+    tiles = ["--tile", "64", "--overlap", "0", "--threshold", "0.4"]
+    assert main([str(run), str(tmp_path), "--out", str(tmp_path / "out"), *tiles]) == 0
+    masks = [tifffile.imread(tmp_path / "out" / f"{number}.tif.mask.tif") for number in range(3)]
     assert (masks[0] == masks[1]).mean() > 0.999
     assert (masks[0] == masks[2]).mean() > 0.999
 
 
-def test_an_empty_plane_is_not_blown_up(tmp_path: Path) -> None:
-    from images import read
-
-    rng = np.random.default_rng(0)
-    planes = rng.integers(100, 110, (2, 64, 64)).astype(np.uint16)
-    planes[0, 20:40, 20:40] = 3000
-    tifffile.imwrite(tmp_path / "stack.tif", planes)
-    bright, empty = read(tmp_path / "stack.tif").planes()
-    assert bright.max() == 1
-    assert empty.max() < 0.05
-
-
-def test_labels_count_on_through_a_stack(run: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def bright(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prediction without a network: what is brighter than the threshold is nucleus."""
+    import network
     import torch
-    from images import Stack
-    from predict import _options, predict
 
     class Bright(torch.nn.Module):
         def __init__(self) -> None:
@@ -832,24 +760,7 @@ def test_labels_count_on_through_a_stack(run: Path, tmp_path: Path) -> None:
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return images * self.one
 
-    pixels = np.zeros((2, 48, 48), np.uint16)
-    pixels[:, 5:15, 5:15] = pixels[:, 25:40, 25:40] = 2000
-    options = _options([str(run), "unused"])
-    masks, labels = predict(Bright(), Stack(pixels, "ZYX", 4095.0, None, None), options)
-    np.testing.assert_array_equal(masks > 0, pixels > 0)
-    assert [set(np.unique(plane)) for plane in labels] == [{0, 1, 2}, {0, 3, 4}]
-
-
-@pytest.fixture
-def bright(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prediction without a network: what is brighter than the threshold is nucleus."""
-    import predict
-
-    monkeypatch.setattr(predict, "checkpoint", lambda run: run)
-    monkeypatch.setattr(predict, "loaded", lambda *_: None)
-    monkeypatch.setattr(
-        predict.done, "__defaults__", (lambda _module, plane, _options, _bar: plane,)
-    )
+    monkeypatch.setattr(network, "_loaded", lambda *_: Bright())
 
 
 @pytest.mark.usefixtures("bright")
@@ -867,7 +778,8 @@ def test_predict_writes_the_table_and_rois(tmp_path: Path, capsys: pytest.Captur
     )  # fmt: skip
     tifffile.imwrite(tmp_path / "in" / "unknown.tif", stack[0])
     out = tmp_path / "out"
-    arguments = ["no network", str(tmp_path / "in"), "--out", str(out)]
+    (tmp_path / "net.ckpt").write_bytes(b"no network")
+    arguments = [str(tmp_path / "net.ckpt"), str(tmp_path / "in"), "--out", str(out)]
     assert main([*arguments, "--rois"]) == 0
     assert "Give the size with --pixel-size" in capsys.readouterr().out
 
@@ -901,19 +813,17 @@ def test_predict_writes_the_table_and_rois(tmp_path: Path, capsys: pytest.Captur
     assert len(rows(out / "nuclei.csv")) == 4
 
 
-def test_the_table_of_a_stack_has_the_columns_of_the_package() -> None:
-    from images import Stack
-    from tables import measured
+@pytest.mark.usefixtures("bright")
+def test_an_empty_plane_is_not_blown_up(tmp_path: Path) -> None:
+    from predict import main
 
-    from bmgd_data.nuclei import measure
-
-    grey, labels = np.ones((2, 9, 9), np.uint16), np.zeros((2, 9, 9), np.uint16)
-    labels[0, 2:4, 2:4] = 7
-    columns = list(measured(Stack(grey, "ZYX", 4095.0, (1, 1), 1), labels, "a", "x").columns)
-    assert columns == ["name", "plane", *measure(grey[0], labels[0]), "instances"]
-    table = measured(Stack(grey, "ZYX", 4095.0, (1, 2), 1), labels, "a", "x")
-    assert table["area_px2"].tolist() == [4]  # pixels that are no squares
-    assert not [column for column in table.columns if "um" in column]
+    planes = np.random.default_rng(0).integers(100, 110, (2, 64, 64)).astype(np.uint16)
+    planes[0, 20:40, 20:40] = 3000
+    tifffile.imwrite(tmp_path / "stack.tif", planes)
+    (tmp_path / "net.ckpt").touch()
+    assert main([str(tmp_path / "net.ckpt"), str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    found = tifffile.imread(tmp_path / "out" / "stack.tif.instances.tif")
+    assert [plane.max() for plane in found] == [1, 0]
 
 
 def test_predict_tells_what_is_not_there(run: Path, tmp_path: Path) -> None:
@@ -946,35 +856,27 @@ def test_parts_share_the_images_out_and_resume_leaves_out_what_is_done(
     arguments = [str(run), str(some_images), "--out", str(tmp_path / "out"), "--overlap", "16"]
     assert main([*arguments, "--part", "2/2"]) == 1
     made = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert made == ["1.tif.instances.tif", "1.tif.mask.tif", "1.tif.nuclei.csv", "nuclei.csv"]
+    assert [name.removeprefix("1.tif.") for name in made] == [
+        "instances.tif", "mask.tif", "nuclei.csv", "overview.png", "record.json",
+        "nuclei.csv", "overview.html",
+    ]  # fmt: skip
     (tmp_path / "out" / "1.tif.mask.tif").write_bytes(b"mine")
     assert main([*arguments, "--part", "1/2"]) == 0
     assert main([*arguments, "--resume"]) == 1  # the damaged one is tried again
     assert "1 images are left to do" in capsys.readouterr().out
     assert (tmp_path / "out" / "1.tif.mask.tif").read_bytes() == b"mine"
-    assert len(list((tmp_path / "out").iterdir())) == 4 * 3 + 1
+    assert len(list((tmp_path / "out").iterdir())) == 4 * 5 + 2
     for wrong in ("0/2", "3/2", "1", "a/b"):
-        with pytest.raises(SystemExit):
+        with pytest.raises(SystemExit, match="such as 1/8"):
             main([*arguments, "--part", wrong])
-        assert "such as 1/8" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("large", [10**9, 1])
-def test_workers_give_what_this_process_gives_in_order(  # noqa: PLR0917 - fixtures
-    run: Path,
-    some_images: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,
-    large: int,
+def test_workers_give_what_this_process_gives_in_order(
+    run: Path, some_images: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    """Files, and planes in bands of one row of tiles."""
     distributed = pytest.importorskip("distributed")
-    import spread
     from predict import main
 
-    monkeypatch.setattr(spread, "LARGE", large)
-    monkeypatch.setattr(spread, "_BAND_TILES", 1)
     arguments = [str(run), str(some_images), "--tile", "64", "--overlap", "16", "--out"]
     assert main([*arguments, str(tmp_path / "here")]) == 1
     here = capsys.readouterr()
@@ -1022,7 +924,7 @@ def test_a_killed_worker_loses_nothing(run: Path, some_images: Path, tmp_path: P
         killer.join()
     assert killed
     assert len(list(out.glob("*.mask.tif"))) == len(list(out.glob("*.instances.tif"))) == 34
-    assert len(list(out.iterdir())) == 3 * 34 + 1
+    assert len(list(out.iterdir())) == 5 * 34 + 2
 
 
 def test_a_scheduler_that_is_not_there_is_reported(run: Path, some_images: Path) -> None:

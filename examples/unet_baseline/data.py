@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from bmgd_data.torch import BMGD, Sample, collate
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
     from settings import Settings
 
 _DARK, _BRIGHT = 1.0, 99.8  # percentiles, as other nuclei networks take them (CSBDeep, StarDist)
@@ -84,8 +85,14 @@ def standardised(image: torch.Tensor, least: float = FLAT) -> torch.Tensor:
     Returns:
         The same shape, float32 in 0..1.
     """
-    low, high = np.percentile(image.numpy(), (_DARK, _BRIGHT))
-    return ((image - float(low)) / max(float(high - low), least)).clamp(0, 1)
+    low, high = ends(image.numpy())
+    return ((image - low) / max(high - low, least)).clamp(0, 1)
+
+
+def ends(values: NDArray[Any]) -> tuple[float, float]:
+    """The two percentiles that are stretched to 0 and 1."""
+    low, high = np.percentile(values, (_DARK, _BRIGHT))
+    return float(low), float(high)
 
 
 def augmentation(crop: int) -> v2.Compose:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -44,54 +46,52 @@ def chances(module: torch.nn.Module, images: torch.Tensor, *, symmetric: bool = 
 
 def tiled(
     module: torch.nn.Module,
-    image: NDArray[np.float32],
+    rows_of: Callable[[slice], NDArray[np.float32]],
+    shape: tuple[int, int],
     *,
     tile: int,
     overlap: int,
     symmetric: bool = False,
-    done: Callable[[int], object] = lambda _: None,
-) -> NDArray[np.float32]:
-    """Probability of nucleus in an image of any size.
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Probability of nucleus in an image of any size, in bands from the top.
 
     Neighbouring tiles share `overlap` pixels. They are blended by weights that fall towards a
-    tile's border, where the network sees least of the surroundings.
+    tile's border, where the network sees least of the surroundings. Memory is that of one row of
+    tiles.
 
     Args:
         module: A `model.Baseline`, in evaluation mode.
-        image: (H, W) standardised.
+        rows_of: Gives some rows of the image, (rows, W), standardised.
+        shape: (H, W) of the image.
         tile: Side of a tile in pixels.
         overlap: Pixels that neighbours share, at most half of a tile.
         symmetric: As in `chances`.
-        done: Called with 1 after each tile.
 
-    Returns:
-        (H, W) float32.
+    Yields:
+        Rows, and their probabilities (rows, W) float32.
     """
-    where = list(tiles(image.shape, tile, overlap))
-    total, weight = blended(module, image, where, overlap, symmetric=symmetric, done=done)
-    return total / weight
-
-
-def blended(
-    module: torch.nn.Module,
-    image: NDArray[np.float32],
-    where: Sequence[tuple[slice, slice]],
-    overlap: int,
-    *,
-    symmetric: bool = False,
-    done: Callable[[int], object] = lambda _: None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Sum the weighted probabilities of some tiles, and their weights; both (H, W)."""
     on = next(module.parameters()).device
-    total, weight = np.zeros_like(image), np.zeros_like(image)
-    for rows, columns in where:
-        part = torch.from_numpy(np.ascontiguousarray(image[rows, columns])).to(on)
-        chance = chances(module, part[None, None], symmetric=symmetric)[0]
-        blend = np.outer(*(_ramp(side, overlap) for side in chance.shape))
-        total[rows, columns] += chance * blend
-        weight[rows, columns] += blend
-        done(1)
-    return total, weight
+    top = 0
+    total = weight = np.zeros((0, shape[1]), np.float32)
+    for rows, those in groupby(tiles(shape, tile, overlap), itemgetter(0)):
+        done = rows.start - top  # no later tile covers these
+        if done:
+            yield slice(top, rows.start), total[:done] / weight[:done]
+        top, bottom = rows.start, min(rows.stop, shape[0])
+        total, weight = (_lengthened(each[done:], bottom - top) for each in (total, weight))
+        band = rows_of(slice(top, bottom))
+        for _, columns in those:
+            part = torch.from_numpy(np.ascontiguousarray(band[:, columns])).to(on)
+            chance = chances(module, part[None, None], symmetric=symmetric)[0]
+            blend = np.outer(*(_ramp(side, overlap) for side in chance.shape))
+            total[:, columns] += chance * blend
+            weight[:, columns] += blend
+    yield slice(top, shape[0]), total / weight
+
+
+def _lengthened(band: NDArray[np.float32], rows: int) -> NDArray[np.float32]:
+    """With rows of zeros below."""
+    return np.pad(band, ((0, rows - len(band)), (0, 0)))
 
 
 def tiles(shape: tuple[int, ...], tile: int, overlap: int) -> Iterator[tuple[slice, slice]]:

@@ -3,124 +3,57 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import hashlib
 import importlib.util
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from images import ENDINGS, Stack, read, write
+from network import Network
 from settings import BEST, THRESHOLD
-from tables import NUCLEI, gathered, measured
 
-from bmgd_data import instances
-from bmgd_data._system import disk, progress
+from bmgd_data import own
+from bmgd_data.errors import BMGDError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from numpy.typing import NDArray
-
-# torch takes seconds to import, so functions import it: --help is quick.
-
-MASK, INSTANCES, ROIS = ".mask.tif", ".instances.tif", ".rois.zip"
-"""Added to the image's name, so that each image has files of its own."""
-_WIDEST = np.iinfo(np.uint16).max
-
-
-def found(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """Each image in the given files and folders, and its path relative to them."""
-    for path in paths:
-        if path.is_file() or not path.exists():
-            yield path, Path(path.name)
-            continue
-        for each in sorted(path.rglob("*")):
-            ours = each.name.endswith((MASK, INSTANCES))
-            if each.suffix.lower() in ENDINGS and not ours and each.is_file():
-                yield each, each.relative_to(path)
-
-
-def in_tiles(
-    module: Any, plane: NDArray[np.float32], options: argparse.Namespace, bar: Any
-) -> NDArray[np.float32]:
-    """Probability of nucleus in one plane, computed in this process."""
-    from infer import tiled
-
-    return tiled(
-        module,
-        plane,
-        tile=options.tile,
-        overlap=options.overlap,
-        symmetric=options.symmetric,
-        done=bar,
-    )
-
-
-def predict(
-    module: Any,
-    stack: Stack,
-    options: argparse.Namespace,
-    title: str = "",
-    chance_of: Callable[..., NDArray[np.float32]] = in_tiles,
-) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
-    """Find the nuclei of a stack, plane by plane, as in training.
-
-    Returns:
-        Masks (..., H, W) uint8, 0 or 255, and instance masks of the same shape, uint16, or uint32
-        above 65535 nuclei. Numbers continue from plane to plane: a nucleus in two planes has two.
-    """
-    from infer import tiles
-
-    masks = np.zeros(stack.pixels.shape, np.uint8)
-    labels = np.zeros(stack.pixels.shape, np.uint32)
-    flat_masks, flat_labels = (each.reshape(-1, *each.shape[-2:]) for each in (masks, labels))
-    per_plane = sum(1 for _ in tiles(masks.shape[-2:], options.tile, options.overlap))
-    count = 0
-    with progress.bar(title, per_plane * len(flat_masks)) as bar:
-        for place, plane in enumerate(stack.planes()):
-            mask = chance_of(module, plane, options, bar) > options.threshold
-            split = instances.DERIVED[options.instances](mask).astype(np.uint32)
-            flat_masks[place] = mask * np.uint8(255)
-            flat_labels[place] = np.where(split, split + count, 0)
-            count += int(split.max())
-    return masks, labels if count > _WIDEST else labels.astype(np.uint16)
+    from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line and predict; gives 1 if a file failed."""
-    options = _options(arguments)
-    checkpoint(options.run)
-    every = list(found(options.images))
-    if not every:
-        raise SystemExit(f"No {', '.join(ENDINGS)} files in {', '.join(map(str, options.images))}.")
-    part, parts = options.part
-    images = every[part - 1 :: parts]
-    if options.resume:
-        images = [(path, below) for path, below in images if not _is_done(options, below)]
-        print(f"{len(images)} images are left to do.")
-    if options.scheduler:
-        from spread import outcomes
+    """Read the command line and predict; gives 1 if an image failed.
 
-        results = outcomes(images, options)
-    else:
-        module = loaded(options.run, options.device)
-        results = (
-            done(module, path, below, options, title=f"{number}/{len(images)} {path.name}")
-            for number, (path, below) in enumerate(images, start=1)
+    `bmgd_data.own` reads, writes and distributes, as for ``bmgd segment``.
+    """
+    options = _options(arguments)
+    path = checkpoint(options.run).resolve()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    network = Network(
+        path,
+        digest,
+        options.device,
+        options.threshold,
+        options.tile,
+        options.overlap,
+        options.symmetric,
+        options.instances,
+    )
+    batch = own.Batch(
+        network, options.out, options.channel, options.bits, options.pixel_size, options.rois
+    )
+    try:
+        return own.segment_files(
+            options.images,
+            batch,
+            part=options.part,
+            resume=options.resume,
+            scheduler=options.scheduler,
+            search=[str(Path(__file__).resolve().parent)],
+            say=print,
+            complain=lambda text: print(text, file=sys.stderr),
         )
-    failed = 0
-    for (path, _), result in zip(images, results, strict=True):
-        if isinstance(result, str):
-            failed += 1
-            print(f"{path}: {result}", file=sys.stderr)
-        else:
-            print(f"{path}: {result} nuclei")
-    if any(options.out.rglob(f"*{NUCLEI}")):
-        print(gathered(options.out))
-    if failed:
-        print(f"{failed} of {len(images)} files were left out.", file=sys.stderr)
-    return int(failed > 0)
+    except (BMGDError, ValueError) as error:
+        raise SystemExit(str(error)) from error
 
 
 def checkpoint(run: Path) -> Path:
@@ -133,81 +66,6 @@ def checkpoint(run: Path) -> Path:
     if not path.is_file():
         raise SystemExit(f"No checkpoint at {path}. Run train.py first, or name another one.")
     return path
-
-
-def loaded(run: Path, where: str) -> Any:
-    """The network of a run, on a device."""
-    from infer import device
-    from model import trained
-
-    return trained(checkpoint(run)).to(device(where))
-
-
-def _output(options: argparse.Namespace, below: Path, ending: str) -> Path:
-    out: Path = options.out
-    return out / below.with_name(below.name + ending)
-
-
-def _is_done(options: argparse.Namespace, below: Path) -> bool:
-    endings = (MASK, INSTANCES, NUCLEI, *([ROIS] if options.rois else []))
-    return all(_output(options, below, ending).is_file() for ending in endings)
-
-
-def done(
-    module: Any,
-    path: Path,
-    below: Path,
-    options: argparse.Namespace,
-    chance_of: Callable[..., NDArray[np.float32]] = in_tiles,
-    *,
-    title: str = "",
-) -> int | str:
-    """Read an image, predict, write its masks, the table of its nuclei, and ROIs if asked for.
-
-    Returns:
-        The number of nuclei, or a text that says why it failed.
-    """
-    try:
-        stack = _opened(path, options)
-        mask, labels = predict(module, stack, options, title, chance_of)
-        write(_output(options, below, MASK), mask, stack)
-        write(_output(options, below, INSTANCES), labels, stack)
-        table = measured(stack, labels, below.as_posix(), options.instances)
-        table.to_csv(_output(options, below, NUCLEI))
-        if options.rois:
-            from bmgd_data.export import roi_zip
-
-            with disk.staged_file(_output(options, below, ROIS)) as partial:
-                partial.write_bytes(roi_zip(labels))
-    except Exception as error:  # noqa: BLE001 - one bad file does not stop the others
-        return f"left out: {_told(error)}"
-    return len(table)
-
-
-def _opened(path: Path, options: argparse.Namespace) -> Stack:
-    try:
-        stack = read(path, options.channel, options.bits)
-    except FileNotFoundError:
-        raise ValueError("no such file") from None
-    except Exception as error:
-        if isinstance(error, OSError | MemoryError) or type(error) is ValueError:
-            raise  # their message says what is wrong
-        # tifffile and its codecs raise many kinds for damage (struct.error, zlib.error, ...).
-        why = f"{type(error).__name__}: {error}"
-        raise ValueError(f"damaged, or not a TIFF ({why})") from error
-    if options.pixel_size:
-        return dataclasses.replace(stack, pixel_um=(options.pixel_size,) * 2)
-    return stack
-
-
-def _told(error: Exception) -> str:
-    import torch
-
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return f"it does not fit in memory; try a smaller --tile, or --device cpu ({error})"
-    if isinstance(error, OSError | ValueError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -226,7 +84,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="Least probability of nucleus. [%(default)s]",
     )
     parser.add_argument(
-        "--instances", choices=tuple(instances.DERIVED), default="watershed",
+        "--instances", choices=own.METHODS, default="watershed",
         help="How the mask is split. [watershed]",
     )  # fmt: skip
     parser.add_argument("--tile", type=int, default=256, help="Side of a tile in pixels. [256]")
@@ -241,10 +99,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
     parser.add_argument(
-        "--resume", action="store_true", help="Skip images whose masks are already in --out."
+        "--resume", action="store_true", help="Skip images that the same settings were applied to."
     )
     parser.add_argument(
-        "--part", type=_part, default=(1, 1), metavar="I/N",
+        "--part", default="1/1", metavar="I/N",
         help="Only the I-th of N shares of the images, as in a job array: 1/8 to 8/8.",
     )  # fmt: skip
     parser.add_argument(
@@ -262,13 +120,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     if not 0 < options.threshold < 1:
         parser.error(f"--threshold {options.threshold} must be between 0 and 1.")
     return options
-
-
-def _part(text: str) -> tuple[int, int]:
-    part, _, parts = text.partition("/")
-    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not I/N with I from 1 to N, such as 1/8.")
-    return int(part), int(parts)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from bmgd_data import __version__
 from bmgd_data._system import home
-from bmgd_data.cli import console, data, leaks, outputs, showcase, study
+from bmgd_data.cli import console, data, leaks, outputs, own, showcase, study
 from bmgd_data.errors import BMGDError
 
 _OUTPUT_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
@@ -89,6 +89,7 @@ for command in (
     *(showcase.demo, data.download, data.verify, study.evaluate, leaks.leaks, outputs.export),
     *(
         outputs.tfds,
+        own.segment,
         study.nuclei,
         study.report,
         showcase.info,

@@ -222,7 +222,16 @@ def _separated(
     count = int(kept.sum())
     if method == "watershed" and count:
         count = _split(labels, count, float(np.median(areas[kept])))
-    return labels if count > np.iinfo(np.uint16).max else labels.astype(np.uint16)
+    return labels if count > np.iinfo(np.uint16).max else _narrowed(labels)
+
+
+def _narrowed(labels: NDArray[np.uint32]) -> NDArray[np.uint16]:
+    """As uint16, in the memory that `labels` had."""
+    flat, narrow = labels.reshape(-1), labels.reshape(-1).view(np.uint16)[: labels.size]
+    for start in range(0, labels.size, _strips.PIXELS):  # what is written was read before
+        part = slice(start, start + _strips.PIXELS)
+        narrow[part] = flat[part].copy()
+    return narrow.reshape(labels.shape)
 
 
 def _split(labels: NDArray[np.uint32], components: int, median_area: float) -> int:
