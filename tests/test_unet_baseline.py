@@ -808,7 +808,7 @@ def test_predict_writes_the_table_and_rois(tmp_path: Path, capsys: pytest.Captur
     with tifffile.TiffFile(out / "unknown.tif.mask.tif") as file:
         assert file.pages[0].tags["XResolution"].value == (2, 1)
     (out / "nuclei.csv").unlink()  # a run that was killed before its end
-    assert main([*arguments, "--resume"]) == 0
+    assert main([*arguments, "--pixel-size", "0.5", "--resume"]) == 0
     assert "0 images are left to do" in capsys.readouterr().out
     assert len(rows(out / "nuclei.csv")) == 4
 

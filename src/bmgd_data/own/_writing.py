@@ -87,6 +87,8 @@ def write_planes(
     if pixel := planes[0].pixel_size_um:
         if for_imagej:
             options["metadata"]["unit"] = "um"
+            if step := planes[0].z_step_um:
+                options["metadata"]["spacing"] = step
             options["resolution"] = tuple(1 / side for side in reversed(pixel))
         else:
             options["resolution"] = tuple(1e4 / side for side in reversed(pixel))

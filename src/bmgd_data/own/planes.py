@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,7 @@ class Plane:
     c: int
     z: int
     pixel_size_um: tuple[float, float] | None  #: height and width of a pixel, if the file has it
+    z_step_um: float | None  #: distance of planes in depth, if the file has it
     full_scale: float
     shape: tuple[int, int]
     place: tuple[int, ...]
@@ -47,6 +48,11 @@ class Plane:
         with tifffile.TiffFile(self.file) as file:
             pixels = file.series[self.series].asarray()
         return np.asarray(pixels.transpose(self.transposed)[self.place])
+
+
+class _Sizes(NamedTuple):
+    pixel_um: tuple[float, float] | None
+    z_um: float | None
 
 
 def read(paths: Iterable[Path]) -> list[Plane]:
@@ -64,9 +70,9 @@ def _planes(path: Path) -> list[Plane]:
     planes = []
     try:
         with tifffile.TiffFile(path) as file:
-            size = _size(file)
+            sizes = _sizes(file)
             for number, series in enumerate(file.series):
-                planes += _of_series(path, number, series.asarray(), series.axes, size)
+                planes += _of_series(path, number, series.asarray(), series.axes, sizes)
     except (OSError, MemoryError):
         raise
     except Exception as error:
@@ -79,7 +85,7 @@ def _planes(path: Path) -> list[Plane]:
 
 
 def _of_series(
-    path: Path, number: int, pixels: NDArray[Any], axes: str, size: tuple[float, float] | None
+    path: Path, number: int, pixels: NDArray[Any], axes: str, sizes: _Sizes
 ) -> list[Plane]:
     if not {"Y", "X"} <= set(axes) or not pixels.size:
         raise ValueError(f"axes {axes!r} of shape {pixels.shape} do not hold Y and X.")
@@ -105,7 +111,7 @@ def _of_series(
                 at.get("T", 0),
                 channel,
                 z,
-                size,
+                *sizes,
                 scale,
                 shape[-2:],
                 place,
@@ -124,15 +130,15 @@ def _full_scale(pixels: NDArray[Any]) -> float:
     return float(2 ** max(int(highest).bit_length(), facts.BIT_DEPTH) - 1)
 
 
-def _size(file: Any) -> tuple[float, float] | None:
+def _sizes(file: Any) -> _Sizes:
     if lsm := file.lsm_metadata:
-        x, y = (lsm.get(f"VoxelSize{axis}") for axis in "XY")  # metres
-        return (y * 1e6, x * 1e6) if x and y else None
+        x, y, z = (lsm.get(f"VoxelSize{axis}") for axis in "XYZ")  # metres
+        return _Sizes((y * 1e6, x * 1e6) if x and y else None, z * 1e6 if z else None)
     imagej = file.imagej_metadata or {}
     # ImageJ writes micrometre in several ways.
     if str(imagej.get("unit")) not in _MICROMETRE:
-        return None
+        return _Sizes(None, None)
     tags = {tag.name: tag.value for tag in file.pages.first.tags}
     # A resolution is the fraction (pixels, micrometres).
     (y, y_um), (x, x_um) = (tags.get(f"{axis}Resolution", (0, 0)) for axis in "YX")
-    return (y_um / y, x_um / x) if x and y else None
+    return _Sizes((y_um / y, x_um / x) if x and y else None, imagej.get("spacing"))
