@@ -22,9 +22,9 @@ LAYERS = (
     {"_pipeline", "plot"},
     {"reader", "upkeep"},
     {"nuclei", "leaks", "metrics", "_card"},
-    {"torch", "augment", "lightning", "tf", "hf", "tfds", "own"},
+    {"torch", "augment", "lightning", "tf", "hf", "tfds"},
     {"export"},
-    {"report"},
+    {"report", "own"},
     {"cli", "napari"},
 )
 """From low to high."""

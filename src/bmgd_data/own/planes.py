@@ -72,6 +72,8 @@ def _planes(path: Path) -> list[Plane]:
         with tifffile.TiffFile(path) as file:
             sizes = _sizes(file)
             for number, series in enumerate(file.series):
+                if series.keyframe.is_reduced:  # the thumbnails of an .lsm
+                    continue
                 planes += _of_series(path, number, series.asarray(), series.axes, sizes)
     except (OSError, MemoryError):
         raise
