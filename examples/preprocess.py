@@ -25,6 +25,8 @@ import tifffile
 from scipy import ndimage
 from skimage.transform import resize
 
+from bmgd_data.own import planes
+
 FULL_SCALE = 4095
 ENDINGS = (".lsm", ".tif", ".tiff")
 STIFFNESSES = (250, 950, 1200, 1800)
@@ -32,46 +34,28 @@ PERCENTILES = (0.1, 99.9)
 
 
 class Stack(NamedTuple):
-    """Slices of one file."""
+    """Slices of one channel of one file."""
 
-    slices: np.ndarray
-    """(Z, H, W)."""
-    pixel_um: float | None
-    """None if the file does not have it."""
+    planes: list[planes.Plane]
+    pixel_um: tuple[float, float] | None
+    """Height and width of a pixel; None if the file does not have them."""
 
 
 def read(path: Path, channel: int) -> Stack:
-    """Read one channel of a stack of one time point."""
-    with tifffile.TiffFile(path) as file:
-        series = file.series[0]
-        pixels, axes = series.asarray(), series.axes.replace("I", "Z").replace("Q", "Z")
-        for axis, index in (("T", 0), ("C", channel), ("S", channel)):
-            if axis in axes:
-                place = axes.index(axis)
-                if axis == "T" and pixels.shape[place] > 1:
-                    raise ValueError(f"{path}: {pixels.shape[place]} time points. Save one alone.")
-                if index >= pixels.shape[place]:
-                    raise ValueError(
-                        f"{path} has {pixels.shape[place]} channels; --channel counts from 0."
-                    )
-                pixels, axes = pixels.take(index, axis=place), axes.replace(axis, "")
-        if axes not in ("ZYX", "YX") or pixels.dtype.kind != "u":
-            raise ValueError(
-                f"{path}: axes {series.axes} of {pixels.dtype} are not a stack of grey values."
-            )
-        return Stack(pixels.reshape(-1, *pixels.shape[-2:]), pixel_size(file))
-
-
-def pixel_size(file: tifffile.TiffFile) -> float | None:
-    """Width of a pixel in micrometres, from .lsm files or ImageJ."""
-    if file.lsm_metadata:
-        return float(file.lsm_metadata["VoxelSizeX"]) * 1e6
-    unit = (file.imagej_metadata or {}).get("unit", "")
-    tag = file.pages[0].tags.get("XResolution")
-    if tag is None or unit not in ("um", "µm", "\\u00B5m", "micron"):
-        return None
-    pixels, length = tag.value
-    return length / pixels if pixels else None
+    """One channel of a stack of one time point."""
+    try:
+        found = planes.read([path])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    channels = sorted({plane.c for plane in found})
+    if channel not in channels:
+        raise ValueError(f"{path} has {len(channels)} channels; --channel counts from 0.")
+    if len(times := {plane.t for plane in found}) > 1:
+        raise ValueError(f"{path}: {len(times)} time points. Save one alone.")
+    if len(images := {plane.series for plane in found}) > 1:
+        raise ValueError(f"{path}: {len(images)} images or positions. Save each alone.")
+    chosen = sorted((plane for plane in found if plane.c == channel), key=lambda each: each.z)
+    return Stack(chosen, chosen[0].pixel_size_um)
 
 
 def prepare(plane: np.ndarray, options: argparse.Namespace) -> np.ndarray:
@@ -109,10 +93,13 @@ def fitted(values: np.ndarray, options: argparse.Namespace) -> tuple[np.ndarray,
     return resize(middle, size, anti_aliasing=smaller, preserve_range=True), side / options.size
 
 
-def write(path: Path, values: np.ndarray, pixel_um: float | None) -> None:
+def write(path: Path, values: np.ndarray, pixel_um: tuple[float, float] | None) -> None:
     """Write a slice as ImageJ does."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {"resolution": (1 / pixel_um,) * 2, "metadata": {"unit": "um"}} if pixel_um else {}
+    told = {}
+    if pixel_um:
+        height, width = pixel_um
+        told = {"resolution": (1 / width, 1 / height), "metadata": {"unit": "um"}}
     tifffile.imwrite(path, values.round().astype(np.uint16), imagej=True, **told)
 
 
@@ -155,18 +142,46 @@ def convert(options: argparse.Namespace, folder: Path) -> int:
     paths = sorted(p for p in options.stacks.rglob("*") if p.suffix.lower() in ENDINGS)
     if not paths:
         raise ValueError(f"{options.stacks} holds no {', '.join(ENDINGS)}.")
+    stems = {
+        path: "_".join(path.relative_to(options.stacks).with_suffix("").parts) for path in paths
+    }
+    require_new(stems, folder)
+    stacks = {path: read(path, options.channel) for path in paths}  # all are looked at first
     count = 0
-    for path in paths:
-        stack = read(path, options.channel)
-        size_um = options.pixel_size or stack.pixel_um
+    for path, stack in stacks.items():
+        size_um = (options.pixel_size,) * 2 if options.pixel_size else stack.pixel_um
         if size_um is None:
             print(f"{path} does not have its pixel size; give --pixel-size.", file=sys.stderr)
-        stem = "_".join(path.relative_to(options.stacks).with_suffix("").parts)
-        for z, plane in enumerate(stack.slices):
-            values, wider = fitted(prepare(plane, options), options)
-            write(folder / f"{stem}_z{z:03d}.tif", values, size_um and size_um * wider)
-        count += len(stack.slices)
+        for z, plane in enumerate(stack.planes):
+            pixels = plane.read()
+            if pixels.dtype.kind not in "iu" or pixels.min() < 0:
+                raise ValueError(
+                    f"{path}: {pixels.dtype} from {pixels.min()} are not a stack of grey values."
+                )
+            values, wider = fitted(prepare(pixels, options), options)
+            larger = size_um and (size_um[0] * wider, size_um[1] * wider)
+            write(folder / f"{stems[path]}_z{z:03d}.tif", values, larger)
+        count += len(stack.planes)
     return count
+
+
+def require_new(stems: dict[Path, str], folder: Path) -> None:
+    """Refuse stacks whose slices would be written over one another, or beside older ones."""
+    by_stem: dict[str, list[Path]] = {}
+    for path, stem in stems.items():
+        by_stem.setdefault(stem.casefold(), []).append(path)  # some file systems ignore case
+    for stem, several in by_stem.items():
+        if len(several) > 1:
+            raise ValueError(
+                f"{' and '.join(map(str, several))} would both be written as {stem}_z000.tif and "
+                "so on. Rename one, or give each another output folder."
+            )
+    there = {path.stem.rpartition("_z")[0].casefold() for path in folder.glob("*_z*.tif")}
+    if old := sorted(there & by_stem.keys()):
+        raise ValueError(
+            f"{folder} holds slices of {old[0]} of an earlier run. Name another output folder, or "
+            "remove them."
+        )
 
 
 if __name__ == "__main__":

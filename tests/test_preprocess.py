@@ -36,6 +36,12 @@ def stacks(tmp_path):
     return folder, pixels
 
 
+def width_um(file) -> float:
+    pixels, length = file.pages[0].tags["XResolution"].value
+    assert file.imagej_metadata["unit"] == "um"
+    return length / pixels
+
+
 def run(preprocess, folder, out, *options: object) -> dict[str, np.ndarray]:
     arguments = [str(folder), str(out), "--stiffness", "950", *map(str, options)]
     assert preprocess.main(arguments) == 0
@@ -94,7 +100,7 @@ def test_the_pixel_size_is_kept_or_grows(fit, pixel, preprocess, stacks, tmp_pat
     run(preprocess, folder, tmp_path / "out", "--size", 150, "--fit", fit)
     with tifffile.TiffFile(tmp_path / "out" / "950 Pa" / "image" / "one_z000.tif") as file:
         assert file.pages[0].shape == (150, 150)
-        assert preprocess.pixel_size(file) == pytest.approx(pixel, rel=1e-4)
+        assert width_um(file) == pytest.approx(pixel, rel=1e-4)
 
 
 def write_lsm(path, pixels, voxel_um):
@@ -126,7 +132,7 @@ def test_lsm_with_its_pixel_size(channels, preprocess, tmp_path):
     for z in range(4):
         np.testing.assert_array_equal(found[f"one_z{z:03d}"], pixels[z, -1])
     with tifffile.TiffFile(tmp_path / "out" / "950 Pa" / "image" / "one_z000.tif") as file:
-        assert preprocess.pixel_size(file) == pytest.approx(0.2, rel=1e-4)
+        assert width_um(file) == pytest.approx(0.2, rel=1e-4)
 
 
 def test_another_channel(preprocess, stacks, tmp_path):
@@ -187,3 +193,18 @@ def test_files_that_are_no_stacks(preprocess, tmp_path, capsys):
     tifffile.imwrite(tmp_path / "broken.tif", np.zeros((5, 40, 40), np.float32))
     assert preprocess.main(arguments) == 1
     assert "are not a stack of grey values" in capsys.readouterr().err
+
+
+def test_slices_are_never_written_over_others(preprocess, tmp_path, capsys):
+    source = tmp_path / "s"
+    for name in ("a/b.tif", "a_b.tif"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(source / name, np.ones((2, 8, 8), np.uint16), photometric="minisblack")
+    arguments = ["--stiffness", "950", "--pixel-size", "0.25"]
+    assert preprocess.main([str(source), str(tmp_path / "o"), *arguments]) == 1
+    assert "would both be written as a_b_z000.tif" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+    (source / "a_b.tif").unlink()
+    assert preprocess.main([str(source), str(tmp_path / "o"), *arguments]) == 0
+    assert preprocess.main([str(source), str(tmp_path / "o"), *arguments]) == 1
+    assert "holds slices of a_b of an earlier run" in capsys.readouterr().err

@@ -52,3 +52,94 @@ def test_what_is_no_grey_image_is_refused(tmp_path, content, message):
         (tmp_path / "a.tif").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         planes.read([tmp_path / "a.tif"])
+
+
+@pytest.mark.filterwarnings("ignore:.*stored as RGB with separate:DeprecationWarning")
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_stacks_of_any_height_are_slices(tmp_path, count, dtype):
+    """tifffile marks three or four as planar colours."""
+    stack = (np.arange(count * 2000) % 251).astype(dtype).reshape(count, 40, 50)
+    tifffile.imwrite(tmp_path / "z.tif", stack)
+    found = planes.read([tmp_path / "z.tif"])
+    assert [(plane.c, plane.z) for plane in found] == [(0, z) for z in range(count)]
+    for plane, pixels in zip(found, stack, strict=True):
+        np.testing.assert_array_equal(plane.read(), pixels)
+
+
+def test_interleaved_colours_are_channels(tmp_path):
+    tifffile.imwrite(tmp_path / "rgb.tif", np.zeros((40, 50, 3), np.uint8), photometric="rgb")
+    assert [plane.c for plane in planes.read([tmp_path / "rgb.tif"])] == [0, 1, 2]
+
+
+OME = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5}
+SIZES = {
+    "ome, no unit": ({"ome": True, "metadata": {"axes": "YX", **OME}}, (0.5, 0.25)),
+    "ome, mm": (
+        {
+            "ome": True,
+            "metadata": {
+                "axes": "YX",
+                "PhysicalSizeX": 0.00025,
+                "PhysicalSizeY": 0.0005,
+                "PhysicalSizeXUnit": "mm",
+                "PhysicalSizeYUnit": "mm",
+            },
+        },
+        (0.5, 0.25),
+    ),
+    "imagej, nm": (
+        {"imagej": True, "resolution": (1 / 250, 1 / 500), "metadata": {"unit": "nm"}},
+        (0.5, 0.25),
+    ),
+    "imagej, um": (
+        {"imagej": True, "resolution": (4, 2), "metadata": {"unit": "\\u00B5m"}},
+        (0.5, 0.25),
+    ),
+    "imagej, inch": (
+        {"imagej": True, "resolution": (101600, 50800), "metadata": {"unit": "inch"}},
+        (0.5, 0.25),
+    ),
+    "imagej, none": ({"imagej": True, "resolution": (4, 4)}, None),
+    "tags, cm": ({"resolution": (40000, 20000), "resolutionunit": "CENTIMETER"}, (0.5, 0.25)),
+    "tags, a printer's": ({"resolution": (300, 300), "resolutionunit": "INCH"}, None),
+    "tags, none": ({"resolution": (4, 4), "resolutionunit": "NONE"}, None),
+}
+
+
+@pytest.mark.parametrize("form", SIZES)
+def test_the_size_of_pixels_is_read_in_every_unit(tmp_path, form):
+    options, expected = SIZES[form]
+    path = tmp_path / ("a.ome.tif" if "ome" in options else "a.tif")
+    tifffile.imwrite(path, np.zeros((40, 50), np.uint16), photometric="minisblack", **options)
+    (plane,) = planes.read([path])
+    assert plane.pixel_size_um == (expected and pytest.approx(expected))
+
+
+@pytest.mark.parametrize("order", ["TZCYX", "TCZYX", "ZTCYX", "ZCTYX", "CTZYX", "CZTYX"])
+def test_every_order_of_dimensions_is_read(tmp_path, order):
+    shape = {"T": 2, "Z": 3, "C": 2, "Y": 8, "X": 9}
+    stack = np.arange(np.prod(list(shape.values())), dtype=np.uint16)
+    stack = stack.reshape([shape[axis] for axis in order])
+    tifffile.imwrite(tmp_path / "a.ome.tif", stack, ome=True, metadata={"axes": order})
+    found = planes.read([tmp_path / "a.ome.tif"])
+    assert len(found) == 12
+    for plane in found:
+        place = tuple({"T": plane.t, "Z": plane.z, "C": plane.c}[axis] for axis in order[:3])
+        np.testing.assert_array_equal(plane.read(), stack[place])
+
+
+def test_signed_grey_values_of_imagej_are_those_that_it_shows(tmp_path):
+    told = "ImageJ=1.53t\ncf=0\nc0=-32768.0\nc1=1.0\n"
+    grey = np.array([[300, -5], [2000, 0]])
+    stored = (grey + 32768).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", stored, description=told, metadata=None)
+    (plane,) = planes.read([tmp_path / "a.tif"])
+    np.testing.assert_array_equal(plane.read(), grey)
+
+
+def test_big_endian_files_come_in_the_machines_order(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.full((4, 5), 300, np.uint16), byteorder=">")
+    (plane,) = planes.read([tmp_path / "a.tif"])
+    assert plane.read().dtype.isnative
+    assert int(plane.read()[0, 0]) == 300

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import re
 import threading
 import warnings
 from pathlib import PurePosixPath
@@ -170,6 +171,21 @@ def _several(what: str) -> DecodeError:
     )
 
 
+def _calibrated(pixels: NDArray[Any], description: str) -> NDArray[Any]:
+    """The grey values that ImageJ shows: it stores signed 16 bits 32,768 higher, and says so."""
+    found = dict(re.findall(r"^(c0|c1)=(\S+)$", description, re.MULTILINE))
+    low, factor = float(found.get("c0", 0)), float(found.get("c1", 1))
+    if (low, factor) == (0, 1) or not description.startswith("ImageJ="):
+        return pixels
+    shown = pixels + low
+    if factor != 1 or not low.is_integer() or pixels.dtype.kind not in "iu" or shown.min() < 0:
+        raise DecodeError(
+            "calibrated grey values, or negative ones; in ImageJ, choose Analyze > Calibrate, "
+            "Function: None, and save it as 16 bits from 0"
+        )
+    return shown.astype(np.uint16)
+
+
 def _pixels(data: bytes, page: TiffPage, *, display_only: bool) -> Raster:
     """The pixels of a page of an allowed size and compression.
 
@@ -191,6 +207,7 @@ def _pixels(data: bytes, page: TiffPage, *, display_only: bool) -> Raster:
         pixels = pixels.astype(np.uint16)
     else:
         pixels = page.asarray()
+    pixels = _calibrated(pixels, page.description)
     if page.samplesperpixel > 1:
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
             pixels = np.moveaxis(pixels, 0, -1)

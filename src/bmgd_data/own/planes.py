@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from bmgd_data import facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -19,7 +20,20 @@ if TYPE_CHECKING:
 __all__ = ["Plane", "read"]
 
 _CHANNELS: Final = "CS"
-_MICROMETRE: Final = ("um", "micron", "microns", "\\u00B5m", "\u00b5m")
+_UM: Final = {
+    **dict.fromkeys(("um", "micron", "microns", "micrometer", "micrometre"), 1.0),
+    "nm": 1e-3,
+    "mm": 1e3,
+    "cm": 1e4,
+    "m": 1e6,
+    "inch": 25400.0,
+    "in": 25400.0,
+    "pm": 1e-6,
+    "\u00c5": 1e-4,
+}
+"""Micrometres in each unit, by the names that OME and ImageJ give them."""
+_WIDEST_UM: Final = 50.0
+"""A wider pixel in TIFF's own tags is taken for a printer's resolution."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +55,35 @@ class Plane:
     transposed: tuple[int, ...]
     """Order of the series' axes with Y and X last."""
 
+    calibration: tuple[float, float] = (0.0, 1.0)
+    """c0 and c1 of ImageJ: a grey value is c0 + c1 x what is stored."""
+
     def read(self) -> NDArray[Any]:
-        """The pixels, (H, W)."""
+        """The grey values, (H, W), in the machine's byte order."""
         import tifffile
 
         with tifffile.TiffFile(self.file) as file:
-            pixels = file.series[self.series].asarray()
-        return np.asarray(pixels.transpose(self.transposed)[self.place])
+            series = file.series[self.series]
+            page = _page(series, self)
+            if page is not None and page.shape == self.shape:  # the others need not be read
+                pixels = np.asarray(page.asarray())
+            else:
+                pixels = np.asarray(series.asarray().transpose(self.transposed)[self.place])
+        pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+        low, factor = self.calibration
+        if (low, factor) == (0.0, 1.0):
+            return pixels
+        if factor == 1 and low.is_integer() and pixels.dtype.kind in "iu":
+            return pixels.astype(np.int64) + int(low)
+        return (low + factor * pixels).astype(np.float32)
+
+
+def _page(series: Any, plane: Plane) -> Any:
+    """The page of a plane, if each plane is a page of its own."""
+    before = tuple(series.shape[axis] for axis in plane.transposed[:-2])
+    if len(series) < 2 or len(series) != np.prod(before):  # noqa: PLR2004
+        return None
+    return series[int(np.ravel_multi_index(plane.place, before))]
 
 
 class _Sizes(NamedTuple):
@@ -70,11 +106,13 @@ def _planes(path: Path) -> list[Plane]:
     planes = []
     try:
         with tifffile.TiffFile(path) as file:
-            sizes = _sizes(file)
             for number, series in enumerate(file.series):
                 if series.keyframe.is_reduced:  # the thumbnails of an .lsm
                     continue
-                planes += _of_series(path, number, series.asarray(), series.axes, sizes)
+                _require_one_depth(series)
+                sizes, calibration = _sizes(file, number), _calibration(file)
+                found = _of_series(path, number, series, sizes, calibration)
+                planes += [plane for plane in found if _is_here(series, plane, path)]
     except (OSError, MemoryError):
         raise
     except Exception as error:
@@ -86,9 +124,51 @@ def _planes(path: Path) -> list[Plane]:
     return planes
 
 
+def _require_one_depth(series: Any) -> None:
+    bits = series.keyframe.bitspersample
+    if isinstance(bits, tuple) and len(set(bits)) > 1:
+        raise ValueError(
+            f"channels of {' and '.join(map(str, sorted(set(bits))))} bits in one file are not "
+            "read. Save each channel alone, for example with ImageJ."
+        )
+
+
+def _is_here(series: Any, plane: Plane, path: Path) -> bool:
+    """Whether a plane of a set of files is in this one; each is read once, from its own file."""
+    if not series.is_multifile:
+        return True
+    page = _page(series, plane)
+    return page is not None and page.parent.filehandle.path == str(path.resolve())
+
+
+def _axes(series: Any) -> str:
+    """The axes of a series; S for the samples of a pixel.
+
+    tifffile.imwrite marks a stack of three or four slices as planar colours, if it is not told what
+    it is. Colours that a camera or program writes are interleaved.
+    """
+    axes: str = series.axes
+    page = series.keyframe
+    planar = "S" in axes and axes.index("S") < axes.index("Y")
+    return axes.replace("S", "Z") if planar and page.software == "tifffile.py" else axes
+
+
+def _calibration(file: Any) -> tuple[float, float]:
+    """c0 and c1 of a straight line, as ImageJ writes them for signed images."""
+    text = file.pages.first.description if file.is_imagej else ""
+    found = dict(re.findall(r"^(cf|c0|c1)=(\S+)$", text, re.MULTILINE))
+    if found.get("cf", "0") != "0":
+        raise ValueError(
+            "grey values have a calibration that is not a straight line. In ImageJ, choose "
+            "Analyze > Calibrate, Function: None, and save it again."
+        )
+    return float(found.get("c0", 0)), float(found.get("c1", 1))
+
+
 def _of_series(
-    path: Path, number: int, pixels: NDArray[Any], axes: str, sizes: _Sizes
+    path: Path, number: int, series: Any, sizes: _Sizes, calibration: tuple[float, float]
 ) -> list[Plane]:
+    pixels, axes = series.asarray(), _axes(series)
     if not {"Y", "X"} <= set(axes) or not pixels.size:
         raise ValueError(f"axes {axes!r} of shape {pixels.shape} do not hold Y and X.")
     if pixels.dtype.kind not in "uif":
@@ -96,7 +176,7 @@ def _of_series(
     before = [axis for axis in axes if axis not in "YX"]
     order = tuple(axes.index(axis) for axis in (*before, "Y", "X"))
     shape = pixels.transpose(order).shape
-    scale = _full_scale(pixels)
+    scale = _full_scale(pixels, calibration)
     planes = []
     for place in itertools.product(*map(range, shape[:-2])):
         at = dict(zip(before, place, strict=True))
@@ -118,29 +198,60 @@ def _of_series(
                 shape[-2:],
                 place,
                 order,
+                calibration,
             )
         )
     return planes
 
 
-def _full_scale(pixels: NDArray[Any]) -> float:
-    if pixels.dtype.itemsize == 1:
+def _full_scale(pixels: NDArray[Any], calibration: tuple[float, float]) -> float:
+    low, factor = calibration
+    if pixels.dtype.itemsize == 1 and (low, factor) == (0.0, 1.0):
         return 255.0
-    highest = float(pixels.max())
+    highest = max(low + factor * float(pixels.max()), low + factor * float(pixels.min()), 1.0)
     if pixels.dtype.kind == "f":
         return max(float(np.max(pixels, where=np.isfinite(pixels), initial=1.0)), 1.0)
     return float(2 ** max(int(highest).bit_length(), facts.BIT_DEPTH) - 1)
 
 
-def _sizes(file: Any) -> _Sizes:
+def _sizes(file: Any, number: int) -> _Sizes:
+    """Sizes as the file says them: of OME, LSM or ImageJ, or else TIFF's own tags."""
     if lsm := file.lsm_metadata:
-        x, y, z = (lsm.get(f"VoxelSize{axis}") for axis in "XYZ")  # metres
-        return _Sizes((y * 1e6, x * 1e6) if x and y else None, z * 1e6 if z else None)
-    imagej = file.imagej_metadata or {}
-    # ImageJ writes micrometre in several ways.
-    if str(imagej.get("unit")) not in _MICROMETRE:
-        return _Sizes(None, None)
-    tags = {tag.name: tag.value for tag in file.pages.first.tags}
-    # A resolution is the fraction (pixels, micrometres).
-    (y, y_um), (x, x_um) = (tags.get(f"{axis}Resolution", (0, 0)) for axis in "YX")
-    return _Sizes((y_um / y, x_um / x) if x and y else None, imagej.get("spacing"))
+        return _in_um({axis: (lsm.get(f"VoxelSize{axis}"), "m") for axis in "XYZ"})
+    if file.is_ome:
+        return _in_um(_of_ome(file.ome_metadata, number))
+    tags = file.pages.first.tags
+    values = {axis: tags.valueof(f"{axis}Resolution", (0, 0)) for axis in "XY"}
+    widths = {axis: (below / above if above else None) for axis, (above, below) in values.items()}
+    if file.is_imagej:
+        told = file.imagej_metadata or {}
+        unit = str(told.get("unit", ""))
+        found = {axis: (width, unit) for axis, width in widths.items()}
+        return _in_um(found | {"Z": (told.get("spacing"), unit)})
+    unit = {2: "inch", 3: "cm"}.get(int(tags.valueof("ResolutionUnit", 1)), "")
+    sizes = _in_um({axis: (width, unit) for axis, width in widths.items()})
+    # Programs that know no size write 72 or 300 dots an inch.
+    believed = sizes.pixel_um and max(sizes.pixel_um) <= _WIDEST_UM
+    return sizes if believed else _Sizes(None, None)
+
+
+def _of_ome(text: str, number: int) -> dict[str, tuple[Any, str]]:
+    """Sizes and units of one image of OME-XML; without a unit they are micrometres."""
+    from xml.etree import ElementTree as ET
+
+    images = [each for each in ET.fromstring(text).iter() if each.tag.endswith("}Pixels")]  # noqa: S314 - no entities are expanded
+    told = images[number].attrib if number < len(images) else {}
+    return {
+        axis: (told.get(f"PhysicalSize{axis}"), told.get(f"PhysicalSize{axis}Unit", "um"))
+        for axis in "XYZ"
+    }
+
+
+def _in_um(told: Mapping[str, tuple[Any, str]]) -> _Sizes:
+    sizes: dict[str, float | None] = {}
+    for axis, (value, unit) in told.items():
+        factor = _UM.get(unit.replace("\\u00B5", "u").replace("\u00b5", "u").replace("\u03bc", "u"))
+        size = float(value or 0) * (factor or 0)
+        sizes[axis] = size if 0 < size < np.inf else None
+    x, y = sizes.get("X"), sizes.get("Y")
+    return _Sizes((y, x) if x and y else None, sizes.get("Z"))
