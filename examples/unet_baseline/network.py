@@ -52,34 +52,41 @@ class Network(own.Finder):
         self, planes: Sequence[Plane]
     ) -> Iterator[tuple[NDArray[Any], NDArray[np.unsignedinteger[Any]]]]:
         """Give each plane and its instance mask. Pixels that are not finite are background."""
-        from data import FLAT, ends
-        from infer import tiled
+        from data import ends
 
         module = _loaded(self.checkpoint, self.device)
         every = np.concatenate([_sample(plane.read()) for plane in planes])
         low, high = ends(every) if every.size else (0.0, 0.0)
         for plane in planes:
-            image, scale = plane.read(), plane.full_scale
-            least = max(_FLAT_SHARE * (high - low), FLAT * scale)
-            mask = np.isfinite(image)
-            dark, bright = (
-                ends(image[mask] if not mask.all() else image) if mask.any() else (0.0, 0.0)
-            )
-            width = max(bright - dark, least)
+            labels = own.separate(self._mask(module, plane, high - low), self.method)
+            yield plane.read(), labels  # read again: the pixels were not kept meanwhile
 
-            def standardised(rows: slice) -> NDArray[np.float32]:
-                grey = (image[rows].astype(np.float32) - np.float32(dark)) / np.float32(width)  # noqa: B023
-                return np.where(mask[rows], grey, 0).clip(0, 1).astype(np.float32)  # noqa: B023
+    def _mask(self, module: Any, plane: Plane, contrast: float) -> NDArray[np.bool_]:
+        """Where a plane has nuclei; `contrast` is that of its stack."""
+        from data import FLAT, ends
+        from infer import tiled
 
-            bands = tiled(
-                module, standardised, image.shape,
-                tile=self.tile, overlap=self.overlap, symmetric=self.symmetric,
-            )  # fmt: skip
-            for rows, chance in bands:
-                found = chance > self.threshold
-                # The band below reads the mask of rows that are still to come only.
-                mask[rows] &= found
-            yield image, own.separate(mask, self.method)
+        image = plane.read()
+        mask = np.isfinite(image)
+        known = image if mask.all() else image[mask]
+        dark, bright = ends(known) if known.size else (0.0, 0.0)
+        width = max(bright - dark, _FLAT_SHARE * contrast, FLAT * plane.full_scale)
+
+        def standardised(rows: slice) -> NDArray[np.float32]:
+            grey = (image[rows].astype(np.float32) - np.float32(dark)) / np.float32(width)
+            return np.where(mask[rows], grey, np.float32(0)).clip(0, 1)
+
+        bands = tiled(
+            module,
+            standardised,
+            plane.shape,
+            tile=self.tile,
+            overlap=self.overlap,
+            symmetric=self.symmetric,
+        )
+        for rows, chance in bands:  # each reads the mask only of rows that are still to come
+            mask[rows] &= chance > self.threshold
+        return mask
 
 
 def _sample(image: NDArray[Any]) -> NDArray[Any]:

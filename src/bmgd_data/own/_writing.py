@@ -37,7 +37,9 @@ figure {{ display: inline-block; margin: 8px }} img {{ width: 320px }}</style>
 
 def masks(labels: Iterable[tuple[Labels, int]]) -> Iterator[NDArray[np.uint8]]:
     for found, _ in labels:
-        yield (found > 0) * np.uint8(255)
+        mask = (found > 0).view(np.uint8)
+        mask *= 255
+        yield mask
 
 
 @dataclass(frozen=True)

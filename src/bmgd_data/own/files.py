@@ -318,7 +318,8 @@ class Batch:
                 image, found, plane.full_scale, tables.square_size(plane.pixel_size_um)
             )
             n = len(rows["label"])
-            unknown += image.size - int(np.count_nonzero(np.isfinite(image)))
+            if image.dtype.kind == "f":
+                unknown += image.size - int(np.count_nonzero(np.isfinite(image)))
             rows["label"] = rows["label"] + count
             texts = {"name": job.name, "plane": number, "t": plane.t, "z": plane.z}
             columns.append({key: np.full(n, value) for key, value in texts.items()} | rows)
@@ -326,6 +327,7 @@ class Batch:
                 best = n, _writing.overview(image, found)
             labels.append((found, count))
             count += n
+        del image, found  # a large plane is not kept while its masks are written
         numbered = _writing.Numbered(labels, np.uint32 if count > _WIDEST else np.uint16)
         _writing.write_planes(self.path(job, MASK), planes, _writing.masks(labels), np.uint8)
         _writing.write_planes(self.path(job, INSTANCES), planes, numbered, numbered.dtype)
