@@ -222,7 +222,8 @@ def _pixels(data: bytes, page: TiffPage, *, display_only: bool) -> Raster:
         return _looked_up(pixels, table, display_only=display_only)
     elif kind == "MINISWHITE":
         if pixels.dtype == np.bool_:  # as in the standard; readers disagree on deeper ones
-            pixels = ~pixels
+            # tifffile, and imageio with it, write bool arrays so that 1 is True all the same.
+            pixels = pixels if page.software == "tifffile.py" else ~pixels
         else:
             notes.append("stored with white as zero")
     return Raster(pixels, notes)

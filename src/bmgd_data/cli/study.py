@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from rich.filesize import decimal as size
-from typer import Argument, BadParameter, Option
+from typer import Argument, BadParameter, Exit, Option
 
 from bmgd_data import facts
 from bmgd_data.cli import console
@@ -56,7 +56,10 @@ def evaluate(
     ] = None,
     data: dict[str, Any],
 ) -> None:
-    """Score predictions: pixels and nuclei, overall and by stiffness."""
+    """Score predictions: pixels and nuclei, overall and by stiffness.
+
+    The exit code is 1 if the predictions may not be what they seem; a note says why.
+    """
     from bmgd_data.metrics import Evaluator
 
     evaluator = Evaluator(opened(**data))
@@ -68,6 +71,8 @@ def evaluate(
             say(note)
     if json_file:
         console.write(json_file, json.dumps(evaluator.to_dict(), indent=1) + "\n")
+    if evaluator.doubts:
+        raise Exit(1)
 
 
 @takes("split", *READER, *VIEW, instances="watershed")

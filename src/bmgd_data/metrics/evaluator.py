@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-import numpy as np
 
 from bmgd_data import __version__, facts, leaks, splits
 from bmgd_data._card import provenance
 from bmgd_data._system import disk
 from bmgd_data._system.progress import bar
+from bmgd_data.errors import BMGDWarning
 from bmgd_data.instances import DERIVED
 from bmgd_data.metrics import predictions
 from bmgd_data.metrics.instance import InstanceCounts, count_instances
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
-
     from bmgd_data.facts import Stiffness
     from bmgd_data.reader import Sample
 
 _BINARY, _LABELS = "binary", "labels"
+_FITS: Final = 0.5
+"""Pixel F1 from which the complement of masks is taken to be what was meant."""
 
 
 class Evaluator:
@@ -94,8 +94,9 @@ class Evaluator:
         self.batch_size = batch_size
         self._row = {name: row for row, name in enumerate(self.reader.names)}
         self._counted: dict[str, _Counted] = {}
+        self.doubts: list[str] = []
 
-    def add(self, name: str, prediction: NDArray[Any]) -> None:
+    def add(self, name: str | bytes, prediction: Any) -> None:
         """Score the prediction for one sample.
 
         Args:
@@ -106,6 +107,12 @@ class Evaluator:
             ValueError: The split has no such sample, it was added before, or the prediction does
                 not fit it.
         """
+        if isinstance(name, bytes):  # as TFDS has it
+            name = name.decode()
+        if not isinstance(name, str):
+            raise ValueError(  # noqa: TRY004 - a ValueError, as for every wrong argument
+                f"{name!r} is no name. Add one sample at a time: its name and an (H, W) array."
+            )
         if name not in self._row:
             raise ValueError(
                 f"{name!r} is no sample of split {self.reader.split!r}. Its names look like "
@@ -172,7 +179,15 @@ class Evaluator:
             ImageCounts(part, image.pixels, image.read_as(reading), alike)
             for part, image, alike in zip(parts, counted, self._alike, strict=True)
         ]
-        notes = self._notes(counted, reading)
+        doubts = self._doubts(counted)
+        if doubts and doubts != self.doubts:
+            warnings.warn(
+                f"The predictions may not be what they seem: {' '.join(doubts)}",
+                BMGDWarning,
+                stacklevel=2,
+            )
+        self.doubts = doubts
+        notes = [*doubts, *self._notes(counted, reading)]
         return tabulate(images, batch_size=self.batch_size, notes=notes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -208,8 +223,9 @@ class Evaluator:
             return [None] * len(self.reader)
         return [bool(alike) for alike in leaks.exposed(self.reader)]
 
-    def _count(self, sample: Sample, prediction: NDArray[Any]) -> _Counted:
-        predicted, where = np.asarray(prediction), sample["name"]
+    def _count(self, sample: Sample, prediction: Any) -> _Counted:
+        where = sample["name"]
+        predicted = predictions.as_array(prediction, where)
         pixels = count_pixels(sample["mask"], predicted, self.threshold, where=where)
         instances, several = {}, False
         if predicted.dtype.kind in "iu":
@@ -229,7 +245,36 @@ class Evaluator:
         plain = predicted.astype(predicted.dtype.newbyteorder("<"), copy=False)
         content = hashlib.sha256(f"{plain.dtype.str} {plain.shape}".encode())
         content.update(plain.tobytes())
-        return _Counted(pixels, instances, content.hexdigest())
+        doubt = predictions.background_as_nucleus(predicted) if several else None
+        silent = predicted.dtype.kind == "f" and 0 < predicted.max() <= self.threshold
+        return _Counted(
+            pixels, instances, content.hexdigest(), doubt or "", bool(silent), predicted.size
+        )
+
+    def _doubts(self, counted: list[_Counted]) -> list[str]:
+        """What suggests that the predictions are read in another way than they were meant."""
+        found = []
+        if odd := [n for n, image in zip(self._row, counted, strict=True) if image.doubt]:
+            first = self._counted[odd[0]].doubt
+            found.append(
+                f"In {len(odd)} label images the background may count as a nucleus, such as "
+                f"{odd[0]}: {first}. Set the background to 0."
+            )
+        if all(image.silent or not image.pixels.predicted for image in counted) and any(
+            image.silent for image in counted
+        ):
+            found.append(
+                f"No probability of any image is above the threshold {self.threshold:g}. Are they "
+                "on another scale?"
+            )
+        tp, fp, fn = (sum(counts) for counts in zip(*(i.pixels.hard for i in counted), strict=True))
+        tn = sum(image.size for image in counted) - tp - fp - fn
+        if fn > tp and 2 * fn / (2 * fn + tn + tp or 1) > max(_FITS, 2 * tp / (2 * tp + fp + fn)):
+            found.append(
+                "The masks' background fits the nuclei far better than their foreground. Are they "
+                "inverted? Nuclei are not 0."
+            )
+        return found
 
     def _notes(self, counted: list[_Counted], reading: str) -> list[str]:
         labelled = sum(reading in image.instances for image in counted if reading == _LABELS)
@@ -268,6 +313,12 @@ class _Counted(NamedTuple):
     """By how the prediction can be read: as a binary mask, as labels, or as both."""
     digest: str
     """sha256 of the prediction."""
+    doubt: str
+    """Why a label may be the background; empty if none is."""
+    silent: bool
+    """Whether there are probabilities, and none passes the threshold."""
+    size: int
+    """Pixels."""
 
     def read_as(self, reading: str) -> InstanceCounts:
         return self.instances.get(reading) or next(iter(self.instances.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import unicodedata
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
@@ -18,16 +19,23 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SUFFIXES: Final = (".tif", ".tiff", ".png")
+SUFFIXES: Final = (".tif", ".tiff", ".png", ".npy")
 SHOWN: Final = 10
 """How many of each kind an error names."""
 APPENDED: Final = (
     *("_img", "_masks", "_cp_masks"),  # `bmgd export cellpose`, and Cellpose
     *(".stardist", ".stardist-labels"),  # stardist-predict2d
     *("_Simple Segmentation", "_Object Identities", "_Object-Identities"),  # ilastik
-    *("_mask", "_labels"),
+    *("_mask", "_labels", "_instanseg_prediction", "_seg", "_0000", ".ome"),
 )
 """What tools append to an image's name, one after the other."""
+_HELPERS: Final = (
+    *("_outlines", "_outlines_cp_masks", "_flows", "_flows_cp_masks"),
+    *("_overview", ".overview"),
+)
+"""Ends of the names of pictures that programs write beside their masks."""
+_LARGEST: Final = 2**30
+"""Bytes of a file that is read."""
 _ROLES: Final = {"image", "images", "mask", "masks", "instances", "labels"}
 _SMALL: Final = 4
 """Pixels: labels up to this size that touch others are steps of a gradient, not nuclei."""
@@ -64,6 +72,8 @@ def find(
         below = PurePosixPath(path.relative_to(folder))
         hidden = any(part.startswith((".", "__MACOSX")) for part in below.parts)
         if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
+        if below.stem.endswith(_HELPERS):
             continue
         fitting = _samples_of(below, known)
         if len(fitting) == 1:
@@ -152,9 +162,95 @@ def read(path: Path) -> NDArray[Any]:
         ValueError: It cannot be read, is not one plane, or is a picture in colours.
     """
     try:
-        return decode.prediction(path.read_bytes(), path.name)
+        if (size := path.stat().st_size) > _LARGEST:
+            raise ValueError(f"{path} has {size} bytes, and files above {_LARGEST} are not read.")
+        if path.suffix.lower() == ".npy":
+            return _array(path)
+        data = path.read_bytes()
+        indices = _indices(data)
+        return decode.prediction(data, path.name) if indices is None else indices
     except (decode.DecodeError, OSError) as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _array(path: Path) -> NDArray[Any]:
+    try:
+        found: NDArray[Any] = np.load(path, allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is a .npy file that holds Python objects, as Cellpose's _seg.npy do; these "
+            "can run code and are not read. Save the masks alone: np.save(path, masks), or in "
+            "Cellpose File > Save masks as PNG/tif."
+        ) from error
+    return found
+
+
+def _indices(data: bytes) -> NDArray[Any] | None:
+    """The indices of an indexed PNG of more than two colours: each is the number of a nucleus."""
+    from PIL import Image
+
+    if not data.startswith(b"\x89PNG"):
+        return None
+    with Image.open(io.BytesIO(data)) as picture:
+        if picture.mode != "P":
+            return None
+        table = np.array(picture.getpalette(), np.uint8).reshape(-1, 3)
+        indices = np.asarray(picture)
+    used = np.unique(indices)
+    grey = bool((table[used] == table[used][:, :1]).all())
+    return None if grey or len(used) <= 2 else indices  # noqa: PLR2004
+
+
+def as_array(prediction: Any, where: str) -> NDArray[Any]:
+    """A prediction as an array of (H, W): labels as integers, probabilities as floats.
+
+    Raises:
+        ValueError: It is no array of numbers, or its floats are labels that were divided.
+    """
+    if "bfloat16" in str(getattr(prediction, "dtype", "")):  # numpy has no such type
+        prediction = prediction.float()
+    found = np.asarray(prediction)
+    if found.ndim == 3 and 1 in (found.shape[0], found.shape[-1]):  # noqa: PLR2004
+        found = found[0] if found.shape[0] == 1 else found[..., 0]
+    if found.dtype.kind == "f" and found.size and np.isfinite(found).all():
+        if found.max() > 1 and found.min() >= 0 and np.array_equal(found, np.rint(found)):
+            return found.astype(np.int64)
+        if (scale := _divisor(found)) is not None:
+            raise ValueError(
+                f"{where}: the floats are the labels of nuclei, divided by {scale}: as "
+                f"probabilities they would count for nothing. Give np.rint(labels * {scale}) as "
+                "integers."
+            )
+    return found
+
+
+def _divisor(chances: NDArray[Any]) -> int | None:
+    """What labels were divided by, if these are labels and no probabilities."""
+    if not 0 < chances.max() <= 1 or chances.min() < 0:
+        return None
+    for scale in (255, 65535):
+        numbers = np.rint(chances * np.float64(scale)).astype(np.int64)
+        several = len(np.unique(numbers)) > 3  # noqa: PLR2004 - a mask of two levels is none
+        exact = np.abs(numbers - chances * np.float64(scale)).max() < 1e-2  # noqa: PLR2004
+        if several and exact and why_no_labels(numbers) is None:
+            return scale
+    return None
+
+
+def background_as_nucleus(labels: NDArray[np.integer[Any]]) -> str | None:
+    """Say why the background seems to have a number of its own; None if it has none."""
+    if labels.min() < 0:
+        return f"it holds {labels.min()}, and labels are numbers from 0"
+    if (labels != 0).all():
+        return "no pixel is 0, which is the background"
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    values, counts = np.unique(labels, return_counts=True)
+    largest = values[counts.argmax()]
+    sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    around = all((side == largest).any() for side in sides)
+    if largest and around and counts.max() > labels.size / 2 and (border == largest).mean() > 0.5:  # noqa: PLR2004
+        return f"the label {largest} covers more than half of it and touches all four sides"
+    return None
 
 
 def why_no_labels(labels: NDArray[np.integer[Any]]) -> str | None:
