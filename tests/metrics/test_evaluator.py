@@ -223,7 +223,7 @@ def test_misfits_are_refused_at_once(tiny, masks):
     for bad, message in (
         (mask[:-1], r"shape \(256, 256\), but prediction \(255, 256\)"),
         (np.stack([mask] * 2), r"shape \(2, 256, 256\), not \(H, W\)"),
-        (mask * 3.0, "value 3.0, and floats must be probabilities"),
+        (mask * 2.5, "value 2.5, and floats must be probabilities"),
         (-1 * mask, "negative label -1"),
     ):
         with pytest.raises(ValueError, match=f"^{name}: .*{message}"):

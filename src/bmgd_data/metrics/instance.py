@@ -126,8 +126,8 @@ def count_instances(
 class InstanceQuality(NamedTuple):
     """Scores of instances, each from 0 to 1. Unless noted, matches have an IoU greater than 0.5.
 
-    Public implementations differ if the IoU equals the threshold: StarDist and Cellpose count a
-    match, Kirillov et al. and this package do not.
+    Public implementations differ if the IoU equals the threshold: StarDist counts a match, Cellpose
+    at some thresholds, Kirillov et al. and this package do not.
     """
 
     f1: float
@@ -155,7 +155,7 @@ class InstanceQuality(NamedTuple):
     each true instance takes the predicted one of highest IoU, which may serve several; their
     intersections are divided by their unions plus the areas of all instances left over. Of two
     equal IoU the lower label is used. A true instance that overlaps none is left over. HoVer-Net's
-    get_fast_aji is this score; Cellpose's aggregated_jaccard_index differs, and is higher."""
+    get_fast_aji is this score; Cellpose's aggregated_jaccard_index differs, and is mostly higher."""
 
     @classmethod
     def of(cls, counts: InstanceCounts) -> InstanceQuality:
