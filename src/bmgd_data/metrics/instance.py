@@ -155,7 +155,7 @@ class InstanceQuality(NamedTuple):
     each true instance takes the predicted one of highest IoU, which may serve several; their
     intersections are divided by their unions plus the areas of all instances left over. Of two
     equal IoU the lower label is used. A true instance that overlaps none is left over. HoVer-Net's
-    get_fast_aji is this score; Cellpose's aggregated_jaccard_index differs, and is mostly higher."""
+    get_fast_aji is this score; Cellpose's aggregated_jaccard_index differs and is mostly higher."""
 
     @classmethod
     def of(cls, counts: InstanceCounts) -> InstanceQuality:
