@@ -924,7 +924,8 @@ def test_a_killed_worker_loses_nothing(run: Path, some_images: Path, tmp_path: P
         killer.join()
     assert killed
     assert len(list(out.glob("*.mask.tif"))) == len(list(out.glob("*.instances.tif"))) == 34
-    assert len(list(out.iterdir())) == 5 * 34 + 2
+    # A killed worker may leave a hidden file that it was writing.
+    assert sum(not path.name.startswith(".") for path in out.iterdir()) == 5 * 34 + 2
 
 
 def test_a_scheduler_that_is_not_there_is_reported(run: Path, some_images: Path) -> None:
