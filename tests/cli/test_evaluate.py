@@ -66,6 +66,17 @@ def test_stiffness_and_instances(folder, data):
     assert "true instances: watershed" in result.stdout
 
 
+def test_as(tiny_root, data, tmp_path):
+    """Doubts make the exit code 1; saying what the predictions are ends them."""
+    for sample in Reader("test", source=TINY, root=tiny_root):
+        path = tmp_path / f"{sample['name']}.tif"
+        path.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(path, sample["mask"] * np.float32(0.004))
+    assert "No probability" in bmgd("evaluate", tmp_path, *data, code=1).stdout
+    result = bmgd("evaluate", tmp_path, *data, "--as", "mask")
+    assert shown(result.stdout)["pixel F1, pooled"][-1] == "100.00"
+
+
 def test_a_folder_of_another_split(folder, data):
     result = bmgd("evaluate", folder, *data, "--split", "val", code=2)
     assert result.stderr.startswith(f"error: {folder} cannot be scored:")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,6 +19,12 @@ _COLUMNS: Final = (
     *("stiffness", ">groups", ">images", ">nuclei"),
     *(">median area, um2", ">quartiles", ">95 % by chance"),
 )
+
+
+class _Reading(StrEnum):
+    mask = "mask"
+    labels = "labels"
+    probability = "probability"
 
 
 def _table_file(path: Path) -> Path:
@@ -40,12 +47,17 @@ def evaluate(
             metavar="FOLDER",
             exists=True,
             file_okay=False,
-            help="Folder of predictions: <sample name>.tif, .tiff or .png, such as "
-            "1200Pa/<stem>.tif, or named as `bmgd export` and then Cellpose, StarDist or ilastik "
-            "name them: binary masks, instance labels, or TIFF of probabilities.",
+            help="Folder of predictions: <sample name>.tif, .png, .npy, .zip (ImageJ ROIs) or "
+            ".geojson (QuPath), such as 1200Pa/<stem>.tif, or named as `bmgd export` and then "
+            "Cellpose, StarDist or ilastik name them: binary masks, instance labels, or TIFF of "
+            "probabilities.",
         ),
     ],
     *,
+    reading: Annotated[
+        _Reading | None,
+        Option("--as", help="What the predictions are, if it is not seen in them."),
+    ] = None,
     json_file: Annotated[
         Path | None,
         NewFile(
@@ -62,7 +74,7 @@ def evaluate(
     """
     from bmgd_data.metrics import Evaluator
 
-    evaluator = Evaluator(opened(**data))
+    evaluator = Evaluator(opened(**data), reading=reading and reading.value)
     evaluator.add_folder(folder)
     if json_file != Path("-"):
         table = evaluator.table()

@@ -14,7 +14,7 @@ from bmgd_data._system import disk
 from bmgd_data._system.progress import bar
 from bmgd_data.errors import BMGDWarning
 from bmgd_data.instances import DERIVED
-from bmgd_data.metrics import predictions
+from bmgd_data.metrics import files, predictions
 from bmgd_data.metrics.instance import InstanceCounts, count_instances
 from bmgd_data.metrics.pixel import BATCH_SIZE, THRESHOLD, PixelCounts, count_pixels
 from bmgd_data.metrics.table import ALL, ImageCounts, Table, tabulate
@@ -51,6 +51,8 @@ class Evaluator:
         data: Likewise, further arguments of `Reader`: root, source, download, scheme, instances.
         threshold: Probabilities greater than this are foreground.
         batch_size: Images per batch of the soft scores, in the Reader's order.
+        reading: What the predictions are: "mask" (all above 0), "labels", or "probability" (floats;
+            unsigned integers are divided by the largest of their type). None finds out, and doubts.
 
     Raises:
         ValueError: An argument is not valid, or the split is empty.
@@ -73,6 +75,7 @@ class Evaluator:
         *,
         threshold: float = THRESHOLD,
         batch_size: int = BATCH_SIZE,
+        reading: str | None = None,
         **data: Any,
     ) -> None:
         if isinstance(split, Reader):
@@ -92,6 +95,11 @@ class Evaluator:
         self.method = own if own in DERIVED else "watershed"  # provided ones separate nuclei
         self.threshold = threshold
         self.batch_size = batch_size
+        if reading not in (None, *predictions.READINGS):
+            valid = ", ".join(map(repr, predictions.READINGS))
+            raise ValueError(f"reading={reading!r} is not valid. Valid: {valid}, or None.")
+        self.reading = reading
+        self._left_out = ""
         self._row = {name: row for row, name in enumerate(self.reader.names)}
         self._counted: dict[str, _Counted] = {}
         self.doubts: list[str] = []
@@ -128,8 +136,10 @@ class Evaluator:
         The prediction for a sample is ``<folder>/<sample name>.tif`` (or .tiff, .png), such as
         ``1200Pa/<stem>.tif``; or a file named as `bmgd_data.export.export` names the sample's, with
         or without what Cellpose, StarDist or ilastik append, such as
-        ``1200Pa_<stem>_img_cp_masks.tif``. Probabilities must be TIFF of floats. Files of
-        stiffnesses that this Evaluator does not score are left out.
+        ``1200Pa_<stem>_img_cp_masks.tif``. Probabilities must be TIFF of floats, or .npy. Also read
+        are Cellpose's ``_seg.npy``, ROIs of ImageJ (.zip, .roi) and objects of QuPath (.geojson).
+        Files of stiffnesses that this Evaluator does not score are left out, and so are pictures
+        that programs write beside their masks, with a note.
 
         Args:
             folder: The folder; folders in it do not matter.
@@ -143,13 +153,13 @@ class Evaluator:
             raise ValueError("Predictions were added before. Make a new Evaluator to score again.")
         asked = {condition.name for condition in self.reader.conditions}
         elsewhere = {condition.name for condition in facts.CONDITIONS} - asked
-        paths, problems = predictions.find(Path(folder), self._row, elsewhere)
+        paths, problems, left_out = predictions.find(Path(folder), self._row, elsewhere)
         counted, bad = {}, []
         with bar("scoring", len(paths)) as progress:
             for name, path in paths.items():
                 sample = self.reader[self._row[name]]
                 try:
-                    counted[name] = self._count(sample, predictions.read(path))
+                    counted[name] = self._count(sample, files.read(path, sample["mask"].shape))
                 except ValueError as error:
                     bad.append(str(error))
                 progress(1)
@@ -159,7 +169,7 @@ class Evaluator:
             problems.append("\n  ".join([f"{len(bad)} do not fit their samples:", *lines]))
         if problems:
             raise ValueError("\n".join([f"{folder} cannot be scored:", *problems]))
-        self._counted = counted
+        self._counted, self._left_out = counted, left_out
 
     def table(self) -> Table:
         """Scores of each stiffness and of all.
@@ -225,28 +235,31 @@ class Evaluator:
 
     def _count(self, sample: Sample, prediction: Any) -> _Counted:
         where = sample["name"]
-        predicted = predictions.as_array(prediction, where)
+        predicted = predictions.as_array(prediction, where, self.reading)
         pixels = count_pixels(sample["mask"], predicted, self.threshold, where=where)
         instances, several = {}, False
         if predicted.dtype.kind in "iu":
             instances[_LABELS] = count_instances(sample["instances"], predicted, where=where)
             several = instances[_LABELS].found > 1
-            if several and (why := predictions.why_no_labels(predicted)):
+            if several and not self.reading and (why := predictions.why_no_labels(predicted)):
                 raise ValueError(
                     f"{where}: integers are read as instance labels, but {why}. Save probabilities "
                     "as TIFF of floats from 0 to 1; a mask with grey edges, or one of several "
                     "classes, as 0 and 255 (mask > 127, classes == 1); labels as numbers 1..n, one "
                     "a nucleus."
                 )
-        if not several:
+        if not several and self.reading != "labels":
             mask = predicted > (self.threshold if predicted.dtype.kind == "f" else 0)
             derived = DERIVED[self.method](mask)
             instances[_BINARY] = count_instances(sample["instances"], derived, where=where)
         plain = predicted.astype(predicted.dtype.newbyteorder("<"), copy=False)
         content = hashlib.sha256(f"{plain.dtype.str} {plain.shape}".encode())
         content.update(plain.tobytes())
-        doubt = predictions.background_as_nucleus(predicted) if several else None
-        silent = predicted.dtype.kind == "f" and 0 < predicted.max() <= self.threshold
+        doubt, silent = None, False
+        if not self.reading:
+            look = predictions.DOUBTS.get(predicted.dtype.kind)
+            doubt = look(predicted) if look else None
+            silent = predicted.dtype.kind == "f" and 0 < predicted.max() <= self.threshold
         return _Counted(
             pixels, instances, content.hexdigest(), doubt or "", bool(silent), predicted.size
         )
@@ -257,8 +270,9 @@ class Evaluator:
         if odd := [n for n, image in zip(self._row, counted, strict=True) if image.doubt]:
             first = self._counted[odd[0]].doubt
             found.append(
-                f"In {len(odd)} label images the background may count as a nucleus, such as "
-                f"{odd[0]}: {first}. Set the background to 0."
+                f"{len(odd)} predictions may be read in another way than they are meant, such as "
+                f"{odd[0]}: {first} If they are right, say what they are: --as labels, mask or "
+                'probability (reading="labels").'
             )
         if all(image.silent or not image.pixels.predicted for image in counted) and any(
             image.silent for image in counted
@@ -290,6 +304,8 @@ class Evaluator:
         return [
             f"{data} {reader.digest[:12]}; true instances: {reader.instance_method}.",
             f"Predictions: {'; '.join(ways)}. Foreground: labels, or above {self.threshold:g}.",
+            *[f"Read as {self.reading}, as asked."] * (self.reading is not None),
+            *[self._left_out] * bool(self._left_out),
             *[leak] * (alike > 0),
             *_READINGS,
         ]

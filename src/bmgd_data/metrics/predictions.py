@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import unicodedata
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from bmgd_data import facts
-from bmgd_data._ingest import decode
 from bmgd_data._system.file_names import as_upstream, file_names, safe_file_name, with_digest
+from bmgd_data.metrics.files import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-SUFFIXES: Final = (".tif", ".tiff", ".png", ".npy")
 SHOWN: Final = 10
 """How many of each kind an error names."""
 APPENDED: Final = (
@@ -27,6 +25,7 @@ APPENDED: Final = (
     *(".stardist", ".stardist-labels"),  # stardist-predict2d
     *("_Simple Segmentation", "_Object Identities", "_Object-Identities"),  # ilastik
     *("_mask", "_labels", "_instanseg_prediction", "_seg", "_0000", ".ome"),
+    *("_rois", "_RoiSet", "-RoiSet"),
 )
 """What tools append to an image's name, one after the other."""
 _HELPERS: Final = (
@@ -34,28 +33,38 @@ _HELPERS: Final = (
     *("_overview", ".overview"),
 )
 """Ends of the names of pictures that programs write beside their masks."""
-_LARGEST: Final = 2**30
-"""Bytes of a file that is read."""
+_PICTURES: Final = {".jpg", ".jpeg", ".bmp", ".gif", ".npz", ".h5", ".zarr", ".nii", ".gz", ".mat"}
+"""Suffixes of files that may hold predictions and are not read; others go without saying."""
+_MOST_LABELS: Final = 4000
+"""Values of an image whose floats may be labels, divided by their largest."""
+_BESIDE: Final = tuple(end for kind in set(KINDS.values()) for end in kind.beside)
 _ROLES: Final = {"image", "images", "mask", "masks", "instances", "labels"}
 _SMALL: Final = 4
 """Pixels: labels up to this size that touch others are steps of a gradient, not nuclei."""
 
 
-def find(
-    folder: Path, names: Collection[str], elsewhere: Collection[str] = ()
-) -> tuple[dict[str, Path], list[str]]:
+class Found(NamedTuple):
+    """What a folder holds."""
+
+    files: dict[str, Path]
+    """By sample name, in the order of the names."""
+    problems: list[str]
+    """Why it cannot be scored, one sentence each."""
+    left_out: str = ""
+    """Which files are left out that seem to belong to the predictions, as a sentence."""
+
+
+def find(folder: Path, names: Collection[str], elsewhere: Collection[str] = ()) -> Found:
     """Match files with samples by name.
 
     `Evaluator.add_folder` says how files are named. Names are compared as Unicode NFC, since a Mac
-    may store another form. Hidden files and files that are not images are left out.
+    may store another form. Hidden files and files of other kinds than `KINDS` are left out, and so
+    is what programs write beside their masks.
 
     Args:
         folder: The folder of the predictions.
         names: Of the samples.
         elsewhere: Stiffnesses whose files are left out.
-
-    Returns:
-        The files by sample name, in the order of the names; and problems, one sentence each.
 
     Raises:
         ValueError: It is not a folder.
@@ -65,23 +74,26 @@ def find(
             f"{folder} is not a folder. Give the one that holds <sample name>.tif or .png for each "
             f"image, such as {_example(names)}."
         )
-    known = _spellings(names)
     files: dict[str, list[str]] = defaultdict(list)
-    extra, ambiguous = [], []
+    sorts: dict[str, list[str]] = defaultdict(list)
+    known = _spellings(names)
     for path in sorted(folder.rglob("*")):
         below = PurePosixPath(path.relative_to(folder))
         hidden = any(part.startswith((".", "__MACOSX")) for part in below.parts)
-        if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
-            continue
-        if below.stem.endswith(_HELPERS):
-            continue
-        fitting = _samples_of(below, known)
-        if len(fitting) == 1:
-            files[fitting[0]].append(str(below))
-        elif fitting:
-            ambiguous.append(f"{below} ({' or '.join(fitting)})")
-        elif not _is_of(below, elsewhere):
-            extra.append(str(below))
+        if not hidden and path.is_file():
+            fitting = _samples_of(below, known)
+            sort = _sort(below, fitting, elsewhere)
+            sorts[sort].append(f"{below} ({' or '.join(fitting)})" if fitting[1:] else str(below))
+            if sort == "sample":
+                files[fitting[0]].append(str(below))
+    extra, ambiguous, left_out, unread = (
+        sorts[sort] for sort in ("extra", "ambiguous", "helper", "unread")
+    )
+    for paths in files.values():
+        beside = [path for path in paths if path.endswith(_BESIDE)]
+        if beside and len(beside) < len(paths):
+            left_out += beside
+            paths[:] = [path for path in paths if path not in beside]
     missing = [name for name in names if name not in files]
     twice = [f"{name} ({', '.join(paths)})" for name, paths in files.items() if len(paths) > 1]
     problems: list[str] = []
@@ -91,7 +103,7 @@ def find(
             problems.append(f"{len(found)} {what}: {listed(found)}. {advice}")
 
     named = ", ".join(f"{safe_file_name(name)}.tif" for name in missing[:1])
-    places = f"{folder / _example(missing)} (or {', '.join(SUFFIXES[1:])})"
+    places = f"{folder / _example(missing)} (or {', '.join([*KINDS][1:])})"
     report(
         missing,
         f"of {len(names)} predictions are missing",
@@ -102,10 +114,29 @@ def find(
         "files are of no sample that is scored",
         "Score the split and stiffness that they are of, or move them out of the folder.",
     )
+    if missing:
+        report(unread, "files are of kinds that are not read", "Save masks as TIFF or PNG.")
+        report(left_out, "files are left out, as what programs write beside masks", "")
     report(twice, "samples have several files", "Keep one of each.")
     advice = f"Name them <sample name>.tif, such as {_example(names)}."
     report(ambiguous, "files may be of several samples", advice)
-    return {name: folder / files[name][0] for name in names if name in files}, problems
+    rest = [*left_out, *unread]
+    return Found(
+        {name: folder / files[name][0] for name in names if name in files},
+        [problem.rstrip() for problem in problems],
+        f"{len(rest)} other files are left out: {listed(rest)}." if rest else "",
+    )
+
+
+def _sort(below: PurePosixPath, fitting: list[str], elsewhere: Collection[str]) -> str:
+    """What a file is, by its name and the samples that it fits."""
+    if below.suffix.lower() not in KINDS:
+        return "unread" if below.suffix.lower() in _PICTURES else "of another kind"
+    if fitting:
+        return "ambiguous" if fitting[1:] else "sample"
+    if below.stem.endswith(_HELPERS):
+        return "helper"
+    return "of another stiffness" if _is_of(below, elsewhere) else "extra"
 
 
 def _spellings(names: Collection[str]) -> Mapping[str, list[str]]:
@@ -155,73 +186,96 @@ def _is_of(below: PurePosixPath, elsewhere: Collection[str]) -> bool:
     )
 
 
-def read(path: Path) -> NDArray[Any]:
-    """Read one prediction, (H, W).
+def as_array(prediction: Any, where: str, reading: str | None = None) -> NDArray[Any]:
+    """A prediction as an array of (H, W): masks as bool, labels as integers, others as floats.
+
+    Args:
+        prediction: An array or tensor.
+        where: Of which sample, for the error.
+        reading: One of `READINGS`; None finds out.
 
     Raises:
-        ValueError: It cannot be read, is not one plane, or is a picture in colours.
-    """
-    try:
-        if (size := path.stat().st_size) > _LARGEST:
-            raise ValueError(f"{path} has {size} bytes, and files above {_LARGEST} are not read.")
-        if path.suffix.lower() == ".npy":
-            return _array(path)
-        data = path.read_bytes()
-        indices = _indices(data)
-        return decode.prediction(data, path.name) if indices is None else indices
-    except (decode.DecodeError, OSError) as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def _array(path: Path) -> NDArray[Any]:
-    try:
-        found: NDArray[Any] = np.load(path, allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(
-            f"{path} is a .npy file that holds Python objects, as Cellpose's _seg.npy do; these "
-            "can run code and are not read. Save the masks alone: np.save(path, masks), or in "
-            "Cellpose File > Save masks as PNG/tif."
-        ) from error
-    return found
-
-
-def _indices(data: bytes) -> NDArray[Any] | None:
-    """The indices of an indexed PNG of more than two colours: each is the number of a nucleus."""
-    from PIL import Image
-
-    if not data.startswith(b"\x89PNG"):
-        return None
-    with Image.open(io.BytesIO(data)) as picture:
-        if picture.mode != "P":
-            return None
-        table = np.array(picture.getpalette(), np.uint8).reshape(-1, 3)
-        indices = np.asarray(picture)
-    used = np.unique(indices)
-    grey = bool((table[used] == table[used][:, :1]).all())
-    return None if grey or len(used) <= 2 else indices  # noqa: PLR2004
-
-
-def as_array(prediction: Any, where: str) -> NDArray[Any]:
-    """A prediction as an array of (H, W): labels as integers, probabilities as floats.
-
-    Raises:
-        ValueError: It is no array of numbers, or its floats are labels that were divided.
+        ValueError: It is no array of numbers, its floats are labels that were divided, or it cannot
+            be read as `reading` says.
     """
     if "bfloat16" in str(getattr(prediction, "dtype", "")):  # numpy has no such type
         prediction = prediction.float()
     found = np.asarray(prediction)
     if found.ndim == 3 and 1 in (found.shape[0], found.shape[-1]):  # noqa: PLR2004
         found = found[0] if found.shape[0] == 1 else found[..., 0]
+    if found.dtype.kind not in "biuf":
+        return found  # refused by who counts
+    if reading:
+        return _AS[reading](found, where)
+    if found.dtype.kind == "i" and found.size and found.min() < 0:
+        raise ValueError(
+            f"{where}: prediction has the negative label {found.min()}. Set pixels without an "
+            "instance to 0; after OpenCV's watershed, whose borders are -1 and whose background is "
+            "1, give np.where(markers > 1, markers - 1, 0)."
+        )
     if found.dtype.kind == "f" and found.size and np.isfinite(found).all():
-        if found.max() > 1 and found.min() >= 0 and np.array_equal(found, np.rint(found)):
+        if found.max() > 1 and found.min() >= 0 and _whole(found):
             return found.astype(np.int64)
         if (scale := _divisor(found)) is not None:
             raise ValueError(
                 f"{where}: the floats are the labels of nuclei, divided by {scale}: as "
                 f"probabilities they would count for nothing. Give np.rint(labels * {scale}) as "
-                "integers."
+                "integers; if they are probabilities, say so with --as probability "
+                '(reading="probability").'
             )
     return found
+
+
+def _as_mask(found: NDArray[Any], where: str) -> NDArray[Any]:
+    if found.dtype.kind == "f" and np.isnan(found).any():
+        raise ValueError(f"{where}: a mask has NaN. Set these pixels to 0.")
+    return found > 0
+
+
+def _as_labels(found: NDArray[Any], where: str) -> NDArray[Any]:
+    if not _whole(found):
+        raise ValueError(f"{where}: labels are whole numbers, and these are not all.")
+    return found.astype(np.int64)
+
+
+def _as_probability(found: NDArray[Any], _: str) -> NDArray[Any]:
+    return found / np.float64(np.iinfo(found.dtype).max if found.dtype.kind == "u" else 1)
+
+
+_AS: Final = {"mask": _as_mask, "labels": _as_labels, "probability": _as_probability}
+READINGS: Final = tuple(_AS)
+
+
+def _whole(found: NDArray[Any]) -> bool:
+    return bool((np.isfinite(found) & (found == np.rint(found))).all())
+
+
+def divided_by_largest(chances: NDArray[Any]) -> str | None:
+    """Say why floats seem to be labels divided by their largest; None if they are probabilities.
+
+    Such labels are 1/n, 2/n, ... 1, each one region that meets the background. Averaged votes have
+    the same values, in rings around one another: the inner ones do not meet the background.
+    """
+    if chances.dtype.kind != "f" or not chances.size or chances.max() != 1:
+        return None
+    values = np.unique(chances)
+    if not (2 < len(values) <= _MOST_LABELS and values[0] == 0):  # noqa: PLR2004
+        return None
+    count = round(1 / np.diff(values.astype(np.float64)).min())
+    numbers = values * np.float64(count)
+    if count > _MOST_LABELS or np.abs(numbers - np.rint(numbers)).max() > 0.02:  # noqa: PLR2004
+        return None
+    labels = np.rint(chances * np.float64(count)).astype(np.int64)
+    meets = np.zeros(count + 1, np.bool_)
+    for one, other in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
+        meets[one[other == 0]] = meets[other[one == 0]] = True
+    used = np.unique(labels)[1:]
+    if why_no_labels(labels) or not meets[used].mean() > 0.9:  # noqa: PLR2004
+        return None
+    return (
+        f"its floats are {len(used)} separate regions of values k/{count}, as labels divided by "
+        "their largest. Save the labels as integers."
+    )
 
 
 def _divisor(chances: NDArray[Any]) -> int | None:
@@ -240,16 +294,21 @@ def _divisor(chances: NDArray[Any]) -> int | None:
 def background_as_nucleus(labels: NDArray[np.integer[Any]]) -> str | None:
     """Say why the background seems to have a number of its own; None if it has none."""
     if labels.min() < 0:
-        return f"it holds {labels.min()}, and labels are numbers from 0"
+        return f"it holds {labels.min()}, and labels are numbers from 0."
+    if labels.size == 0 or labels.min() == labels.max() != 1:  # empty, or a mask that is full
+        return None
     if (labels != 0).all():
-        return "no pixel is 0, which is the background"
+        return "no pixel is 0, so the background may count as a nucleus. Set it to 0."
     border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     values, counts = np.unique(labels, return_counts=True)
     largest = values[counts.argmax()]
     sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
     around = all((side == largest).any() for side in sides)
     if largest and around and counts.max() > labels.size / 2 and (border == largest).mean() > 0.5:  # noqa: PLR2004
-        return f"the label {largest} covers more than half of it and touches all four sides"
+        return (
+            f"the label {largest} covers more than half of it and touches all four sides, as the "
+            "background does. Set it to 0."
+        )
     return None
 
 
@@ -292,3 +351,10 @@ def listed(names: Collection[str]) -> str:
 
 def _example(names: Collection[str]) -> str:
     return f"{next(iter(names), '1200Pa/<name>')}.tif"
+
+
+DOUBTS: Final = {
+    **dict.fromkeys("iu", background_as_nucleus),
+    "f": divided_by_largest,
+}
+"""By kind of dtype: what says why an array may be meant in another way."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bmgd_data.metrics.instance import InstanceCounts, InstanceScores, score_instances
@@ -100,6 +101,28 @@ class Table(NamedTuple):
             if any(show(row) for row in self.rows)
         ]
         return ["score, ratios in %", *(f">{row.part}" for row in self.rows)], lines
+
+    def __repr__(self) -> str:
+        """The cells in columns, and the notes below them."""
+        titles, lines = self.cells()
+        heads = [title.lstrip(">") for title in titles]
+        widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
+        rows = [
+            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
+            for line in (heads, *lines)
+        ]
+        return "\n".join([*rows, "", *self.notes]).rstrip()
+
+    def _repr_html_(self) -> str:
+        """The same, as notebooks show it."""
+        titles, lines = self.cells()
+        heads = "".join(f"<th>{escape(title.lstrip('>'))}</th>" for title in titles)
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in lines
+        )
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        head = f"<thead><tr>{heads}</tr></thead>"
+        return f"<table>{head}<tbody>{rows}</tbody></table><ul>{notes}</ul>"
 
     def to_markdown(self) -> str:
         """A Markdown table with one column per part, and the notes as a list below it."""
