@@ -481,3 +481,13 @@ def test_importing_the_scores_loads_no_heavy_package():
         "sys.exit(bool({'skimage', 'scipy', 'torch', 'tifffile', 'rich'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_table_prints_as_a_table(tiny, masks):
+    table = scored(Evaluator("val", **tiny), {n: masks[n] for n in Reader("val", **tiny).names})
+    first, *lines = repr(table).splitlines()
+    assert first.split()[-1] == "all"
+    assert str(table) == repr(table)
+    assert any(line.startswith("PQ, pooled") and line.endswith("100.00") for line in lines)
+    assert len({len(line) for line in [first, *lines[:20]]}) == 1
+    assert "<td>PQ, pooled</td>" in table._repr_html_()
