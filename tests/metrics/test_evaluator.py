@@ -488,6 +488,7 @@ def test_a_table_prints_as_a_table(tiny, masks):
     first, *lines = repr(table).splitlines()
     assert first.split()[-1] == "all"
     assert str(table) == repr(table)
-    assert any(line.startswith("PQ, pooled") and line.endswith("100.00") for line in lines)
+    score = f"{100 * table.part('all').instances.pooled.pq:.2f}"
+    assert any(line.startswith("PQ, pooled") and line.endswith(score) for line in lines)
     assert len({len(line) for line in [first, *lines[:20]]}) == 1
     assert "<td>PQ, pooled</td>" in table._repr_html_()

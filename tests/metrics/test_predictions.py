@@ -319,7 +319,7 @@ def test_python_objects_run_no_code(found, said, tmp_path):
 @pytest.mark.parametrize(
     ("name", "data", "said"),
     [
-        ("a.zip", b"PK\3\4", "a damaged zip"),
+        ("a.zip", b"PK\3\4", "it is damaged"),
         ("a.geojson", b"{", "Expecting"),
         ("a.geojson", b'[{"geometry": {"type": "Point"}}]', "no GeoJSON of polygons"),
         ("a.npy", b"", ""),

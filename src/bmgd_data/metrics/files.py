@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import pickle
+import warnings
 import zipfile
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from bmgd_data._ingest import decode
-from bmgd_data.errors import missing
+from bmgd_data._ingest import decode, raster
+from bmgd_data.errors import MissingDependencyError, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,8 +41,13 @@ def read(path: Path, shape: tuple[int, int]) -> NDArray[Any]:
         raise ValueError(f"{path}: it has {size} bytes, and files above {LARGEST} are not read.")
     try:
         return KINDS[path.suffix.lower()].read(path.read_bytes(), path.name, shape)
-    except (ValueError, OSError, EOFError) as error:  # DecodeError is a ValueError
+    except MissingDependencyError:
+        raise
+    except (ValueError, OSError) as error:  # DecodeError is a ValueError
         raise ValueError(f"{path}: {error}") from error
+    # Parsers raise whatever the bytes make them: struct.error, IndexError, RuntimeError, ...
+    except Exception as error:
+        raise ValueError(f"{path}: it is damaged ({type(error).__name__}: {error})") from error
 
 
 # ------------------------------------------------------------------------------------------ images
@@ -53,18 +60,22 @@ def _image(data: bytes, name: str, _: tuple[int, int]) -> NDArray[Any]:
 
 def _indices(data: bytes) -> NDArray[Any] | None:
     """The indices of an indexed PNG or TIFF of colours: each is the number of a nucleus."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     if not data.startswith((b"\x89PNG", b"II*\0", b"MM\0*")):
         return None
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            if picture.mode != "P" or picture.width * picture.height > LARGEST // 16:
-                return None
+    with (
+        contextlib.suppress(Exception),  # the decoder, which is stricter, says what is wrong
+        warnings.catch_warnings(action="ignore"),
+        Image.open(io.BytesIO(data)) as picture,
+    ):
+        if picture.mode == "P" and picture.width * picture.height <= raster.MAX_VALUES:
             table = np.array(picture.getpalette(), np.uint8).reshape(-1, 3)
-            indices = np.asarray(picture)
-    except (UnidentifiedImageError, OSError, SyntaxError):  # said by the decoder, which is stricter
-        return None
+            return _coloured(np.asarray(picture), table)
+    return None
+
+
+def _coloured(indices: NDArray[Any], table: NDArray[np.uint8]) -> NDArray[Any] | None:
     used = np.unique(indices)
     if used[-1] >= len(table):  # no colours for some: only the numbers can be meant
         return indices
@@ -134,23 +145,21 @@ def _rois(data: bytes, _: str, shape: tuple[int, int]) -> NDArray[Any]:
         raise missing("Reading ROIs", "roifile", "export", error, instead="") from error
     members = [data]
     if data.startswith(b"PK"):
-        try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                entries = [e for e in archive.infolist() if e.filename.lower().endswith(".roi")]
-                if sum(entry.file_size for entry in entries) > LARGEST or len(entries) > _MOST_ROIS:
-                    raise ValueError("its ROIs are too many to be nuclei")
-                members = [archive.read(entry) for entry in entries]
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-            raise ValueError(f"a damaged zip ({error})") from error
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = [e for e in archive.infolist() if e.filename.lower().endswith(".roi")]
+            if sum(entry.file_size for entry in entries) > LARGEST or len(entries) > _MOST_ROIS:
+                raise ValueError("its ROIs are too many to be nuclei")
+            members = [archive.read(entry) for entry in entries]
         if not members:
             raise ValueError("the zip holds no ROIs (.roi)")
     areas = {
         *(ROI_TYPE.POLYGON, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED),
         *(ROI_TYPE.RECT, ROI_TYPE.OVAL),
     }
+    parse: Callable[[bytes], Any] = ImagejRoi.frombytes
     nuclei, planes = [], set()
     for member in members:
-        roi = ImagejRoi.frombytes(member)  # type: ignore[no-untyped-call]
+        roi = parse(member)
         if roi.roitype not in areas:
             raise ValueError(f"the ROI {roi.name!r} is a {roi.roitype.name}, which has no area")
         nuclei.append(roi.coordinates(multi=True))
@@ -187,13 +196,14 @@ def _filled(nuclei: Iterable[Iterable[NDArray[Any]]], shape: tuple[int, int]) ->
     """
     from skimage.draw import polygon
 
+    fill: Callable[..., tuple[NDArray[Any], NDArray[Any]]] = polygon
     labels = np.zeros(shape, np.int32)
     for number, lines in enumerate(nuclei, 1):
         inside = np.zeros(shape, np.bool_)
         for line in lines:
             if not np.isfinite(line).all():
                 raise ValueError("an outline has coordinates that are no numbers")
-            rows, columns = polygon(line[:, 1] - 0.5, line[:, 0] - 0.5, shape)
+            rows, columns = fill(line[:, 1] - 0.5, line[:, 0] - 0.5, shape)
             inside[rows, columns] ^= True
         labels[inside] = number
     return labels
