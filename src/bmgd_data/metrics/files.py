@@ -177,10 +177,8 @@ def _geojson(data: bytes, _: str, shape: tuple[int, int]) -> NDArray[Any]:
     try:
         for feature in features:
             shown = feature.get("nucleusGeometry") or feature["geometry"]
-            pieces = {
-                "Polygon": lambda lines: [lines],
-                "MultiPolygon": lambda several: several,
-            }[shown["type"]](shown["coordinates"])
+            nested = {"Polygon": 0, "MultiPolygon": 1}[shown["type"]]
+            pieces = shown["coordinates"] if nested else [shown["coordinates"]]
             nuclei.append([np.array(line, float)[:, :2] for piece in pieces for line in piece])
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(
