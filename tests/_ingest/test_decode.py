@@ -201,6 +201,18 @@ def test_white_is_zero_of_1_bit_follows_the_standard():
     np.testing.assert_array_equal(told(blob)[0], np.asarray(Image.open(io.BytesIO(blob))))
 
 
+def test_white_is_zero_of_bool_by_tifffile_keeps_its_values(tiff):
+    """tifffile tags bool as white-is-zero and stores True as 1; scikit-image and imageio use it."""
+    import tifffile
+
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, MASK, software="other")
+    for blob in (tiff(MASK), buffer.getvalue()):
+        mask, note = told(blob)
+        np.testing.assert_array_equal(mask, MASK)
+        assert note is None
+
+
 @pytest.mark.skipif(not packs_bits(), reason="these libraries write no 12-bit TIFF")
 def test_12_bits_packed(tiff):
     np.testing.assert_array_equal(decode.image(tiff(GREY, bitspersample=12), "a.tif").pixels, GREY)
@@ -439,6 +451,25 @@ def test_labels_are_no_fringes(tiff, numbers):
     pixels, note = decode.labels(tiff(values), "a.tif")
     np.testing.assert_array_equal(pixels, values)
     assert note is None
+
+
+@pytest.mark.parametrize("top", [255, 65535])
+@pytest.mark.parametrize("third", [0, 7])
+@pytest.mark.parametrize("apart", [2, 0])
+def test_labels_next_to_white_are_nuclei(tiff, top, third, apart):
+    """254 beside 255: two nuclei, which may touch. Scattered 254 is an error of rounding."""
+    values = np.zeros((48, 48), np.uint16)
+    values[4:16, 4:16] = top - 1
+    values[4:16, 16 + apart : 30 + apart] = top
+    values[30:36, 30:36] = third
+    stored = values.astype(np.uint8 if top == 255 else np.uint16)
+    np.testing.assert_array_equal(decode.labels(tiff(stored), "a.tif").pixels, values)
+    if not third:
+        scattered = stored.copy()
+        scattered[6:14, 20:24] = top - 1  # a second place of 254, within 255
+        mask, note = told(tiff(scattered))
+        np.testing.assert_array_equal(mask, values > 0)
+        assert "cut at half the maximum" in note
 
 
 def test_labels_of_a_few_pixels_are_no_fringes(tiff):

@@ -280,10 +280,29 @@ def _without_fringes(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
     if 2 * full < np.count_nonzero(cut):
         return None
     flat = others & (maximum_filter(pixels, 3) == minimum_filter(pixels, 3))
-    if high in _WHITES:  # 254 for 255 is an error of rounding, not a label
-        flat &= pixels < high - span / _WHITES[0]
+    if high in _WHITES:
+        if _all_are_areas(pixels, low):
+            return None
+        flat &= pixels < high - span / _WHITES[0]  # 254 for 255 is an error of rounding
     in_flat_places = np.count_nonzero(others & maximum_filter(flat, 3))
     return None if in_flat_places > _FLAT * count else np.asarray(cut)
+
+
+def _all_are_areas(pixels: NDArray[Any], low: float) -> bool:
+    """Whether each value but the lowest is one region with a place of 3 x 3 pixels: a nucleus.
+
+    So are two nuclei with the labels 254 and 255, while 254 for 255 by rounding is scattered, or
+    has fringes around it that hold no such place.
+    """
+    from scipy.ndimage import maximum_filter, minimum_filter
+    from skimage.measure import label
+
+    kinds, numbered = np.unique(pixels, return_inverse=True)
+    numbered = numbered.reshape(pixels.shape) * (pixels != low)
+    flat = maximum_filter(numbered, 3) == minimum_filter(numbered, 3)
+    if len(np.unique(numbered[flat])) < len(kinds):
+        return False
+    return bool(label(numbered, background=0, connectivity=2).max() == len(kinds) - 1)
 
 
 def _with_background(values: NDArray[np.int64], notes: list[str]) -> NDArray[np.int64]:

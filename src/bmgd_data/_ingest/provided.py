@@ -8,13 +8,13 @@ import numpy as np
 
 from bmgd_data._ingest.findings import some
 from bmgd_data.instances import components
+from bmgd_data.instances.labels import TRUE_PIECES, Regions, regions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-_REGIONS_PER_LABEL: Final = 1.1
 _LINE_PX: Final = 2  # labels may be separated by lines, which the mask covers
 _SPECK_PX: Final = 20  # smaller regions of a mask need no label
 _UNCOVERED: Final = 0.01  # share of the masks' pixels
@@ -24,9 +24,8 @@ _GAP_PX: Final = 2  # between the pieces of one nucleus
 class Labels:
     """Collects the label images of a stiffness, of one kind.
 
-    Images are labels if each value is one 8-connected region. Over all images, 1.1 regions per
-    value are allowed, since annotators leave some nuclei in two pieces. Grey fringes, class maps,
-    and binary masks in a folder for labels are no labels.
+    They are judged together, as `instances.why_no_labels` judges one. Grey fringes, class maps, and
+    binary masks in a folder for labels are no labels.
     """
 
     def __init__(self) -> None:
@@ -34,32 +33,30 @@ class Labels:
         """Distinct values of each file that has several, background included."""
         self.binary: set[int] = set()
         """Rows of masks in which every nucleus has the same value."""
-        self._rows: dict[int, tuple[int, int]] = {}
-        """Numbers of labels and of regions by row."""
+        self._rows: dict[int, Regions] = {}
 
     def add(self, row: int, path: str, labels: NDArray[np.uint16]) -> None:
         """Add a label image that is numbered 1..n."""
-        from skimage.measure import label
+        self._rows[row] = found = regions(labels)
+        self.files[path] = found.labels + 1
 
-        count = int(labels.max())
-        self.files[path] = count + 1
-        self._rows[row] = count, int(label(labels, connectivity=2).max())
-
-    def add_binary(self, row: int, regions: int) -> None:
-        """Add a mask of one value: it is a label image as well, if it has one region."""
+    def add_binary(self, row: int, count: int) -> None:
+        """Add a mask of one value and so many regions: a label image as well, if it has one."""
         self.binary.add(row)
-        self._rows[row] = min(regions, 1), regions
+        self._rows[row] = Regions(min(count, 1), count, 0)
 
     @property
     def counts(self) -> list[int]:
         """Labels of each row that was added."""
-        return [self._rows[row][0] for row in sorted(self._rows)]
+        return [self._rows[row].labels for row in sorted(self._rows)]
 
     @property
     def consistent(self) -> bool:
         several = any(values > 2 for values in self.files.values())  # noqa: PLR2004
-        regions = sum(regions for _, regions in self._rows.values())
-        return several and regions <= _REGIONS_PER_LABEL * sum(self.counts)
+        if not several:
+            return False
+        found = Regions(*map(sum, zip(*self._rows.values(), strict=True)))
+        return found.why_no_labels(TRUE_PIECES) is None
 
 
 class Fit(NamedTuple):

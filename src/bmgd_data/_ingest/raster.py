@@ -222,8 +222,9 @@ def _pixels(data: bytes, page: TiffPage, *, display_only: bool) -> Raster:
         return _looked_up(pixels, table, display_only=display_only)
     elif kind == "MINISWHITE":
         if pixels.dtype == np.bool_:  # as in the standard; readers disagree on deeper ones
-            # tifffile, and imageio with it, write bool arrays so that 1 is True all the same.
-            pixels = pixels if page.software == "tifffile.py" else ~pixels
+            # tifffile, which scikit-image and imageio use, tags bool so and stores True as 1.
+            if not (page.is_shaped or page.software == "tifffile.py"):
+                pixels = ~pixels
         else:
             notes.append("stored with white as zero")
     return Raster(pixels, notes)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from bmgd_data.errors import CorruptArchiveError
 from bmgd_data.instances import _touching
+from bmgd_data.instances.labels import as_uint16, renumbered, why_no_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,7 @@ __all__ = [
     "parse_method",
     "renumbered",
     "watershed",
+    "why_no_labels",
 ]
 
 
@@ -49,7 +50,7 @@ def components(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
     try:
         label(mask, structure=np.ones((3, 3)), output=labels)
     except RuntimeError:  # they do not fit
-        return _as_uint16(label(mask, structure=np.ones((3, 3)))[0])
+        return as_uint16(label(mask, structure=np.ones((3, 3)))[0])
     return labels
 
 
@@ -71,23 +72,7 @@ def watershed(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
     Raises:
         CorruptArchiveError: More than 65535 nuclei: the mask is noise.
     """
-    return _as_uint16(_touching.split(mask))
-
-
-def renumbered(labels: NDArray[np.integer]) -> NDArray[np.uint16]:
-    """Number the labels of an (H, W) instance mask 1..n in their own order, without gaps.
-
-    Raises:
-        CorruptArchiveError: More than 65535 labels.
-    """
-    values, inverse = np.unique(labels, return_inverse=True)
-    return _as_uint16(inverse.reshape(labels.shape) + (values[0] != 0))
-
-
-def _as_uint16(labels: NDArray[np.integer]) -> NDArray[np.uint16]:
-    if (count := int(labels.max())) > np.iinfo(np.uint16).max:
-        raise CorruptArchiveError(f"A mask with {count} regions is noise, not nuclei.")
-    return labels.astype(np.uint16)
+    return as_uint16(_touching.split(mask))
 
 
 DERIVED: Final[dict[str, Callable[[NDArray[np.bool_]], NDArray[np.uint16]]]] = {

@@ -13,7 +13,7 @@ from bmgd_data._card import provenance
 from bmgd_data._system import disk
 from bmgd_data._system.progress import bar
 from bmgd_data.errors import BMGDWarning
-from bmgd_data.instances import DERIVED
+from bmgd_data.instances import DERIVED, why_no_labels
 from bmgd_data.metrics import files, predictions
 from bmgd_data.metrics.instance import InstanceCounts, count_instances
 from bmgd_data.metrics.pixel import BATCH_SIZE, THRESHOLD, PixelCounts, count_pixels
@@ -241,7 +241,7 @@ class Evaluator:
         if predicted.dtype.kind in "iu":
             instances[_LABELS] = count_instances(sample["instances"], predicted, where=where)
             several = instances[_LABELS].found > 1
-            if several and not self.reading and (why := predictions.why_no_labels(predicted)):
+            if several and not self.reading and (why := why_no_labels(predicted)):
                 raise ValueError(
                     f"{where}: integers are read as instance labels, but {why}. Save probabilities "
                     "as TIFF of floats from 0 to 1; a mask with grey edges, or one of several "

@@ -11,6 +11,7 @@ import numpy as np
 
 from bmgd_data import facts
 from bmgd_data._system.file_names import as_upstream, file_names, safe_file_name, with_digest
+from bmgd_data.instances import why_no_labels
 from bmgd_data.metrics.files import KINDS
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ _MOST_LABELS: Final = 4000
 """Values of an image whose floats may be labels, divided by their largest."""
 _BESIDE: Final = tuple(end for kind in set(KINDS.values()) for end in kind.beside)
 _ROLES: Final = {"image", "images", "mask", "masks", "instances", "labels"}
-_SMALL: Final = 4
-"""Pixels: labels up to this size that touch others are steps of a gradient, not nuclei."""
 
 
 class Found(NamedTuple):
@@ -293,8 +292,6 @@ def _divisor(chances: NDArray[Any]) -> int | None:
 
 def background_as_nucleus(labels: NDArray[np.integer[Any]]) -> str | None:
     """Say why the background seems to have a number of its own; None if it has none."""
-    if labels.min() < 0:
-        return f"it holds {labels.min()}, and labels are numbers from 0."
     if labels.size == 0 or labels.min() == labels.max() != 1:  # empty, or a mask that is full
         return None
     if (labels != 0).all():
@@ -309,37 +306,6 @@ def background_as_nucleus(labels: NDArray[np.integer[Any]]) -> str | None:
             f"the label {largest} covers more than half of it and touches all four sides, as the "
             "background does. Set it to 0."
         )
-    return None
-
-
-def why_no_labels(labels: NDArray[np.integer[Any]]) -> str | None:
-    """Say why an image of integers cannot hold instance labels; None if it can.
-
-    A nucleus is one region, so a label image has about as many regions as values. Images of classes
-    or probabilities have many more regions than values. In gradients (probabilities in 16 bits,
-    grey edges of a resampled mask) most values cover a few pixels beside other values.
-
-    Args:
-        labels: (H, W); an image with one value besides 0 is a mask and passes.
-    """
-    from skimage.measure import label
-
-    values, numbered = np.unique(labels, return_inverse=True)
-    numbered = numbered.reshape(labels.shape) + (values[0] != 0)
-    count = int(numbered.max())
-    if count <= 1:
-        return None
-    regions = int(label(numbered, background=0, connectivity=2).max())
-    if regions > 2 * count:
-        return f"its {count} values besides 0 are in {regions} separate regions"
-    small = np.bincount(numbered.ravel()) <= _SMALL
-    touching = np.zeros(count + 1, np.bool_)
-    for one, other in ((numbered[1:], numbered[:-1]), (numbered[:, 1:], numbered[:, :-1])):
-        meet = (one != other) & (one > 0) & (other > 0)
-        touching[one[meet]] = touching[other[meet]] = True
-    steps = int((small & touching).sum())
-    if steps > max(count / 2, 2):
-        return f"{steps} of its {count} values are edges of at most {_SMALL} pixels"
     return None
 
 
