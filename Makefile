@@ -7,7 +7,7 @@ PEER_VENV := build/peer/venv
 PYTEST  = $(VENV)/bin/python -m pytest
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow test-wheel test-lowest release-check faults coverage mutants check format docs bench dist clean
+.PHONY: demo test test-slow test-wheel test-lowest release-check findings faults coverage mutants check format docs bench dist clean
 
 demo: $(DEMO)/.ready  ## the main job on generated data, with the light core only
 	BMGD_HOME=build/demo $(DEMO)/bin/bmgd demo --out bmgd-demo.png
@@ -34,6 +34,9 @@ release-check: dist  ## the longest tests, the programs that read our exports, t
 	$(PYTEST) -m release
 	nice $(VENV)/bin/python tests/clients/run.py $(CLIENTS)
 	nice $(VENV)/bin/python tests/pages.py $(PAGES)
+
+findings:  ## what other programs do on valid input; see findings/README.md
+	for script in findings/*.sh; do echo "$$script"; bash "$$script" || exit 1; done
 
 faults: $(VENV)/.ready  ## each fault many times, at random moments; prints how many were survived
 	$(PYTEST) -m faults

@@ -356,7 +356,7 @@ def test_rois_of_a_stack_name_and_hold_their_plane():
     assert found == [("0001-0001", 1, 0), ("0002-70000", 2, 0)]
     (roi,) = rois(np.stack([0 * stack[:, 0], stack[:, 0] > 1]).astype(np.uint8))
     assert (roi.name, roi.position) == ("0004-0001", 0)
-    assert (roi.c_position, roi.z_position, roi.t_position) == (1, 2, 2)
+    assert (roi.c_position, roi.z_position, roi.t_position) == (0, 2, 2)  # there are no channels
 
 
 # ------------------------------------------------------------------------------ what all of it has
@@ -628,3 +628,17 @@ def test_standin(form, standin, tmp_path):
     if form == "webdataset":
         with tarfile.open(folder / "shard-000000.tar") as shard:
             assert len(shard.getnames()) == 4 * 91  # 819 samples in 9 shards
+
+
+def test_rle_of_many_nuclei_is_that_of_a_mask_for_each():
+    coco = pytest.importorskip("pycocotools.mask")
+    from bmgd_data.export.coco import _runs
+
+    rng = np.random.default_rng(0)
+    for shape in ((7, 5), (40, 64)):
+        labels = rng.integers(0, 5, shape).astype(np.uint16)
+        planes = labels[..., None] == np.arange(1, 5)
+        expected = coco.encode(np.asfortranarray(planes, np.uint8))
+        sizes = [{"size": list(shape), "counts": counts} for counts in _runs(labels)]
+        assert coco.frPyObjects(sizes, *shape) == expected
+    assert _runs(np.zeros((3, 3), np.uint16)) == []

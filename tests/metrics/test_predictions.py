@@ -177,6 +177,7 @@ def cellpose(path, labels):
 
 
 def rois(path, labels):
+    pytest.importorskip("roifile")
     path.write_bytes(roi_zip(labels))
 
 
@@ -270,6 +271,8 @@ def test_python_objects_run_no_code(found, said, tmp_path):
     ],
 )
 def test_damaged_files_are_named(name, data, said, tmp_path):
+    if name.endswith((".zip", ".roi")):
+        pytest.importorskip("roifile")
     (tmp_path / name).write_bytes(data)
     with pytest.raises(ValueError, match=rf"{name}: .*{said}"):
         files.read(tmp_path / name, (2, 2))

@@ -587,3 +587,45 @@ def test_first_use_warns_of_nothing(tiny, tmp_path):
 
 def test_existing_records_are_seen(prepared, tiny):
     assert adapter.Builder(config="1200Pa", data_dir=prepared).is_prepared()
+
+
+def test_val_is_a_split_in_what_tfds_makes_of_names(prepared, tiny):
+    builder = adapter.Builder(config="1200Pa", data_dir=prepared)
+
+    def names(split):
+        found = builder.as_dataset(split=split)
+        return [row["name"] for row in tfds.as_numpy(found)]
+
+    for of in (
+        lambda split: tfds.even_splits(split, 1)[0],
+        lambda split: tfds.core.ReadInstruction(split, to=1, unit="abs"),
+        lambda split: tfds.core.ReadInstruction(split) + tfds.core.ReadInstruction("test"),
+    ):
+        assert names(of("val")) == names(of("validation"))
+    with pytest.raises(ValueError, match="Unknown split 'vale'"):
+        names(tfds.core.ReadInstruction("vale"))
+
+
+WRITE = """
+import sys
+import tensorflow_datasets as tfds
+import bmgd_data.tfds
+given = {"source": sys.argv[1], "root": sys.argv[2]}
+rows = tfds.load("bmgd/250Pa", split="train", data_dir=sys.argv[3], builder_kwargs=given)
+print(len(rows))
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_start_at_once_all_get_the_records(tiny_root, tmp_path):
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITE, TINY, tiny_root, tmp_path],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    ended = [process.communicate() for process in started]
+    assert [out.split()[-1:] for out, _ in ended] == [["10"]] * 3, ended

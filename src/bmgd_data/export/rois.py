@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from bmgd_data.export.pictures import Part
 
+_FURTHEST: Final = 65535
+"""Coordinates have 16 bits."""
 _MOVE, _LINE, _CLOSE = 0, 1, 4  # steps of a path in ImageJ's composite ROIs
 
 
@@ -56,7 +58,13 @@ def roi_zip(labels: NDArray[np.integer[Any]]) -> bytes:
 
     Raises:
         ModuleNotFoundError: roifile is not installed; the extra ``export`` has it.
+        ValueError: A side is longer than ImageJ's ROIs reach.
     """
+    if max(labels.shape[-2:]) > _FURTHEST:
+        raise ValueError(
+            f"ROIs of ImageJ reach {_FURTHEST} pixels, and these labels are {labels.shape}. Cut "
+            "them into tiles."
+        )
     stack = labels.ndim > 2  # noqa: PLR2004
     axes = [length for length in labels.shape[:-2] if length > 1]
     buffer = io.BytesIO()
@@ -68,7 +76,7 @@ def roi_zip(labels: NDArray[np.integer[Any]]) -> bytes:
                 place = {"position": plane} if stack else {}
                 if len(axes) == 2:  # noqa: PLR2004 - T and Z
                     frame, z = divmod(plane - 1, axes[1])
-                    place = {"c_position": 1, "z_position": z + 1, "t_position": frame + 1}
+                    place = {"z_position": z + 1, "t_position": frame + 1}
                 roi = _roi([along_pixels(line) for line in lines], name=name, **place)
                 # A fixed date gives the same bytes each time.
                 member = zipfile.ZipInfo(f"{name}.roi", date_time=(1980, 1, 1, 0, 0, 0))

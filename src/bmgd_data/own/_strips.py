@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from bmgd_data._system import graphs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -46,8 +48,6 @@ def components(
         (n,) pixels of each component.
     """
     from scipy import ndimage
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
 
     areas, pairs, total = [np.zeros(0, np.int64)], [np.zeros((2, 0), np.uint32)], 0
     for rows in strips(labels.shape):
@@ -58,9 +58,7 @@ def components(
         if rows.start:
             pairs.append(_touching(labels[rows.start - 1], labels[rows.start], corners=corners))
         total += count
-    one, other = np.concatenate(pairs, axis=1).astype(np.int64) - 1
-    graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(total, total))
-    number, group = connected_components(graph, directed=False)
+    number, group = graphs.components(np.concatenate(pairs, axis=1).astype(np.int64).T - 1, total)
     # Groups in the order of their first labels; labels are in raster order already.
     order = np.empty(number, np.int64)
     order[np.argsort(np.unique(group, return_index=True)[1])] = np.arange(number)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from bmgd_data._system import graphs
 from bmgd_data.splits import _copies, _overlaps
 from bmgd_data.splits._likeness import Pairs, alike, describe, likeness, likeness_of, nearest
 from bmgd_data.splits._series import Told, read_names
@@ -179,10 +180,7 @@ def links(pairs: Pairs, count: int) -> Pairs:
 
 
 def _components(edges: NDArray[np.int64], count: int) -> NDArray[np.int32]:
-    from scipy import sparse
-
-    graph = sparse.coo_array((np.ones(len(edges), bool), tuple(edges.T)), (count, count))
-    _, found = sparse.csgraph.connected_components(graph.tocsr(), directed=False)
+    _, found = graphs.components(edges, count)
     _, first, inverse = np.unique(found, return_index=True, return_inverse=True)
     numbers: NDArray[np.int32] = np.argsort(np.argsort(first)).astype(np.int32)[inverse]
     return numbers

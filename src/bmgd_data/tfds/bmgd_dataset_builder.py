@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -11,14 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.splits import AbstractSplit
 
 from bmgd_data import facts, splits
 from bmgd_data import instances as instance_methods
 from bmgd_data._arguments import documented
 from bmgd_data._origin import sources
-from bmgd_data._system import disk, home
+from bmgd_data._system import disk, home, locks
 from bmgd_data._system.image_files import encode_png
-from bmgd_data.errors import DatasetNotFoundError
+from bmgd_data.errors import DatasetNotFoundError, StorageError
 from bmgd_data.reader import Reader
 from bmgd_data.tfds.info import Info, features
 
@@ -127,12 +129,27 @@ class Builder(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         """
         given = download_config or tfds.download.DownloadConfig()
         self._use_folder(given.max_examples_per_split)
-        if not self.data_path.exists() or given.download_mode.overwrite_dataset:
-            self.info.fit(self._reader(), given.max_examples_per_split)
-        with disk.explained(Path(self.data_dir), "data_dir=, or `bmgd tfds --data-dir`"):
-            super().download_and_prepare(
-                download_config=dataclasses.replace(given, try_download_gcs=False), **options
-            )
+        with self._alone():
+            if not self.data_path.exists() or given.download_mode.overwrite_dataset:
+                self.info.fit(self._reader(), given.max_examples_per_split)
+            elif not self.info.splits:  # another process has written them since this was made
+                self.info.read_from_directory(self.data_dir)
+            with disk.explained(Path(self.data_dir), "data_dir=, or `bmgd tfds --data-dir`"):
+                super().download_and_prepare(
+                    download_config=dataclasses.replace(given, try_download_gcs=False), **options
+                )
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time writes the records of a folder; the others wait and find them."""
+        if self.data_path.exists():
+            yield
+            return
+        name = f"tfds-{disk.sha256_of(os.path.abspath(self.data_dir))[:16]}"  # noqa: PTH100
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(StorageError):  # a root for reading only: without a lock
+                held.enter_context(locks.lock(self.root, name))
+            yield
 
     def is_prepared(self) -> bool:
         """Whether the records exist. TFDS's own method warns of each folder that is missing."""
@@ -239,7 +256,37 @@ def _theirs(split: Any) -> Any:
         return {key: _theirs(one) for key, one in split.items()}
     if isinstance(split, list | tuple):
         return type(split)(map(_theirs, split))
+    if isinstance(split, AbstractSplit):
+        return _WithVal(split)
     return re.sub(r"\bval\b", "validation", split) if isinstance(split, str) else split
+
+
+class _WithVal(AbstractSplit):  # type: ignore[misc]
+    """What ``tfds.even_splits`` or ``tfds.core.ReadInstruction`` make, which may name "val"."""
+
+    def __init__(self, split: AbstractSplit) -> None:
+        self.split = split
+
+    def to_absolute(self, split_infos: Any) -> list[Any]:
+        found = self.split.to_absolute(_Infos(split_infos))
+        return [
+            dataclasses.replace(each, splitname=_theirs(each.splitname))
+            if each.splitname == "val"
+            else each
+            for each in found
+        ]
+
+
+class _Infos(dict[str, Any]):
+    """Splits by name, in which "val" is found and not listed."""
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(_theirs(name))
+
+    def __missing__(self, name: str) -> Any:
+        if name == "val":
+            return self["validation"]
+        raise KeyError(name)
 
 
 def _config_name(config: str | int) -> str:
