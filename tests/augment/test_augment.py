@@ -12,8 +12,8 @@ from torchvision.transforms import v2  # noqa: E402
 
 from bmgd_data import BMGD  # noqa: E402
 from bmgd_data.augment import protocol  # noqa: E402
-from bmgd_data.augment._moves import DRAWN, Moves  # noqa: E402
-from bmgd_data.augment._strengths import Strengths, lines  # noqa: E402
+from bmgd_data.augment._moves import Moves  # noqa: E402
+from bmgd_data.augment._strengths import DRAWN, Strengths, lines  # noqa: E402
 from bmgd_data.torch import collate  # noqa: E402
 from common import TINY  # noqa: E402
 

@@ -143,3 +143,15 @@ def test_big_endian_files_come_in_the_machines_order(tmp_path):
     (plane,) = planes.read([tmp_path / "a.tif"])
     assert plane.read().dtype.isnative
     assert int(plane.read()[0, 0]) == 300
+
+
+def test_images_of_a_file_are_listed_without_their_pixels(tmp_path, monkeypatch):
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as file:
+        for value in (1, 2):
+            file.write(np.full((3, 8, 9), value, np.uint16), metadata={"axes": "ZYX"})
+    path = tmp_path / "a.ome.tif"
+    (second,) = {plane.series for plane in planes.read([path], 1)}
+    assert (second, int(planes.read([path], 1)[2].read().max())) == (1, 2)
+    monkeypatch.delattr(tifffile.TiffPageSeries, "asarray")
+    monkeypatch.delattr(tifffile.TiffPage, "asarray")
+    assert planes.series_of(path) == [0, 1]

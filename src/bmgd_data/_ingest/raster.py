@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import re
 import threading
 import warnings
 from pathlib import PurePosixPath
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from bmgd_data._system.image_files import calibration
 from bmgd_data.errors import printable
 
 if TYPE_CHECKING:
@@ -173,12 +173,12 @@ def _several(what: str) -> DecodeError:
 
 def _calibrated(pixels: NDArray[Any], description: str) -> NDArray[Any]:
     """The grey values that ImageJ shows: it stores signed 16 bits 32,768 higher, and says so."""
-    found = dict(re.findall(r"^(c0|c1)=(\S+)$", description, re.MULTILINE))
-    low, factor = float(found.get("c0", 0)), float(found.get("c1", 1))
-    if (low, factor) == (0, 1) or not description.startswith("ImageJ="):
+    found = calibration(description)
+    if not found.changes:
         return pixels
-    shown = pixels + low
-    if factor != 1 or not low.is_integer() or pixels.dtype.kind not in "iu" or shown.min() < 0:
+    shown = pixels + found.low
+    exact = found.factor == 1 and found.low.is_integer() and pixels.dtype.kind in "iu"
+    if not exact or shown.min() < 0:
         raise DecodeError(
             "calibrated grey values, or negative ones; in ImageJ, choose Analyze > Calibrate, "
             "Function: None, and save it as 16 bits from 0"

@@ -1,9 +1,10 @@
-"""Arrays to the bytes of image files, lossless."""
+"""Arrays to the bytes of image files, lossless; and what ImageJ says in its descriptions."""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, Final
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -48,3 +49,25 @@ def encode_tiff(array: NDArray[Any], pixel_size_um: float, info: str) -> bytes:
         metadata={"axes": "YX", "unit": "um", "Info": info},
     )
     return buffer.getvalue()
+
+
+class Calibration(NamedTuple):
+    """How ImageJ shows what is stored: signed 16 bits, for example, are stored 32,768 higher."""
+
+    function: str
+    """"0" for a straight line: a grey value is `low` + `factor` x what is stored."""
+    low: float
+    factor: float
+
+    @property
+    def changes(self) -> bool:
+        """Whether grey values differ from what is stored."""
+        return (self.low, self.factor) != (0, 1)
+
+
+def calibration(description: str) -> Calibration:
+    """What an image description of ImageJ says; no change for other descriptions."""
+    ours = description if description.startswith("ImageJ=") else ""
+    found = dict(re.findall(r"^(cf|c0|c1)=(\S+)$", ours, re.MULTILINE))
+    low, factor = float(found.get("c0", 0)), float(found.get("c1", 1))
+    return Calibration(found.get("cf", "0"), low, factor)

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from bmgd_data.augment import _strengths
+from bmgd_data.augment._strengths import DRAWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bmgd_data.augment._strengths import Strengths
-
-DRAWN = 2**24
-"""Numbers are drawn from 0..DRAWN - 1."""
 
 
 class Moves:

@@ -35,6 +35,8 @@ _STEP: Final = 64
 """Bumps are whole multiples of 1 / _STEP."""
 LEVELS: Final = 4096
 """Noise takes this many values, equally likely."""
+DRAWN: Final = 2**24
+"""Numbers are drawn from 0..DRAWN - 1."""
 OFF_TIES: Final = 2.0**-14
 """Added to every place, in pixels: without it, exact sums may lie midway between two pixels, where
 devices choose the nearest one differently."""

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from bmgd_data import errors
-from bmgd_data.augment._moves import DRAWN, Moves, grid_of, regreyed, sampled
-from bmgd_data.augment._strengths import Strengths
+from bmgd_data.augment._moves import Moves, grid_of, regreyed, sampled
+from bmgd_data.augment._strengths import DRAWN, Strengths
 
 try:
     import torch

@@ -126,7 +126,7 @@ def _changer(strengths: Strengths) -> Callable[..., Any]:
         image = pictures["image"]
         two = tf.stack([key[0] * 2**20 + key[1], key[2]])
         drawn = tf.random.stateless_uniform(
-            [tf.shape(image)[0], count], two, 0, 2**24, tf.int32, alg="philox"
+            [tf.shape(image)[0], count], two, 0, _strengths.DRAWN, tf.int32, alg="philox"
         )
         present = [name for name in _MASKS if name in pictures]
         masks = [tf.cast(pictures[name], tf.int32) for name in present]
@@ -160,7 +160,8 @@ def _moved(
     upper = four[0] * (1 - shares[1]) + four[1] * shares[1]
     lower = four[2] * (1 - shares[1]) + four[3] * shares[1]
     moved = upper * (1 - shares[0]) + lower * shares[0]
-    share = tf.cast(drawn[:, : _strengths.CHANGES], tf.float32)[:, :, None, None, None] / 2**24
+    share = tf.cast(drawn[:, : _strengths.CHANGES], tf.float32)[:, :, None, None, None]
+    share /= _strengths.DRAWN
     contrast = 1 + strengths.contrast * (2 * share[:, _strengths.CONTRAST] - 1)
     bright = 1 + strengths.brightness * (2 * share[:, _strengths.BRIGHTNESS] - 1)
     mean = tf.reduce_mean(moved, [1, 2, 3], keepdims=True)
@@ -178,7 +179,7 @@ def _places(
     levels = drawn[:, _strengths.CHANGES :] % _strengths.LEVELS
     noise = tf.reshape(tf.gather(strengths.levels, levels), (-1, *shape))
     core = tf.pad(noise, [[0, 0], [0, 0], [2, 0], [2, 0]])
-    share = tf.cast(drawn[:, : _strengths.CHANGES], tf.float32) / 2**24
+    share = tf.cast(drawn[:, : _strengths.CHANGES], tf.float32) / _strengths.DRAWN
     field = down @ core @ tf.transpose(across)
     flipped = tf.where(share[:, _strengths.FLIP] < strengths.flip, -1.0, 1.0)
     lines = (down[:, 1][None, :, None], flipped[:, None, None] * across[:, 1][None, None])

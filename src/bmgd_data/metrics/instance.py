@@ -250,7 +250,8 @@ def overlaps(truth: Labels, prediction: Labels, *, where: str = "The image") -> 
         if labels.min(initial=0) < 0:
             raise ValueError(
                 f"{where}: {side} has the negative label {labels.min()}. Set pixels without an "
-                "instance to 0."
+                "instance to 0; after OpenCV's watershed, whose borders are -1 and whose "
+                "background is 1, give np.where(markers > 1, markers - 1, 0)."
             )
     truth_labels, truth_area = np.unique(truth[truth > 0], return_counts=True)
     prediction_labels, prediction_area = np.unique(prediction[prediction > 0], return_counts=True)

@@ -206,12 +206,6 @@ def as_array(prediction: Any, where: str, reading: str | None = None) -> NDArray
         return found  # refused by who counts
     if reading:
         return _AS[reading](found, where)
-    if found.dtype.kind == "i" and found.size and found.min() < 0:
-        raise ValueError(
-            f"{where}: prediction has the negative label {found.min()}. Set pixels without an "
-            "instance to 0; after OpenCV's watershed, whose borders are -1 and whose background is "
-            "1, give np.where(markers > 1, markers - 1, 0)."
-        )
     if found.dtype.kind == "f" and found.size and np.isfinite(found).all():
         if found.max() > 1 and found.min() >= 0 and _whole(found):
             return found.astype(np.int64)
@@ -296,10 +290,10 @@ def background_as_nucleus(labels: NDArray[np.integer[Any]]) -> str | None:
         return None
     if (labels != 0).all():
         return "no pixel is 0, so the background may count as a nucleus. Set it to 0."
-    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    border = np.concatenate(sides)
     values, counts = np.unique(labels, return_counts=True)
     largest = values[counts.argmax()]
-    sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
     around = all((side == largest).any() for side in sides)
     if largest and around and counts.max() > labels.size / 2 and (border == largest).mean() > 0.5:  # noqa: PLR2004
         return (

@@ -6,6 +6,7 @@ which turns the planes of an image into instance masks.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import json
 import os
@@ -42,20 +43,20 @@ _FORMAT: Final = 1
 """To be raised when the same files and settings give other outputs."""
 
 
-class Finder:
+class Finder(abc.ABC):
     """Finds nuclei; instances are sent to other processes, so they hold settings only."""
 
     method: str
     """How touching nuclei are separated; the last column of the table."""
 
     @property
+    @abc.abstractmethod
     def settings(self) -> dict[str, Any]:
         """Plain data that decides the result. Outputs of other settings are not taken for done."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def find(self, planes: Sequence[Plane]) -> Iterator[tuple[NDArray[Any], Labels]]:
         """Each plane of an image, (H, W), and its instance mask, numbered 1..n."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ def _is_image(file: Path) -> bool:
 
 def _series(file: Path) -> list[tuple[int, str]]:
     try:
-        found = sorted({plane.series for plane in reading.read([file])})
+        found = reading.series_of(file)
     except Exception:  # noqa: BLE001 - told when its turn comes
         return [(0, "")]
     if len(found) == 1:
@@ -344,7 +345,7 @@ class Batch:
         return count, remark
 
     def _planes(self, job: Job) -> list[Plane]:
-        planes = [p for p in reading.read([job.file]) if p.series == job.series]
+        planes = reading.read([job.file], job.series)
         channels = sorted({plane.c for plane in planes})
         if self.channel is None and len(channels) > 1:
             raise ValueError(

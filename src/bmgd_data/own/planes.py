@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from bmgd_data import facts
+from bmgd_data._system.image_files import Calibration, calibration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Plane", "read"]
+__all__ = ["Plane", "read", "series_of"]
 
 _CHANNELS: Final = "CS"
 _UM: Final = {
@@ -55,8 +55,7 @@ class Plane:
     transposed: tuple[int, ...]
     """Order of the series' axes with Y and X last."""
 
-    calibration: tuple[float, float] = (0.0, 1.0)
-    """c0 and c1 of ImageJ: a grey value is c0 + c1 x what is stored."""
+    calibration: Calibration
 
     def read(self) -> NDArray[Any]:
         """The grey values, (H, W), in the machine's byte order."""
@@ -70,9 +69,9 @@ class Plane:
             else:
                 pixels = np.asarray(series.asarray().transpose(self.transposed)[self.place])
         pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-        low, factor = self.calibration
-        if (low, factor) == (0.0, 1.0):
+        if not self.calibration.changes:
             return pixels
+        _, low, factor = self.calibration
         if factor == 1 and low.is_integer() and pixels.dtype.kind in "iu":
             return pixels.astype(np.int64) + int(low)
         return (low + factor * pixels).astype(np.float32)
@@ -91,27 +90,36 @@ class _Sizes(NamedTuple):
     z_um: float | None
 
 
-def read(paths: Iterable[Path]) -> list[Plane]:
+def read(paths: Iterable[Path], series: int | None = None) -> list[Plane]:
     """The planes of TIFF and Zeiss .lsm files.
+
+    Args:
+        paths: The files.
+        series: Only this image of each file; None for all.
 
     Raises:
         ValueError: A file is damaged, or its pixels are no grey values.
     """
-    return [plane for path in paths for plane in _planes(path)]
+    return [plane for path in paths for plane in _planes(path, series)]
 
 
-def _planes(path: Path) -> list[Plane]:
+def series_of(path: Path) -> list[int]:
+    """The images of a file, by number; their pixels are not read. Raises what `read` does."""
+    return sorted({plane.series for plane in _planes(path, scaled=False)})
+
+
+def _planes(path: Path, only: int | None = None, *, scaled: bool = True) -> list[Plane]:
     import tifffile
 
     planes = []
     try:
         with tifffile.TiffFile(path) as file:
             for number, series in enumerate(file.series):
-                if series.keyframe.is_reduced:  # the thumbnails of an .lsm
+                if series.keyframe.is_reduced or only not in (None, number):  # thumbnails of .lsm
                     continue
                 _require_one_depth(series)
-                sizes, calibration = _sizes(file, number), _calibration(file)
-                found = _of_series(path, number, series, sizes, calibration)
+                sizes, shown = _sizes(file, number), _calibration(file)
+                found = _of_series(path, number, series, sizes, shown, scaled=scaled)
                 planes += [plane for plane in found if _is_here(series, plane, path)]
     except (OSError, MemoryError):
         raise
@@ -153,30 +161,34 @@ def _axes(series: Any) -> str:
     return axes.replace("S", "Z") if planar and page.software == "tifffile.py" else axes
 
 
-def _calibration(file: Any) -> tuple[float, float]:
-    """c0 and c1 of a straight line, as ImageJ writes them for signed images."""
-    text = file.pages.first.description if file.is_imagej else ""
-    found = dict(re.findall(r"^(cf|c0|c1)=(\S+)$", text, re.MULTILINE))
-    if found.get("cf", "0") != "0":
+def _calibration(file: Any) -> Calibration:
+    found = calibration(file.pages.first.description if file.is_imagej else "")
+    if found.function != "0":
         raise ValueError(
             "grey values have a calibration that is not a straight line. In ImageJ, choose "
             "Analyze > Calibrate, Function: None, and save it again."
         )
-    return float(found.get("c0", 0)), float(found.get("c1", 1))
+    return found
 
 
 def _of_series(
-    path: Path, number: int, series: Any, sizes: _Sizes, calibration: tuple[float, float]
+    path: Path,
+    number: int,
+    series: Any,
+    sizes: _Sizes,
+    shown: Calibration,
+    *,
+    scaled: bool,
 ) -> list[Plane]:
-    pixels, axes = series.asarray(), _axes(series)
-    if not {"Y", "X"} <= set(axes) or not pixels.size:
-        raise ValueError(f"axes {axes!r} of shape {pixels.shape} do not hold Y and X.")
-    if pixels.dtype.kind not in "uif":
-        raise ValueError(f"pixels are {pixels.dtype}, not grey values.")
+    axes = _axes(series)
+    if not {"Y", "X"} <= set(axes) or not series.size:
+        raise ValueError(f"axes {axes!r} of shape {series.shape} do not hold Y and X.")
+    if series.dtype.kind not in "uif":
+        raise ValueError(f"pixels are {series.dtype}, not grey values.")
     before = [axis for axis in axes if axis not in "YX"]
     order = tuple(axes.index(axis) for axis in (*before, "Y", "X"))
-    shape = pixels.transpose(order).shape
-    scale = _full_scale(pixels, calibration)
+    shape = tuple(series.shape[axis] for axis in order)
+    scale = _full_scale(series.asarray(), shown) if scaled else 0.0
     planes = []
     for place in itertools.product(*map(range, shape[:-2])):
         at = dict(zip(before, place, strict=True))
@@ -198,19 +210,19 @@ def _of_series(
                 shape[-2:],
                 place,
                 order,
-                calibration,
+                shown,
             )
         )
     return planes
 
 
-def _full_scale(pixels: NDArray[Any], calibration: tuple[float, float]) -> float:
-    low, factor = calibration
-    if pixels.dtype.itemsize == 1 and (low, factor) == (0.0, 1.0):
+def _full_scale(pixels: NDArray[Any], shown: Calibration) -> float:
+    if pixels.dtype.itemsize == 1 and not shown.changes:
         return 255.0
-    highest = max(low + factor * float(pixels.max()), low + factor * float(pixels.min()), 1.0)
     if pixels.dtype.kind == "f":
         return max(float(np.max(pixels, where=np.isfinite(pixels), initial=1.0)), 1.0)
+    ends = pixels.max(), *([pixels.min()] if shown.factor < 0 else [])
+    highest = max(1.0, *(shown.low + shown.factor * float(end) for end in ends))
     return float(2 ** max(int(highest).bit_length(), facts.BIT_DEPTH) - 1)
 
 

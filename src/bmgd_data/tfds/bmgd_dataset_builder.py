@@ -269,12 +269,7 @@ class _WithVal(AbstractSplit):  # type: ignore[misc]
 
     def to_absolute(self, split_infos: Any) -> list[Any]:
         found = self.split.to_absolute(_Infos(split_infos))
-        return [
-            dataclasses.replace(each, splitname=_theirs(each.splitname))
-            if each.splitname == "val"
-            else each
-            for each in found
-        ]
+        return [dataclasses.replace(each, splitname=_theirs(each.splitname)) for each in found]
 
 
 class _Infos(dict[str, Any]):
