@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -80,14 +84,63 @@ def test_a_checkpoint_goes_on_in_another_process(tiny_root):
         batches("1200Pa").set_state(state)
 
 
-def test_how_to(tiny_root, monkeypatch):
-    monkeypatch.setenv("BMGD_SOURCE", TINY)
-    monkeypatch.setenv("BMGD_HOME", str(tiny_root))
-    names = {"__name__": "__main__"}
-    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
-        exec(compile(block, str(PAGE), "exec"), names)
-    image = names["batches"][0]["image"]
-    assert image.shape == (8, 256, 256, 1)
-    assert image.dtype == np.float32
-    assert 0.1 < image.max() <= 1
-    assert sorted(names["seen"]) == sorted(Reader("train").names)
+def in_a_fresh_process(code, tiny_root, folder):
+    """As a script, in which nothing has parsed absl's flags."""
+    script = folder / "page.py"
+    lines = textwrap.indent(code, "    ")
+    script.write_text(f"if __name__ == '__main__':\n{lines}", encoding="utf-8")
+    own = {"BMGD_SOURCE": TINY, "BMGD_HOME": str(tiny_root)}
+    return subprocess.run(
+        [sys.executable, script],
+        env=os.environ | own,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+CODE = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
+CHECKS = """
+image = batches[0]["image"]
+assert image.shape == (8, 256, 256, 1), image.shape
+assert image.dtype == np.float32
+assert 0.1 < image.max() <= 1
+assert sorted(seen) == sorted(reader.names)
+assert [len(batch["image"]) for batch in same_batches] == [8] * 5
+"""
+
+
+def test_how_to(tiny_root, tmp_path):
+    done = in_a_fresh_process(CODE + CHECKS, tiny_root, tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines()[-1] == "True"
+
+
+@pytest.mark.slow
+def test_beside_jax_workers_need_the_line_of_the_page(tiny_root, tmp_path):
+    pytest.importorskip("jax")
+    line = "flags.FLAGS.mark_as_parsed()\n"
+    assert line in CODE
+    done = in_a_fresh_process(CODE.replace(line, ""), tiny_root, tmp_path)
+    assert "UnparsedFlagAccessError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("workers", "drop", "sizes"),
+    [
+        (0, False, [8] * 8 + [7]),
+        (2, False, [8] * 8 + [4, 3]),
+        (0, True, [8] * 8),
+        (2, True, [8] * 8),
+    ],
+)
+def test_what_is_left_to_each_worker_is_a_batch(workers, drop, sizes):
+    sampler = grain.samplers.IndexSampler(71, shuffle=True, seed=1, num_epochs=1)
+    loader = grain.DataLoader(
+        data_source=range(71),
+        sampler=sampler,
+        operations=[grain.transforms.Batch(8, drop_remainder=drop)],
+        worker_count=workers,
+    )
+    assert [len(batch) for batch in loader] == sizes

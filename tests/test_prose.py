@@ -66,6 +66,7 @@ def run_or_skip(code, needed, tiny_root, cwd):
         check=False,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
+    return ran
 
 
 @pytest.mark.parametrize(
@@ -109,6 +110,33 @@ def test_adapters_of_augmentation_libraries_run(library, moved, tiny_root, tmp_p
     assert len(own) == (library != "bmgd_data")
     code = "\n".join([first, *own, f"moved = {moved}", MOVED_TOGETHER])
     run_or_skip(code, {"torchvision", library}, tiny_root, tmp_path)
+
+
+DRAWS = """
+from torch.utils.data import Subset
+
+one = Subset(data, [0] * 16)
+start = worker_init_fn if SEEDED else None
+drawn = [sample["image"].numpy().tobytes() + sample["instances"].numpy().tobytes()
+         for epoch in range(2)
+         for sample in DataLoader(one, batch_size=None, num_workers=4, worker_init_fn=start)]
+print(len(drawn), len(set(drawn)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", ["albumentations", "monai"])
+@pytest.mark.parametrize(("seeded", "distinct"), [(True, range(25, 33)), (False, range(1, 5))])
+def test_workers_draw_differently_as_the_page_says(library, seeded, distinct, tiny_root, tmp_path):
+    """One image 16 times by four workers, twice; without worker_init_fn only four are drawn."""
+    first, *others = re.findall(r"```python\n(.*?)```", ADAPTERS.read_text("utf-8"), re.DOTALL)
+    (own,) = (code for code in others if code.startswith((f"import {library}", f"from {library}")))
+    draws = DRAWS.replace("SEEDED", str(seeded))
+    draws = draws.replace("worker_init_fn if", f"start_{library}_worker if")
+    done = run_or_skip(first + own + draws, {"torchvision", library}, tiny_root, tmp_path)
+    count, different = map(int, done.stdout.splitlines()[-1].split())
+    assert count == 32
+    assert different in distinct
 
 
 FRAMEWORKS = re.findall(

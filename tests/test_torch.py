@@ -4,11 +4,13 @@ import copy
 import multiprocessing
 import operator
 import pickle
+import re
 import subprocess
 import sys
 import warnings
 from collections.abc import MutableSequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,13 +32,13 @@ from torch.utils.data import (  # noqa: E402
 )
 from torch.utils.data.distributed import DistributedSampler  # noqa: E402
 from torchvision.transforms import v2  # noqa: E402
+from torchvision.transforms.v2 import functional  # noqa: E402
 
 import bmgd_data  # noqa: E402
 from bmgd_data.torch import BMGD, collate  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 PICTURES = ("image", "mask", "instances")
 KINDS = {"image": tv_tensors.Image, "mask": tv_tensors.Mask, "instances": tv_tensors.Mask}
@@ -358,6 +360,30 @@ def test_different_shapes_are_a_clear_error(
     data.transforms = v2.Resize((40, 40))
     (batch,) = DataLoader(data, batch_size=20, collate_fn=collate)
     assert batch["instances"].shape == (20, 40, 40)
+
+
+def test_masks_are_resized_as_the_page_says(data: BMGD) -> None:
+    """Its table was measured on more images of the same kind."""
+    page = (Path(__file__).parents[1] / "docs" / "pytorch.md").read_text("utf-8")
+    block = re.search(r"(from torchvision.transforms.v2 import .*?\n)\n\nsmall = ", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(block[1], names)
+    rows = re.findall(r"^\| (\d+) \| (0\.\d+) \| (0\.\d+) \|$", page, re.MULTILINE)
+    assert len(rows) == 4
+    for side, *told in rows:
+        size = [int(side)] * 2
+        counts = np.zeros((2, 3))
+        for sample in data:
+            mask = sample["mask"].as_subclass(torch.Tensor)[None].float()
+            true = functional.resize(mask, size, antialias=True)[0] > 0.5
+            resized = v2.Resize(size)(sample), names["resized"](sample, size)
+            for count, each in zip(counts, resized, strict=True):
+                assert each["image"].shape == (1, *size)
+                assert each["instances"].bool().equal(each["mask"].bool())
+                found = each["mask"].as_subclass(torch.Tensor) > 0
+                count += [int((found & true).sum()), int(found.sum()), int(true.sum())]
+        scores = [2 * both / (one + other) for both, one, other in counts]
+        assert scores == pytest.approx([float(score) for score in told], abs=0.003), side
 
 
 # ------------------------------------------------------- wrappers, samplers, DataLoader, processes

@@ -288,6 +288,19 @@ def test_croissant(tiny_root, tmp_path, caplog):
     assert splits == {"train": 40, "validation": 4, "test": 4}
 
 
+@need("mlcroissant", "datasets", "tensorflow_datasets")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_croissant_opens_in_tfds(exported, tmp_path):
+    """It takes versions of three numbers only."""
+    from tensorflow_datasets.core.dataset_builders.croissant_builder import CroissantBuilder
+
+    description = exported("parquet") / "croissant.json"
+    builder = CroissantBuilder(jsonld=description, data_dir=tmp_path, file_format="array_record")
+    assert {"image", "mask", "instances", "name"} <= {
+        key.rsplit("/")[-1] for key in builder.info.features
+    }
+
+
 @need("datasets")
 def test_croissant_says_what_is_known_and_no_more(exported, test_split):
     text = (exported("parquet") / "croissant.json").read_text(encoding="utf-8")

@@ -123,6 +123,18 @@ def test_data_source_has_its_own_folder(tiny, tmp_path, monkeypatch):
     assert len(list((tmp_path / "own" / "tfds").iterdir())) == 2
 
 
+def test_data_source_into_a_named_folder_names_the_format(tiny, tmp_path):
+    """TFDS chooses it only where neither a folder nor builder_kwargs is given."""
+    named = {"split": "test", "builder_kwargs": {"file_format": "array_record"}}
+    source = tfds.data_source("bmgd/950Pa", data_dir=tmp_path / "apart", **named)
+    assert_same(source, Reader("test", "950Pa"))
+    assert len(tfds.data_source("bmgd/950Pa", split="test", data_dir=tmp_path / "apart")) == 1
+    with pytest.raises(NotImplementedError, match="array_record"):
+        tfds.data_source("bmgd/950Pa", split="test", data_dir=tmp_path / "together")
+    with pytest.raises(ValueError, match=r"already set to .*TFRECORD"):
+        tfds.data_source("bmgd/950Pa", data_dir=tmp_path / "together", **named)
+
+
 def test_other_instances_have_their_own_folder(tiny):
     builder = adapter.Builder(config="1800Pa", instances="watershed")
     builder.download_and_prepare()

@@ -290,7 +290,7 @@ def _stack(key: str, values: list[Any]) -> Any:
     if len(shapes := {tuple(value.shape) for value in values}) > 1:
         raise ValueError(
             f"Samples of different {key!r} shapes {sorted(shapes)} make no batch. Choose one "
-            "stiffness with stiffness=, crop or resize in transforms=, or use batch_size=1."
+            "stiffness with stiffness=, crop in transforms=, or use batch_size=1."
         )
     stacked = default_collate([value.as_subclass(torch.Tensor) for value in values])
     if _KINDS and isinstance(first, tv_tensors.TVTensor):
