@@ -17,7 +17,15 @@ from common import TINY
 
 grain = pytest.importorskip("grain")
 
+from absl import flags  # noqa: E402 - it comes with Grain
+
 PAGE = Path(__file__).parents[1] / "docs" / "grain.md"
+
+
+@pytest.fixture(autouse=True)
+def _parsed_flags():
+    """As the page says; a fresh process below does without."""
+    flags.FLAGS.mark_as_parsed()
 
 
 @pytest.fixture(scope="module")

@@ -139,6 +139,50 @@ def test_workers_draw_differently_as_the_page_says(library, seeded, distinct, ti
     assert different in distinct
 
 
+BRIGHTNESS = """
+import albumentations, torch
+from kornia import augmentation as kornia
+
+grey = torch.tensor([[0.1, 0.4]]).repeat(8, 4)
+
+def by_albumentations(transform):
+    return torch.from_numpy(transform(image=grey.numpy())["image"])
+
+def by_kornia(transform):
+    return transform(grey[None, None])[0, 0]
+
+told = {
+    "multiplied": [
+        by_albumentations(albumentations.ColorJitter((0.8, 0.8), (1, 1), p=1.0)),
+        by_kornia(kornia.ColorJitter(brightness=(0.8, 0.8), p=1.0)),
+    ],
+    "a fifth of the full scale less": [
+        by_albumentations(albumentations.RandomBrightnessContrast((-0.2, -0.2), (0, 0), p=1.0)),
+        by_kornia(kornia.ColorJiggle(brightness=(0.8, 0.8), p=1.0)),
+    ],
+    "a fifth of the mean less": [
+        by_albumentations(albumentations.RandomBrightnessContrast(
+            (-0.2, -0.2), (0, 0), brightness_by_max=False, p=1.0)),
+    ],
+}
+expected = [grey * 0.8, (grey - 0.2).clamp(0), (grey - 0.2 * grey.mean()).clamp(0)]
+for (what, found), right in zip(told.items(), expected):
+    for each in found:
+        torch.testing.assert_close(each, right, msg=lambda text: what + text)
+
+flip = kornia.AugmentationSequential(kornia.RandomHorizontalFlip(p=1.0), data_keys=None)
+keys = "image", "mask", "mask_instances", "instances"
+moved = flip({key: grey[None, None] for key in keys})
+print([key for key in keys if torch.equal(moved[key][0, 0], grey)])
+"""
+
+
+@pytest.mark.slow
+def test_brightness_and_keys_are_as_the_page_of_augmentations_says(tiny_root, tmp_path):
+    done = run_or_skip(BRIGHTNESS, {"albumentations", "kornia", "torch"}, tiny_root, tmp_path)
+    assert done.stdout.splitlines()[-1] == "['instances']"
+
+
 FRAMEWORKS = re.findall(
     r"^\| \[.*?\| `(bmgd_data\..*?|import .*?|grain\..*?)` \|$",
     (ROOT / "README.md").read_text(encoding="utf-8"),
