@@ -152,6 +152,8 @@ def convert(options: argparse.Namespace, folder: Path) -> int:
         size_um = (options.pixel_size,) * 2 if options.pixel_size else stack.pixel_um
         if size_um is None:
             print(f"{path} does not have its pixel size; give --pixel-size.", file=sys.stderr)
+        if missing := stack.planes[0].missing:
+            print(f"{path}: planes that it names and no file holds: {missing}.", file=sys.stderr)
         for z, plane in enumerate(stack.planes):
             pixels = plane.read()
             if pixels.dtype.kind not in "iu" or pixels.min() < 0:

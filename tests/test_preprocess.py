@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 import tifffile
 
 from bmgd_data import Reader
+from lsm import write_lsm
 
 PATH = Path(__file__).parents[1] / "examples" / "preprocess.py"
 
@@ -103,30 +103,11 @@ def test_the_pixel_size_is_kept_or_grows(fit, pixel, preprocess, stacks, tmp_pat
         assert width_um(file) == pytest.approx(pixel, rel=1e-4)
 
 
-def write_lsm(path, pixels, voxel_um):
-    """Write (Z, C, H, W) uint16 in the published layout of LSM; no microscope wrote such a file.
-
-    Each slice is a page, followed by a thumbnail; the first page has the structure CZ_LSMINFO.
-    """
-    depth, channels, height, width = pixels.shape
-    sizes = (512, width, height, depth, channels, 1, 2, 12, 12)  # its own, x, y, z, channels, time
-    voxel = (voxel_um * 1e-6, voxel_um * 1e-6, 1e-6)  # metres
-    info = struct.pack("<I9i6d2H", 0x0400494C, *sizes, *voxel, 0, 0, 0, 0, 0).ljust(512, b"\0")
-    told = {"metadata": None, "contiguous": False}
-    planar = {"planarconfig": "separate"} if channels > 1 else {}
-    with tifffile.TiffWriter(path, byteorder="<") as file:
-        for z, planes in enumerate(pixels.squeeze(1) if channels == 1 else pixels):
-            tags = [] if z else [(34412, 1, len(info), info, True)]
-            file.write(planes, photometric="minisblack", extratags=tags, **planar, **told)
-            thumbnail = np.zeros((12, 12, 3), np.uint8)
-            file.write(thumbnail, photometric="rgb", subfiletype=1, **told)
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 def test_lsm_with_its_pixel_size(channels, preprocess, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 4096, (4, channels, 40, 50)).astype(np.uint16)
     (tmp_path / "stacks").mkdir()
-    write_lsm(tmp_path / "stacks" / "one.lsm", pixels, 0.2)
+    write_lsm(tmp_path / "stacks" / "one.lsm", pixels[None], (1.0, 0.2, 0.2))
     found = run(preprocess, tmp_path / "stacks", tmp_path / "out", "--channel", channels - 1)
     assert len(found) == 4
     for z in range(4):

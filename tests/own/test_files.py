@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from bmgd_data import nuclei, own
 from bmgd_data.cli import app
 from bmgd_data.own import _strips, _workers, tables
+from readers import FORMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +94,14 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_done(days, tmp_p
     assert "&lt;b&gt; = 1.tif" in (out / "overview.html").read_text(encoding="utf-8")
     assert run(days[1] / "two.tif", "--out", out, "--channel", 1).exit_code == 0
     assert len(rows(out / "nuclei.csv")) == 4
+
+
+def test_missing_files_of_a_set_are_told(tmp_path):
+    (tmp_path / "set").mkdir()
+    FORMS["OME, 3 files, one missing"].write(tmp_path / "set")
+    done = run(tmp_path / "set", "--out", tmp_path / "out")
+    assert done.exit_code == 0
+    assert done.output.count("planes that it names and no file holds: 1") == 2
 
 
 def test_names_that_differ_in_case_only_are_refused_before_anything_is_written(tmp_path):

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import struct
-
 import numpy as np
 import pytest
 import tifffile
 
 from bmgd_data.own import planes
-
-
-def write_lsm(path, stack, voxel_um):
-    """A (Z, Y, X) stack in the published structure: CZ_LSMINFO, and a thumbnail a plane."""
-    depth, height, width = stack.shape
-    sizes = (size * 1e-6 for size in reversed(voxel_um))
-    fields = (0, width, height, depth, 1, 1, 2, 16, 16, *sizes, *[0] * 19)
-    info = struct.pack("<I9i6d2H5Id8I", 0x0400494C, *fields)
-    info = info[:4] + struct.pack("<I", len(info)) + info[8:]
-    tag = (34412, 1, len(info), info, True)
-    with tifffile.TiffWriter(path, byteorder="<") as file:
-        for number, plane in enumerate(stack):
-            tags = [tag] * (number == 0)
-            file.write(plane, photometric="minisblack", metadata=None, extratags=tags)
-            thumbnail = np.zeros((3, 16, 16), np.uint8)
-            file.write(
-                thumbnail, photometric="rgb", planarconfig="separate", subfiletype=1, metadata=None
-            )
+from lsm import write_lsm
+from readers import FORMS
 
 
 def test_planes_of_an_lsm_file_have_their_sizes(tmp_path):
     stack = np.random.default_rng(0).integers(0, 4096, (3, 40, 50)).astype(np.uint16)
-    write_lsm(tmp_path / "colony 1.lsm", stack, (1.0, 0.25, 0.5))
+    write_lsm(tmp_path / "colony 1.lsm", stack[None, :, None], (1.0, 0.25, 0.5))
     found = planes.read([tmp_path / "colony 1.lsm"])
     assert [(plane.t, plane.c, plane.z) for plane in found] == [(0, 0, 0), (0, 0, 1), (0, 0, 2)]
     for plane, pixels in zip(found, stack, strict=True):
@@ -127,6 +109,36 @@ def test_every_order_of_dimensions_is_read(tmp_path, order):
     for plane in found:
         place = tuple({"T": plane.t, "Z": plane.z, "C": plane.c}[axis] for axis in order[:3])
         np.testing.assert_array_equal(plane.read(), stack[place])
+
+
+def test_planes_of_missing_files_of_a_set_are_counted(tmp_path):
+    form = FORMS["OME, 3 files, one missing"]
+    form.write(tmp_path)
+    found = planes.read(sorted(tmp_path.iterdir()))
+    assert [(plane.file.name, plane.z, plane.missing) for plane in found] == [
+        ("z0.ome.tif", 0, 1),
+        ("z2.ome.tif", 2, 1),
+    ]
+    assert found[0].full_scale == 4095.0
+    np.testing.assert_array_equal(found[1].read(), form.holds.values[2])
+
+
+def test_a_recording_that_was_cut_short_has_no_black_slices(tmp_path):
+    form = FORMS["OME, cut short"]
+    form.write(tmp_path)
+    found = planes.read([tmp_path / form.name])
+    assert [(plane.z, plane.missing) for plane in found] == [(0, 1), (1, 1)]
+    np.testing.assert_array_equal([plane.read() for plane in found], form.holds.values[:2])
+
+
+def test_full_scales_are_those_of_all_planes(tmp_path):
+    stack = np.zeros((5, 8, 9), np.uint16)
+    stack[3, 2, 2], stack[4, 1, 1] = 40000, 5000
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack")
+    assert {plane.full_scale for plane in planes.read([tmp_path / "a.tif"])} == {65535.0}
+    floats = np.where(stack == 5000, np.inf, stack / 8000).astype(np.float32)
+    tifffile.imwrite(tmp_path / "b.tif", floats, photometric="minisblack")
+    assert {plane.full_scale for plane in planes.read([tmp_path / "b.tif"])} == {5.0}
 
 
 def test_signed_grey_values_of_imagej_are_those_that_it_shows(tmp_path):

@@ -341,8 +341,12 @@ class Batch:
             with disk.staged_file(self.path(job, ROIS)) as partial:
                 partial.write_bytes(roi_zip(stack))
         disk.write_json(self.path(job, RECORD), record)
-        remark = f"background where it is NaN or infinite: {unknown} pixels" if unknown else ""
-        return count, remark
+        remarks = []
+        if unknown:
+            remarks.append(f"background where it is NaN or infinite: {unknown} pixels")
+        if missing := planes[0].missing:
+            remarks.append(f"planes that it names and no file holds: {missing}")
+        return count, "; ".join(remarks)
 
     def _planes(self, job: Job) -> list[Plane]:
         planes = reading.read([job.file], job.series)

@@ -12,7 +12,7 @@ from bmgd_data import facts
 from bmgd_data._system.image_files import Calibration, calibration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -56,6 +56,8 @@ class Plane:
     """Order of the series' axes with Y and X last."""
 
     calibration: Calibration
+    missing: int
+    """Planes that its description names and that are in no file of its set; they are left out."""
 
     def read(self) -> NDArray[Any]:
         """The grey values, (H, W), in the machine's byte order."""
@@ -142,8 +144,8 @@ def _require_one_depth(series: Any) -> None:
 
 
 def _is_here(series: Any, plane: Plane, path: Path) -> bool:
-    """Whether a plane of a set of files is in this one; each is read once, from its own file."""
-    if not series.is_multifile:
+    """Whether a plane is in this file of its set: each is read once, and missing ones are not."""
+    if not (series.is_multifile or plane.missing):
         return True
     page = _page(series, plane)
     return page is not None and page.parent.filehandle.path == str(path.resolve())
@@ -188,7 +190,10 @@ def _of_series(
     before = [axis for axis in axes if axis not in "YX"]
     order = tuple(axes.index(axis) for axis in (*before, "Y", "X"))
     shape = tuple(series.shape[axis] for axis in order)
-    scale = _full_scale(series.asarray(), shown) if scaled else 0.0
+    scale = _full_scale(_pixels(series), series.dtype, shown) if scaled else 0.0
+    missing = sum(page is None for page in series)
+    if missing and len(series) != np.prod(shape[:-2]):
+        raise ValueError(f"{missing} of the pages that it names are missing.")
     planes = []
     for place in itertools.product(*map(range, shape[:-2])):
         at = dict(zip(before, place, strict=True))
@@ -211,19 +216,28 @@ def _of_series(
                 place,
                 order,
                 shown,
+                missing,
             )
         )
     return planes
 
 
-def _full_scale(pixels: NDArray[Any], shown: Calibration) -> float:
-    if pixels.dtype.itemsize == 1 and not shown.changes:
+def _pixels(series: Any) -> Iterator[NDArray[Any]]:
+    """All that a series holds, one page at a time where one file has several: little memory."""
+    if len(series) > 1 and not series.is_multifile:
+        yield from (page.asarray() for page in series if page is not None)
+    else:
+        yield series.asarray()
+
+
+def _full_scale(parts: Iterable[NDArray[Any]], dtype: Any, shown: Calibration) -> float:
+    if dtype.itemsize == 1 and not shown.changes:
         return 255.0
-    if pixels.dtype.kind == "f":
-        return max(float(np.max(pixels, where=np.isfinite(pixels), initial=1.0)), 1.0)
-    ends = pixels.max(), *([pixels.min()] if shown.factor < 0 else [])
-    highest = max(1.0, *(shown.low + shown.factor * float(end) for end in ends))
-    return float(2 ** max(int(highest).bit_length(), facts.BIT_DEPTH) - 1)
+    if dtype.kind == "f":
+        return max(float(np.max(part, where=np.isfinite(part), initial=1.0)) for part in parts)
+    extreme = np.min if shown.factor < 0 else np.max
+    highest = max(shown.low + shown.factor * float(extreme(part)) for part in parts)
+    return float(2 ** max(int(max(highest, 1)).bit_length(), facts.BIT_DEPTH) - 1)
 
 
 def _sizes(file: Any, number: int) -> _Sizes:
