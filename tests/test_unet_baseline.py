@@ -93,7 +93,14 @@ def weights(checkpoint: Path) -> dict[str, Any]:
     return torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
 
 
-def script(name: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+def epochs(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def script(
+    name: str | Path, *arguments: object, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(EXAMPLE / f"{name}.py"), *map(str, arguments)],
         capture_output=True,
@@ -322,7 +329,7 @@ def test_unusable_weights_name_the_option(tmp_path: Path, what: str) -> None:
 
 
 def test_a_run_leaves_its_scores_and_curve(run: Path) -> None:
-    rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
+    rows = epochs(run)
     assert [row["epoch"] for row in rows] == ["1", "2"]
     result = json.loads((run / "result.json").read_text())
     assert result["best"]["val_f1"] == max(float(row["val_f1"]) for row in rows)
@@ -337,9 +344,8 @@ def test_each_logger_gets_every_epoch(tmp_path: Path) -> None:
 
     loggers = [CSVLogger(tmp_path / name, name="", version="") for name in ("a", "b")]
     history = History(tmp_path)
-    history.load_state_dict(
-        {"rows": [{"epoch": 1, "train_loss": 1.0, "val_loss": 1.0, "val_f1": 0.5, "val_iou": 0.4}]}
-    )
+    row = {"epoch": 1, "train_loss": 1.0, "val_loss": 1.0, "val_f1": 0.5, "val_iou": 0.4}
+    history.load_state_dict({"rows": [row], "stopped": False})
     trainer = SimpleNamespace(
         loggers=loggers,
         current_epoch=1,
@@ -348,11 +354,14 @@ def test_each_logger_gets_every_epoch(tmp_path: Path) -> None:
         num_training_batches=1,
         world_size=1,
         is_global_zero=True,
+        should_stop=False,
+        save_checkpoint=lambda path, **_: path.touch(),
     )
     loss = SimpleNamespace(compute=lambda: 0.5, reset=lambda: None)
     history.on_train_epoch_end(
         trainer, SimpleNamespace(train_loss=loss, settings=SimpleNamespace(batch=2))
     )
+    assert sorted(tmp_path.glob("*.ckpt")) == [tmp_path / "last.ckpt"], "the first was as good"
     for name in ("a", "b"):
         rows = list(csv.DictReader((tmp_path / name / "metrics.csv").read_text().splitlines()))
         assert [row["epoch"] for row in rows] == ["1", "2"]
@@ -399,21 +408,133 @@ def test_killed_and_resumed_gives_the_weights_of_an_unbroken_run(
     train(settings(root=settings().root), tmp_path, resume=True, progress=False)
     unbroken, resumed = weights(run / "last.ckpt"), weights(tmp_path / "last.ckpt")
     assert all(torch.equal(value, resumed[key]) for key, value in unbroken.items())
-    told = [
-        list(csv.DictReader((each / "metrics.csv").read_text().splitlines()))
-        for each in (run, tmp_path)
-    ]
+    told = [epochs(each) for each in (run, tmp_path)]
     timeless = [[row | {"seconds": None} for row in rows] for rows in told]
     assert timeless[0] == timeless[1]
 
 
-def test_a_folder_with_another_run_is_not_touched(run: Path, settings: Callable[..., Any]) -> None:
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {example!r})
+import torch, train
+from history import History
+from model import Baseline
+
+def falling(self):
+    for each in (self.val_f1, self.val_iou):  # the first epoch stays the best one
+        each.compute = lambda: torch.tensor(0.5 / (1 + self.current_epoch))
+
+saved = History._save
+
+def killed(self, trainer, name):
+    saved(self, trainer, name)
+    if trainer.current_epoch == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Baseline.on_validation_start, History._save = falling, killed
+train.main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+def test_killed_after_an_epoch_without_improvement_goes_on_after_it(
+    tiny_root: Path, tmp_path: Path
+) -> None:
+    options = [f"--{key}={value}" for key, value in {**QUICK, "epochs": 4}.items()]
+    options += ["--root", str(tiny_root), "--out", str(tmp_path), "--quiet", "--resume"]
+    (tmp_path / "killed.py").write_text(KILLED.format(example=str(EXAMPLE)))
+    assert script(tmp_path / "killed", *options).returncode == -signal.SIGKILL
+    killed = epochs(tmp_path)
+    assert [row["epoch"] for row in killed] == ["1", "2"]
+    done = script("train", *options)
+    assert done.returncode == 0, done.stderr
+    resumed = epochs(tmp_path)
+    assert [row["epoch"] for row in resumed] == ["1", "2", "3", "4"]
+    assert resumed[:2] == killed
+    assert float(resumed[2]["val_f1"]) == pytest.approx(0.5 / 3), "last.ckpt had the third epoch"
+    again = script("train", *options)
+    assert again.returncode == 0, again.stderr
+    assert "has a finished run: 4 epochs, best validation F1 0.5000 in epoch 1." in again.stdout
+    assert epochs(tmp_path) == resumed
+
+
+CUT_OFF = {
+    "before the first last.ckpt": ([0.1, 0.2, 0.3], ("best.ckpt", 0), 3, 3),
+    "between best and last": ([0.1, 0.3, 0.2], ("best.ckpt", 1), 3, 2),
+    "stopped early, without result": ([0.3, 0.2, 0.4], ("last.ckpt", 1), 2, 1),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CUT_OFF)
+def test_killed_between_two_files(
+    settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    import torch
+    from history import History
+    from model import Baseline
     from train import train
 
-    with pytest.raises(SystemExit, match="--resume"):
+    scores, after, rows, best = CUT_OFF[case]
+
+    class Killed(BaseException):
+        pass
+
+    def scored(self: Baseline) -> None:
+        self.val_f1.compute = lambda: torch.tensor(scores[self.current_epoch])
+
+    def dies(self: History, trainer: Any, name: str) -> None:
+        saved(self, trainer, name)
+        if (name, trainer.current_epoch) == after:
+            raise Killed
+
+    asked = settings(epochs=3, patience=1 if rows == 2 else 3)
+    monkeypatch.setattr(Baseline, "on_validation_start", scored)
+    with monkeypatch.context() as once:
+        saved = History._save
+        once.setattr(History, "_save", dies)
+        with pytest.raises(Killed):
+            train(asked, tmp_path, progress=False)
+    train(asked, tmp_path, resume=True, progress=False)
+    told = json.loads((tmp_path / "result.json").read_text())
+    assert (told["epochs"], told["best"]["epoch"]) == (rows, best)
+    assert told["best"]["val_f1"] == pytest.approx(scores[best - 1])
+    kept = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    assert kept["epoch"] == best - 1
+    if rows > 2:
+        assert [row["epoch"] for row in epochs(tmp_path)] == ["1", "2", "3"]
+
+
+def test_files_are_replaced_whole(tmp_path: Path) -> None:
+    from history import replacing
+
+    (tmp_path / "a.json").write_text("before")
+    with replacing(tmp_path / "a.json") as part:
+        part.write_text("half")
+        assert (tmp_path / "a.json").read_text() == "before"
+    assert (tmp_path / "a.json").read_text() == "half"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_with_another_run_is_not_touched(
+    run: Path, settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import data
+    from train import train
+
+    with pytest.raises(SystemExit, match=r"finished run: 2 epochs.* Give another --out"):
         train(settings(), run)
     with pytest.raises(SystemExit, match="--crop 32"):
         train(settings(crop=64), run, resume=True)
+    unfinished = tmp_path / "run"
+    shutil.copytree(run, unfinished, ignore=shutil.ignore_patterns("result.json"))
+    with pytest.raises(SystemExit, match="--resume"):
+        train(settings(), unfinished)
+    tickets = data.Tickets.__len__
+    monkeypatch.setattr(data.Tickets, "__len__", lambda self: 2 * tickets(self))
+    with pytest.raises(SystemExit, match=r"4 steps in all, and this would make 10.*--devices"):
+        train(settings(), unfinished, resume=True)
 
 
 @pytest.mark.release

@@ -8,7 +8,7 @@ import json
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from settings import BEST, LAST, RESULT, Settings, add_options, from_options
 
@@ -27,13 +27,13 @@ _RUNS_ON = ("accelerator", "devices", "nodes", "workers", "precision", "root", "
 
 
 def train(settings: Settings, out: Path, *, resume: bool = False, progress: bool = True) -> Path:
-    """Train, or continue where a killed run stopped.
+    """Train, or continue a killed run after its last whole epoch.
 
     Args:
         settings: What to train.
-        out: Folder for best.ckpt (highest validation F1), last.ckpt, metrics.csv, curve.png and
-            result.json.
-        resume: Continue from last.ckpt, if it exists.
+        out: Folder for best.ckpt (highest validation F1), last.ckpt, metrics.csv, curve.png and, at
+            the end, result.json.
+        resume: Continue the run in `out`, if there is one. A finished one is left as it is.
         progress: Whether to draw a bar.
 
     Returns:
@@ -45,18 +45,28 @@ def train(settings: Settings, out: Path, *, resume: bool = False, progress: bool
     from data import Share, loader, origin, splits
     from model import fresh
 
-    begun_on = _begun_on(settings, out, resume=resume)
+    begun = _begun(out)
+    if begun is not None:
+        _require_same(settings, out, begun, resume=resume)
     parts = splits(settings)
     data = origin(parts.train)
-    if begun_on is not None:
-        check_data(out, begun_on, data)
+    if begun is not None:
+        check_data(out, begun.data, data)
+        if (out / RESULT).is_file():
+            _say(_finished(out))
+            return out / BEST
     trainer = _trainer(settings, out, progress=progress)
     share = Share(trainer.global_rank, trainer.world_size)
     batches = loader(parts.train, settings, share, train=True)
-    unbroken = not (resume and (out / LAST).is_file())
-    module = fresh(
-        settings, settings.epochs * len(batches), settings.weights if unbroken else "none", data
-    )
+    weights = "none" if begun else settings.weights
+    steps = settings.epochs * len(batches)
+    if begun is not None and steps != begun.steps:
+        raise SystemExit(
+            f"{out} was started with {begun.steps} steps in all, and this would make {steps}: the "
+            "number of processes differs. Give the --devices and --nodes that it had, or another "
+            "--out."
+        )
+    module = fresh(settings, steps, weights, data)
     out.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -65,7 +75,7 @@ def train(settings: Settings, out: Path, *, resume: bool = False, progress: bool
             module,
             batches,
             loader(parts.val, settings, share),
-            ckpt_path=None if unbroken else out / LAST,
+            ckpt_path=begun.checkpoint if begun else None,
             weights_only=True,
         )
     if trainer.is_global_zero:
@@ -82,31 +92,58 @@ def check_data(out: Path, before: str, now: str) -> None:
         )
 
 
-def _begun_on(settings: Settings, out: Path, *, resume: bool) -> str | None:
-    """The data of the run in `out`, if there is one that may continue."""
-    if not (out / LAST).is_file():
-        return None
+class _Begun(NamedTuple):
+    """A run that was begun."""
+
+    epoch: int
+    checkpoint: Path
+    settings: dict[str, Any]
+    steps: int
+    data: str
+
+
+def _begun(out: Path) -> _Begun | None:
+    """The run in `out`, by its newest checkpoint: killed between two files, it is the best one."""
+    import torch
+
+    found = []
+    for path in filter(Path.is_file, (out / LAST, out / BEST)):
+        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        told = saved["hyper_parameters"]
+        kept = (told[key] for key in ("settings", "steps", "data"))
+        found.append(_Begun(saved["epoch"], path, *kept))
+    return max(found, key=lambda run: run.epoch, default=None)
+
+
+def _require_same(settings: Settings, out: Path, begun: _Begun, *, resume: bool) -> None:
+    """Stop if the run in `out` is another one, or is not asked for."""
     if not resume:
+        if (out / RESULT).is_file():
+            raise SystemExit(f"{_finished(out)} Give another --out to train again.")
         raise SystemExit(
             f"{out} already has a run. Give --resume to continue it, or another --out."
         )
-    import torch
-
-    saved = torch.load(out / LAST, map_location="cpu", weights_only=True)["hyper_parameters"]
-    before, now = saved["settings"], dataclasses.asdict(settings)
+    before, now = begun.settings, dataclasses.asdict(settings)
     changed = [name for name in now if name not in _RUNS_ON and before.get(name) != now[name]]
     if changed:
         told = ", ".join(f"--{name.replace('_', '-')} {before.get(name)}" for name in changed)
         raise SystemExit(f"{out} was started with {told}. Give the same values, or another --out.")
-    begun_on: str = saved["data"]
-    return begun_on
+
+
+def _finished(out: Path) -> str:
+    result = json.loads((out / RESULT).read_text(encoding="utf-8"))
+    best, ran = result["best"], result["epochs"]
+    return (
+        f"{out} has a finished run: {ran} epochs, best validation F1 {best['val_f1']:.4f} in epoch "
+        f"{best['epoch']}."
+    )
 
 
 def _trainer(settings: Settings, out: Path, *, progress: bool) -> lightning.Trainer:
     import lightning
     import torch
     from history import History
-    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+    from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
 
     on_gpu = torch.cuda.is_available() and settings.accelerator in ("auto", "gpu", "cuda")
     devices: Any = settings.devices or ("auto" if on_gpu else 1)
@@ -114,11 +151,7 @@ def _trainer(settings: Settings, out: Path, *, progress: bool) -> lightning.Trai
     callbacks: list[lightning.Callback] = [
         History(out),
         EarlyStopping("val_f1", mode="max", patience=settings.patience),
-        ModelCheckpoint(
-            out, "best", monitor="val_f1", mode="max", enable_version_counter=False,
-            save_last=True, save_on_train_epoch_end=True,
-        ),
-    ]  # fmt: skip
+    ]
     if progress:
         callbacks.append(TQDMProgressBar(leave=True))
     return lightning.Trainer(
@@ -140,20 +173,19 @@ def _trainer(settings: Settings, out: Path, *, progress: bool) -> lightning.Trai
 
 
 def _loggers(also: str, out: Path) -> list[Logger]:
-    """Lightning's, metrics.csv first."""
-    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+    """Lightning's that are asked for beside metrics.csv."""
+    from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
-    found: list[Logger] = [CSVLogger(out, name="", version="")]
     try:
         if also == "tensorboard":
-            found.append(TensorBoardLogger(out, name="", version=""))
-        elif also == "wandb":
-            found.append(WandbLogger(out.name, save_dir=out, project="bmgd"))
+            return [TensorBoardLogger(out, name="", version="")]
+        if also == "wandb":
+            return [WandbLogger(out.name, save_dir=out, project="bmgd")]
     except ModuleNotFoundError as error:
         raise SystemExit(
             f"--logger {also} needs a package: pip install -U {also} ({error})"
         ) from error
-    return found
+    return []
 
 
 def _precision(settings: Settings, *, on_gpu: bool) -> Any:
@@ -168,10 +200,9 @@ def _precision(settings: Settings, *, on_gpu: bool) -> Any:
 
 def _write_result(settings: Settings, out: Path, trainer: Any, module: Baseline) -> None:
     import torch
-    from history import History
+    from history import History, best, replacing
 
     rows = next(each for each in trainer.callbacks if isinstance(each, History)).rows
-    best = max(rows, key=lambda row: row["val_f1"])
     seconds = sum(row["seconds"] for row in rows)
     device = torch.cuda.get_device_name() if module.device.type == "cuda" else "CPU"
     result = {
@@ -179,12 +210,13 @@ def _write_result(settings: Settings, out: Path, trainer: Any, module: Baseline)
         "settings": dataclasses.asdict(settings),
         "parameters": sum(each.numel() for each in module.net.parameters()),
         "epochs": len(rows),
-        "best": best,
+        "best": best(rows),
         "train_seconds": seconds,
         "images_per_second": sum(row["images"] for row in rows) / seconds,
         "device": f"{trainer.world_size} x {device}, {trainer.precision}",
     }
-    (out / RESULT).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    with replacing(out / RESULT) as part:
+        part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -203,8 +235,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if os.environ.get("BMGD_DEBUG"):
             raise
         raise SystemExit(str(error)) from error
+    _say(f"Best checkpoint: {best}")
+
+
+def _say(text: str) -> None:
+    """Print in the first process of each host."""
     if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-        print(f"Best checkpoint: {best}")
+        print(text)
 
 
 if __name__ == "__main__":
