@@ -19,15 +19,18 @@ LAYERS = (
     {"_container"},
     {"_origin"},
     {"_ingest"},
-    {"_pipeline", "plot"},
-    {"reader", "upkeep"},
+    {"_pipeline"},
+    {"_division", "upkeep"},
+    {"reader"},
     {"nuclei", "leaks", "metrics", "_card"},
+    {"plot"},
     {"torch", "augment", "lightning", "tf", "hf", "tfds"},
     {"export"},
     {"report", "own"},
     {"cli", "napari"},
 )
 """From low to high."""
+NAMED_TUPLE = {"_asdict", "_fields", "_replace", "_make"}  # public, though they begin with "_"
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 
 
@@ -43,18 +46,9 @@ def modules() -> dict[str, Path]:
 
 
 def imports(path: Path, known: set[str]) -> set[str]:
-    """What a module imports of this package, wherever in it, but for type checking alone."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    skipped = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
+    """What a module imports of this package, wherever in it, also for type checking alone."""
     found = set()
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bmgd_data"):
             base = (node.module or "").removeprefix("bmgd_data").lstrip(".")
             for alias in node.names:
@@ -91,7 +85,56 @@ def test_imports_go_to_lower_layers(name):
     assert not higher
 
 
-def test_there_are_no_circles():
+def test_there_are_no_circles_of_modules():
     # A package's own modules are imported by its __init__, and not the other way round.
-    order = graphlib.TopologicalSorter(IMPORTS)
-    order.prepare()
+    graphlib.TopologicalSorter(IMPORTS).prepare()
+
+
+def test_there_are_no_circles_of_rooms():
+    rooms: dict[str, set[str]] = {}
+    for name, others in IMPORTS.items():
+        rooms.setdefault(room(name), set()).update({*map(room, others)} - {room(name)})
+    graphlib.TopologicalSorter(rooms).prepare()
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_nothing_reaches_into_the_private_parts_of_others(name):
+    nodes = list(ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))))
+    own = NAMED_TUPLE | {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for node in nodes
+        if isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    own |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    reached = {
+        ast.unparse(node)
+        for node in nodes
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and ast.unparse(node.value) not in ("self", "cls", "super()")
+        and node.attr not in own
+    }
+    imported = {
+        f"{node.module}.{alias.name}"
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bmgd_data.")
+        for alias in node.names
+        if alias.name.startswith("_")
+        and room(f"{node.module}".removeprefix("bmgd_data.")) != room(name)
+    }
+    assert not reached | imported
+
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="no examples beside these tests")
+def test_examples_use_what_is_public():
+    found = {
+        f"{path.relative_to(EXAMPLES)}: {name}"
+        for path in EXAMPLES.rglob("*.py")
+        for name in imports(path, set(MODULES))
+        if any(part.startswith("_") for part in name.split("."))
+    }
+    assert not found

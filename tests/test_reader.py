@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import functools
-import html
 import io
 import itertools
 import multiprocessing
@@ -257,14 +256,6 @@ def test_provided_labels_that_the_archive_lacks(few):
 # ------------------------------------------------------------------------------------- about the data
 
 
-def test_a_notebook_shows_the_repr_and_some_samples(few):
-    reader = few("all")
-    shown = reader._repr_html_()
-    assert shown.count("<img ") == 6
-    assert f">{html.escape(repr(reader))}</pre>" in shown
-    assert reader[:0]._repr_html_().count("<img ") == 0
-
-
 def test_stats_are_those_of_the_train_split_in_every_split(few):
     pixels = np.asarray(few("train").images) / 4095
     for split in ("train", "val", "all"):
@@ -413,7 +404,7 @@ def test_standin_as_archives_as_folders_and_over_http(
         check_standin(reader, truth)
         sizes = {split: len(read(split)) for split in facts.SPLIT_SIZES}
         assert sizes == {"train": 655, "val": 82, "test": 82}
-        assert all(part.store.verify() == [] for part in reader._parts)
+        assert all(store.verify() == [] for store in reader._division.stores)
         assert len(pickle.dumps(reader)) < 20_000
         digests.add(reader.digest)
     assert len(digests) == 1

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from overlay import Shown, panels, representative
+from rich.console import Console
+from rich.progress import track
 from settings import BEST, THRESHOLD
 
 from bmgd_data import instances
-from bmgd_data._system import progress
 from bmgd_data.errors import BMGDError
 
 if TYPE_CHECKING:
@@ -69,18 +70,23 @@ def evaluate(
     method = settings.instances if settings.instances in instances.DERIVED else "watershed"
     counted: list[metrics.ImageCounts] = []
     shown: list[Shown] = []
-    with progress.bar(f"Scoring {split}", len(data)) as bar:
-        for row, (name, pa, image, truth, labelled, chance) in zip(
-            range(len(data)), _predicted(module, data, settings, symmetric), strict=True
-        ):
-            found = chance > THRESHOLD
-            true = labelled if labels is None else _label_image(labels, name, truth.shape)
-            pixels = metrics.count_pixels(truth, chance, where=name)
-            nuclei = metrics.count_instances(true, instances.DERIVED[method](found), where=name)
-            near = None if alike is None else bool(alike[row])
-            counted.append(metrics.ImageCounts(f"{pa}Pa", pixels, nuclei, near))
-            shown.append(Shown(name, pa, pixels.hard.f1, image, truth, found))
-            bar(1)
+    predicted = _predicted(module, data, settings, symmetric)
+    console = Console(stderr=True)
+    for row, (name, pa, image, truth, labelled, chance) in track(
+        enumerate(predicted),
+        f"Scoring {split}",
+        total=len(data),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ):
+        found = chance > THRESHOLD
+        true = labelled if labels is None else _label_image(labels, name, truth.shape)
+        pixels = metrics.count_pixels(truth, chance, where=name)
+        nuclei = metrics.count_instances(true, instances.DERIVED[method](found), where=name)
+        near = None if alike is None else bool(alike[row])
+        counted.append(metrics.ImageCounts(f"{pa}Pa", pixels, nuclei, near))
+        shown.append(Shown(name, pa, pixels.hard.f1, image, truth, found))
     true_ones = f"those of {labels.name}" if labels else settings.instances
     table = metrics.tabulate(
         counted,

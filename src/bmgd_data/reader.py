@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import operator
 import sys
 import warnings
@@ -15,6 +14,7 @@ import numpy as np
 from bmgd_data import _pipeline, facts, splits
 from bmgd_data import instances as instance_methods
 from bmgd_data._arguments import documented
+from bmgd_data._division import Division
 from bmgd_data._origin import sources
 from bmgd_data._store import acceptance, derived
 from bmgd_data._store.arrays import LazyArray
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from bmgd_data._store.store import Instances
     from bmgd_data.facts import Stiffness
-    from bmgd_data.splits import AnyScheme
+    from bmgd_data.splits import AnyScheme, Fold
     from bmgd_data.splits.groups import Groups
 
 __all__ = ["Reader", "Sample", "Stats"]
@@ -39,7 +39,6 @@ Several: TypeAlias = "list[int] | list[str] | tuple[int, ...] | NDArray[Any]"
 """Positions or names of samples, or an (N,) bool array."""
 
 _GROUPS_APART: Final = 100_000  # above any number of groups; times 1800 it fits into int32
-_SHOWN: Final = 6  # samples of a Reader in a notebook
 _DERIVED: Final = ("_parts", "_places")  # not pickled
 
 
@@ -112,10 +111,6 @@ class Reader(Sequence[Sample]):
         (6, 3)
     """
 
-    fold_number: splits.Fold | None = None
-    """The fold of a cross-validation that this is of, if it is."""
-    held_out: Sequence[facts.Condition] = ()
-    """The stiffnesses that are held out for testing."""
     _among: frozenset[str] | None = None
     """The names that this Reader was reduced to by indexing; None for all."""
 
@@ -140,8 +135,9 @@ class Reader(Sequence[Sample]):
         stores = [_pipeline.open_store(each, download=download) for each in wanted]
         acceptance.tell(stores, _pipeline.verify_command(wanted))
         self._paths = [store.path for store in stores]
+        self._division = Division(stores, resolved, self.root)
         self._open(stores)
-        self._draw(resolved)
+        self._rows = self._division.rows(self.split)
         self._warn_if_empty()
 
     def _warn_if_empty(self) -> None:
@@ -152,53 +148,12 @@ class Reader(Sequence[Sample]):
                 stacklevel=3,
             )
 
-    def _open(self, stores: Iterable[Store]) -> None:
+    def _open(self, stores: list[Store]) -> None:
         """Map the arrays once, so that indexing is fast."""
         self._parts = []
         for store in stores:
             labels = derived.labelled(store, self.instance_method, self.root)
             self._parts.append(_Part(store, store.images, store.masks, labels))
-
-    def _draw(self, scheme: splits.Scheme) -> None:
-        """Set the scheme, and choose the samples of the split."""
-        self._scheme = scheme
-        self.scheme = scheme.name
-        self._groups: dict[str, list[int]] = {}
-        self._assigned = [self._assign(store) for store in self._stores]
-        self._rows = self._select(self.split)
-
-    def _assign(self, store: Store) -> list[str]:
-        """The scheme's split of each image of a store."""
-        names, condition, scheme = store.index.names, store.condition, self._scheme
-        if scheme.members is not None:
-            return splits.known_of(scheme.members, names, condition, "split")
-        groups = self._groups_of(store) if scheme.grouped else None
-        return splits.assign(names, condition, scheme.rule, groups)
-
-    def _groups_of(self, store: Store) -> list[int]:
-        """Groups of a condition's images, known or computed, numbered from 0."""
-        condition = store.condition
-        if condition.name not in self._groups:
-            if self._scheme.known is None:
-                numbers = derived.grouped(store, self.root).numbers.tolist()
-            else:
-                known = splits.known_of(self._scheme.known, store.index.names, condition)
-                number_of = {group: number for number, group in enumerate(dict.fromkeys(known))}
-                numbers = [number_of[group] for group in known]
-            self._groups[condition.name] = numbers
-        return self._groups[condition.name]
-
-    def _select(self, wanted: str) -> NDArray[np.int32]:
-        """(N, 2): the part, and the row in it, of each sample of a split."""
-        chosen = []  # arrays, since thousands of tuples would start the garbage collector
-        splits_of = splits.SPLITS if wanted == "all" else (wanted,)
-        for number, (store, assigned) in enumerate(zip(self._stores, self._assigned, strict=True)):
-            rows = [row for row, split in enumerate(assigned) if split in splits_of]
-            if self._among is not None:
-                names = store.index.names
-                rows = [row for row in rows if names[row] in self._among]
-            chosen.append(np.array([np.full(len(rows), number), rows], np.int32).T)
-        return np.concatenate(chosen)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -285,12 +240,7 @@ class Reader(Sequence[Sample]):
     @property
     def whole(self) -> Reader:
         """All samples of these stiffnesses, also those that are in no split."""
-        other = self._subset(self._rows, split="all", _among=None)
-        counts = [len(assigned) for assigned in self._assigned]
-        parts, rows = np.repeat(np.arange(len(counts)), counts), [*map(np.arange, counts)]
-        places = np.stack([parts, np.concatenate(rows)], 1)
-        other._rows = places.astype(np.int32)  # noqa: SLF001 - of this class
-        return other
+        return self._subset(self._division.every_row(), split="all", _among=None)
 
     def subset(self, split: str) -> Reader:
         """Another split of the same data.
@@ -303,7 +253,7 @@ class Reader(Sequence[Sample]):
             out. If this Reader was reduced by indexing, only samples among these are in it.
         """
         name = splits.parse_split(split)
-        other = self._subset(self._select(name), split=name)
+        other = self._subset(self._division.rows(name, self._among), split=name)
         other._warn_if_empty()  # noqa: SLF001 - of this class
         return other
 
@@ -324,20 +274,7 @@ class Reader(Sequence[Sample]):
         Raises:
             ValueError: There is no such fold, too few images or groups, or a stiffness is held out.
         """
-        self._require_plain("fold")
-        number = splits.parse_fold(fold, folds)
-        keeps = self._scheme.keeps_groups
-        drawn = [
-            splits.folded(each.index.names, number, self._groups_of(each) if keeps else None)
-            for each in self._stores
-        ]
-        if missing := [s for s in splits.SPLITS if all(s not in assigned for assigned in drawn)]:
-            what = "groups of images" if keeps else "images"
-            raise ValueError(
-                f"Fold {number} has no image in {' and '.join(missing)}: there are too few {what}. "
-                "Ask for fewer folds."
-            )
-        return self._redrawn(drawn, fold_number=number)
+        return self._divided(self._division.folded(fold, folds))
 
     def hold_out(self, stiffness: Stiffness | Iterable[Stiffness]) -> Reader:
         """The same split with stiffnesses held out for testing.
@@ -355,56 +292,23 @@ class Reader(Sequence[Sample]):
         Raises:
             ValueError: This Reader does not hold it, no other stiffness is left, or this is a fold.
         """
-        self._require_plain("hold_out")
-        held = facts.parse_stiffness(stiffness)
-        own = ", ".join(condition.name for condition in self.conditions)
-        if any(condition not in self.conditions for condition in held):
-            raise ValueError(
-                f"hold_out({stiffness!r}): this Reader holds {own}. Make one that holds the "
-                "stiffness that is held out and those to train on; stiffness=None is all four."
-            )
-        if len(held) == len(self.conditions):
-            raise ValueError(
-                f"hold_out({stiffness!r}) leaves no stiffness to train on. Hold out fewer, or name "
-                f"more in stiffness=. This Reader holds {own}."
-            )
-        drawn = [
-            splits.held_out(assigned, held=store.condition in held)
-            for store, assigned in zip(self._stores, self._assigned, strict=True)
-        ]
-        return self._redrawn(drawn, held_out=tuple(held))
+        return self._divided(self._division.without(stiffness))
 
-    def _require_plain(self, method: str) -> None:
-        if self.fold_number or self.held_out:
-            raise ValueError(
-                f"{method}() of a Reader that is {self._view} already. Use it on the Reader that "
-                "this one was made from: the one gives other test images than the other."
-            )
-
-    def _redrawn(self, assigned: list[list[str]], **changed: Any) -> Reader:
-        other = self._subset(self._rows, _assigned=assigned, **changed)
-        other.scheme = f"{self.scheme}, {other._view}"  # noqa: SLF001 - of this class
-        other._rows = other._select(self.split)  # noqa: SLF001
-        return other
-
-    @property
-    def _view(self) -> str:
-        """How the splits differ from the scheme's."""
-        if self.fold_number:
-            return f"fold {self.fold_number}"
-        return f"{', '.join(condition.name for condition in self.held_out)} held out"
+    def _divided(self, division: Division) -> Reader:
+        return self._subset(division.rows(self.split, self._among), _division=division)
 
     @property
     def trained_on(self) -> list[str]:
         """Names of all training images, whatever split this Reader is of."""
-        return self._subset(self._select("train")).names
+        return self._subset(self._division.rows("train", self._among)).names
 
     def of(self, condition: facts.Condition) -> Reader:
         """The samples of one of the stiffnesses, as a Reader."""
         number = self.conditions.index(condition)
         rows = self._rows[self._rows[:, 0] == number] * np.array([0, 1], np.int32)
-        lists = ("conditions", "_paths", "_parts", "_assigned")
-        return self._subset(rows, **{name: [getattr(self, name)[number]] for name in lists})
+        lists = ("conditions", "_paths", "_parts")
+        reduced = {name: [getattr(self, name)[number]] for name in lists}
+        return self._subset(rows, _division=self._division.of(number), **reduced)
 
     def under(self, scheme: AnyScheme, split: str = "all") -> Reader:
         """The same data under another scheme.
@@ -413,10 +317,11 @@ class Reader(Sequence[Sample]):
             scheme: As the class takes it.
             split: "train", "val" (also "validation"), "test" or "all".
         """
-        plain = {"fold_number": None, "held_out": ()}
-        other = self._subset(self._rows, split=splits.parse_split(split), **plain)
-        other._draw(splits.resolve_scheme(scheme))  # noqa: SLF001 - of this class
-        return other
+        name = splits.parse_split(split)
+        stores = self._division.stores
+        division = Division(stores, splits.resolve_scheme(scheme), self.root)
+        rows = division.rows(name, self._among)
+        return self._subset(rows, split=name, _division=division)
 
     def _subset(self, rows: NDArray[np.int32], **changed: Any) -> Reader:
         other = object.__new__(type(self))
@@ -429,7 +334,8 @@ class Reader(Sequence[Sample]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._open(map(Store, self._paths))
+        self._division.stores = list(map(Store, self._paths))
+        self._open(self._division.stores)
 
     @property
     def images(self) -> LazyArray:
@@ -446,6 +352,19 @@ class Reader(Sequence[Sample]):
         """(N, H, W) uint16, nuclei numbered 1..n in each image; only what is indexed is copied."""
         return self._stacked([part.instances.labels for part in self._parts])
 
+    @property
+    def arrays(self) -> list[tuple[NDArray[np.uint16], NDArray[np.bool_], NDArray[np.uint16]]]:
+        """By stiffness: the read-only, memory-mapped images, masks and instances of all its images.
+
+        `rows` says where the samples are in them.
+        """
+        return [(part.images, part.masks, part.instances.labels) for part in self._parts]
+
+    @property
+    def rows(self) -> NDArray[np.int32]:
+        """(N, 2): of each sample, the place of its stiffness in `arrays`, and the row in these."""
+        return self._rows.copy()
+
     def _stacked(self, arrays: list[NDArray[Any]]) -> LazyArray:
         return LazyArray(arrays, self._rows, [part.store.condition.name for part in self._parts])
 
@@ -454,18 +373,14 @@ class Reader(Sequence[Sample]):
         return [values[part][row] for part, row in self._rows.tolist()]
 
     @property
-    def _stores(self) -> list[Store]:
-        return [part.store for part in self._parts]
-
-    @property
     def names(self) -> list[str]:
         """The N sample names."""
-        return self._of_each([store.index.names for store in self._stores])
+        return self._of_each([store.index.names for store in self._division.stores])
 
     @property
     def splits(self) -> list[str]:
         """The split of each of the N samples: "train", "val" or "test"."""
-        return self._of_each(self._assigned)
+        return self._of_each(self._division.assigned)
 
     @property
     def groups(self) -> NDArray[np.int32]:
@@ -476,7 +391,7 @@ class Reader(Sequence[Sample]):
         scheme's known ones; without these, they are computed at the first use and kept, see
         ``bmgd_data.splits.groups``.
         """
-        places = self._of_each([self._groups_of(store) for store in self._stores])
+        places = self._of_each([self._division.groups_of(store) for store in self._division.stores])
         return np.array(self.stiffness_pa * _GROUPS_APART + places, np.int32)
 
     @property
@@ -496,7 +411,7 @@ class Reader(Sequence[Sample]):
 
         With instances="provided", it covers the archive's instance labels too.
         """
-        digests = [store.index.digest for store in self._stores]
+        digests = [store.index.digest for store in self._division.stores]
         if self.instance_method == "provided":
             digests += [part.instances.digest for part in self._parts]
         return disk.sha256_of(digests)
@@ -504,12 +419,14 @@ class Reader(Sequence[Sample]):
     @property
     def keys(self) -> dict[int, str]:
         """sha256 of the archive, or of the files, of each stiffness, by pascal."""
-        return {store.condition.pa: store.index.key for store in self._stores}
+        return {store.condition.pa: store.index.key for store in self._division.stores}
 
     @property
     def notes(self) -> list[str]:
         """Harmless findings of the build, a line each, with the stiffness."""
-        return [f"{s.condition.name}: {note}" for s in self._stores for note in s.index.notes]
+        return [
+            f"{s.condition.name}: {note}" for s in self._division.stores for note in s.index.notes
+        ]
 
     @property
     def agreement(self) -> dict[str, NDArray[np.float64]]:
@@ -521,14 +438,14 @@ class Reader(Sequence[Sample]):
         """
         found = {}
         for name in ("auc", "own", "turned"):
-            values = self._of_each([store.index.agreement[name] for store in self._stores])
+            values = self._of_each([store.index.agreement[name] for store in self._division.stores])
             found[name] = np.array(values, np.float64)  # None becomes NaN
         return found
 
     @property
     def full_scales(self) -> dict[int, int]:
         """Largest value of the bit depth, by stiffness in pascal; 4095 for 12 bits."""
-        return {store.condition.pa: store.index.full_scale for store in self._stores}
+        return {store.condition.pa: store.index.full_scale for store in self._division.stores}
 
     def found_groups(self) -> dict[str, Groups]:
         """Groups found in pixels and names, with their evidence, by stiffness ("1200Pa").
@@ -536,36 +453,40 @@ class Reader(Sequence[Sample]):
         They cover all images of a stiffness, of every split, and do not depend on the scheme.
         Computed at the first use and kept.
         """
-        return {store.condition.name: derived.grouped(store, self.root) for store in self._stores}
+        return {
+            store.condition.name: derived.grouped(store, self.root)
+            for store in self._division.stores
+        }
+
+    @property
+    def scheme(self) -> str:
+        """Name of the scheme, with the fold or the stiffnesses held out."""
+        return self._division.name
+
+    @property
+    def fold_number(self) -> Fold | None:
+        """The fold of a cross-validation that this is of, if it is."""
+        return self._division.fold
+
+    @property
+    def held_out(self) -> Sequence[facts.Condition]:
+        """The stiffnesses that are held out for testing."""
+        return self._division.held_out
 
     @property
     def knows_groups(self) -> bool:
         """Whether the scheme has known groups, instead of computed ones."""
-        return self._scheme.known is not None
+        return self._division.scheme.known is not None
 
     @property
     def grouped(self) -> bool:
         """Whether the scheme keeps images of one group together."""
-        return self._scheme.grouped
+        return self._division.scheme.grouped
 
     @property
     def shortage(self) -> str:
         """Where whole groups leave validation or test empty, and what to do; may be empty."""
-        lacking = []
-        for store, assigned in zip(self._stores, self._assigned, strict=True):
-            empty = [split for split in splits.SPLITS[1:] if split not in assigned]
-            if empty and self.grouped and not self.held_out:
-                count = len(set(self._groups_of(store)))
-                lacking.append(
-                    f"{store.condition.name} has none in {' and '.join(empty)} (its "
-                    f"{len(assigned)} images are {count} group{'s' * (count != 1)})"
-                )
-        if not lacking:
-            return ""
-        return (
-            f"Whole groups are too large here: {', '.join(lacking)}. Use fold() or hold_out() of a "
-            "Reader, or scheme='random', which lets look-alikes straddle the splits."
-        )
+        return self._division.shortage
 
     @property
     def doubts(self) -> list[str]:
@@ -574,7 +495,7 @@ class Reader(Sequence[Sample]):
         They concern all samples of these stiffnesses. `bmgd verify` shows them too, and `bmgd
         verify --accept` records that they were looked at.
         """
-        return [doubt.text for doubt in acceptance.doubts(self._stores)]
+        return [doubt.text for doubt in acceptance.doubts(self._division.stores)]
 
     def stats(self) -> Stats:
         """Mean and standard deviation of all pixels of the train split.
@@ -586,7 +507,7 @@ class Reader(Sequence[Sample]):
             ValueError: There are no training images.
         """
         total = squares = pixels = 0.0
-        for store, assigned in zip(self._stores, self._assigned, strict=True):
+        for store, assigned in zip(self._division.stores, self._division.assigned, strict=True):
             index = store.index
             train = [row for row, split in enumerate(assigned) if split == "train"]
             total += sum(index.sums[row] for row in train) / index.full_scale
@@ -616,14 +537,6 @@ class Reader(Sequence[Sample]):
         if not self.source.generated:
             lines += [f"  Licence of BMGD: {facts.DATA_LICENSE}", f"  Cite: {facts.PAPER_URL}"]
         return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        """For notebooks: the text of `repr`, and some samples with their outlines."""
-        from bmgd_data.plot import pictures
-
-        text = html.escape(repr(self))
-        shown = pictures.thumbnails(self, _SHOWN)
-        return f'<pre style="white-space: pre-wrap">{text}</pre><p>{shown}</p>'
 
 
 def _name_of(value: object) -> str | None:

@@ -88,7 +88,7 @@ def to_tf(
     with tf.device("CPU"):  # tf.data runs there; the memory of a GPU is for the model
         columns = {key: tf.constant(values) for key, values in others.items()}
         parts = _mapped(reader)
-        places = tf.constant(reader._rows)  # noqa: SLF001 - (N, 2), the part and the row in it
+        places = tf.constant(reader.rows)
         one_size = len({part.image.shape[1:] for part in parts}) == 1
         if one_size or in_memory or batch_size is not None:
             size = _bytes(reader)  # refused if the sizes differ
@@ -134,8 +134,7 @@ class _Part(NamedTuple):
 
 def _mapped(reader: Reader) -> list[_Part]:
     """The stores' files, of one stiffness each, as tensors without a copy."""
-    parts = [(part.images, part.masks, part.instances.labels) for part in reader._parts]  # noqa: SLF001
-    return [_Part(*map(_shared, part)) for part in parts]
+    return [_Part(*map(_shared, arrays)) for arrays in reader.arrays]
 
 
 def _shared(array: NDArray[Any]) -> tf.Tensor:

@@ -32,8 +32,7 @@ def test_a_reader_is_read_back_unchanged(tiny, tmp_path):
     assert back.names == tiny.names
     np.testing.assert_array_equal(back.images, tiny.images)
     np.testing.assert_array_equal(back.masks, tiny.masks)
-    index = back._parts[0].store.index
-    assert (index.doubts, index.full_scale) == ([], 4095)
+    assert (back.doubts, back.full_scales) == ([], {950: 4095})
 
 
 def test_names_with_folders_and_several_stiffnesses(tmp_path):

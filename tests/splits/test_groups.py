@@ -126,7 +126,7 @@ def by_brute_force(alike):
 @pytest.mark.parametrize("shape", [(64, 64), (64, 100), (10, 12)])
 def test_pruned_pairs_are_those_of_brute_force(shape, monkeypatch):
     """Links, the most similar image, and every likeness to the bit; in several blocks of rows."""
-    monkeypatch.setattr(_likeness, "_ROWS", 7)
+    monkeypatch.setattr(_likeness, "ROWS", 7)
     rng = np.random.default_rng(1)
     base = rng.integers(0, 4096, (6, *shape))
     mixed = base[rng.integers(0, 6, 60)] + rng.uniform(0, 2.5, (60, 1, 1)) * rng.integers(
@@ -188,7 +188,7 @@ def test_likeness_is_symmetric_and_the_same_in_any_blocks(monkeypatch):
     pictures = groups.describe(cartoon(4, 5).images)
     whole = groups.likeness(pictures)
     assert np.array_equal(whole, whole.T)
-    monkeypatch.setattr(_likeness, "_ROWS", 3)
+    monkeypatch.setattr(_likeness, "ROWS", 3)
     assert np.array_equal(groups.likeness(pictures), whole)
     assert np.array_equal(groups.likeness(pictures, pictures), whole)
 
@@ -233,7 +233,7 @@ def test_memory_is_as_documented():
     groups.find(hashed(300), images)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert most < 300 * 60_000 + _likeness._ROWS * 180_000  # of a block of rows
+    assert most < 300 * 60_000 + _likeness.ROWS * 180_000  # of a block of rows
 
 
 # -------------------------------------------------------------------------------------- from names

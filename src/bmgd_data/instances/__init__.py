@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from bmgd_data.instances import _touching
+from bmgd_data.instances import touching
 from bmgd_data.instances.labels import as_uint16, renumbered, why_no_labels
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def watershed(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
     Raises:
         CorruptArchiveError: More than 65535 nuclei: the mask is noise.
     """
-    return as_uint16(_touching.split(mask))
+    return as_uint16(touching.split(mask))
 
 
 DERIVED: Final[dict[str, Callable[[NDArray[np.bool_]], NDArray[np.uint16]]]] = {

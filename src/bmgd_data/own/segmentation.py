@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from bmgd_data.instances import _touching
+from bmgd_data.instances import touching
 from bmgd_data.own import _strips
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ def _split(labels: NDArray[np.uint32], components: int, median_area: float) -> i
         # One more pixel of background: depth is the distance to it.
         wider = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
         inside = labels[wider] == number
-        pieces = _touching.split(inside, median_area)[inside]
+        pieces = touching.split(inside, median_area)[inside]
         # Above the numbers of components that are still to come.
         labels[wider][inside] = components + count + pieces
         count += int(pieces.max())

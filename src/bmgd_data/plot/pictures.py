@@ -64,14 +64,6 @@ def show(what: Sample | Reader, *, count: int = 8) -> Image.Image:
     return Image.fromarray(montage(_spread(what, count), **captions(what)))
 
 
-def thumbnails(reader: Reader, count: int) -> str:
-    """Some of a Reader's samples as HTML, with the outlines of their nuclei."""
-    return " ".join(
-        as_html(outlined(sample), f"{sample['name']}: {sample['n_nuclei']} nuclei, outlined")
-        for sample in _spread(reader, count)
-    )
-
-
 def _spread(reader: Reader, count: int) -> list[Sample]:
     """At most `count` samples, at even steps."""
     rows = np.linspace(0, len(reader) - 1, min(count, len(reader))).round().astype(int)

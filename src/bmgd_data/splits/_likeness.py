@@ -35,7 +35,7 @@ _LEVELS: Final = 8  # steps per grey value: block means are below 2**19, so that
 #   of two of them add up to less than 2**53
 _REACH: Final = 1  # blocks by which neighbouring slices may be shifted
 _ADVANTAGE: Final = 0.2  # of look-alikes over other kinds of the same pair
-_ROWS: Final = 128  # rows that are compared at a time
+ROWS: Final = 128  # rows that are compared at a time
 
 
 class Pairs(NamedTuple):
@@ -147,8 +147,8 @@ def likeness_of(pictures: Pictures, others: Pictures, one: Rows, other: Rows) ->
     for row in np.unique(one).tolist():
         shifted = _flat(np.concatenate(list(_shifted(pictures[row : row + 1]))))
         length = _lengths(pictures[row : row + 1])
-        for start in range(ends[row], ends[row + 1], _ROWS):
-            part = slice(start, min(start + _ROWS, ends[row + 1]))
+        for start in range(ends[row], ends[row + 1], ROWS):
+            part = slice(start, min(start + ROWS, ends[row + 1]))
             those = others[other[part]]
             best = np.maximum((_flat(those) @ shifted.T).max(axis=1), 0)
             result[part] = best / (length * _lengths(those))
@@ -168,7 +168,7 @@ def alike(pictures: Pictures, least: float) -> Pairs:
     """
     bound = _Bound(pictures.shape)
     found = [np.zeros((2, 0), np.int64)]
-    for start, part in zip(range(0, len(pictures), _ROWS), parts(pictures), strict=True):
+    for start, part in zip(range(0, len(pictures), ROWS), parts(pictures), strict=True):
         reduced = bound.reduce(part)
         bound.add(reduced)
         row, column = np.nonzero(bound.of(reduced) >= least - _MARGIN)
@@ -288,8 +288,8 @@ def _cosines(size: int) -> Floats:
 
 def parts(rows: NDArray[T]) -> Iterator[NDArray[T]]:
     """The rows, some at a time."""
-    for start in range(0, len(rows), _ROWS):
-        yield rows[start : start + _ROWS]
+    for start in range(0, len(rows), ROWS):
+        yield rows[start : start + ROWS]
 
 
 def _shifted(pictures: Pictures) -> Iterator[Pictures]:

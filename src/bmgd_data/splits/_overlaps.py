@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from bmgd_data.splits._likeness import _ROWS, Pairs, block_sums, parts
+from bmgd_data.splits._likeness import ROWS, Pairs, block_sums, parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,7 +202,7 @@ def _matches(marks: _Marks) -> tuple[Ints, Ints]:
 def _nearest_words(around: Around, words: NDArray[np.float32], count: int) -> list[Ints]:
     """The words nearest to each mark: the nearest of all, then the second of all."""
     nearest = np.zeros((min(count, len(words)), len(around)), np.int64)
-    for start, part in zip(range(0, len(around), _ROWS), parts(around), strict=True):
+    for start, part in zip(range(0, len(around), ROWS), parts(around), strict=True):
         alike = part.astype(np.float32) @ words.T
         for row in nearest[:, start : start + len(part)]:
             row[:] = alike.argmax(axis=1)
