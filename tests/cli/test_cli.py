@@ -91,6 +91,16 @@ def test_help_is_complete_and_free_of_python(width):
         assert not re.search(r"None|True|False|facts\.|list\[|<(bool|str|float)", shown), name
 
 
+def test_help_of_export_lists_every_format():
+    from bmgd_data.export import FORMATS
+
+    _, _, listed = bmgd("export", "-h", COLUMNS="80").output.partition("\nFormats:\n")
+    found = re.findall(r"^  (\w+) ", listed, re.MULTILINE)
+    assert found == list(FORMATS)
+    together = re.findall(r"\(all in one folder\)", " ".join(listed.split()))
+    assert len(together) == sum(not form.divided for form in FORMATS.values())
+
+
 def test_a_shell_completes_commands_and_values():
     pytest.importorskip("shellingham")
     assert "--install-completion" in bmgd("-h").output

@@ -76,13 +76,6 @@ def cv2_default(folder):
     return [cv2.imread(str(file)) for file in pictures_of(folder)]
 
 
-def hugging_face(folder):
-    import datasets
-
-    rows = datasets.load_dataset(str(folder), cache_dir=str(folder.parent / "cache"))["test"]
-    return [np.asarray(row["image"].convert("RGB")) for row in rows]
-
-
 def pictures_of(folder):
     files = [line.split(",")[0] for line in (folder / "index.csv").read_text().splitlines()[1:]]
     return [folder / file for file in files]
@@ -94,9 +87,6 @@ def pictures_of(folder):
         pytest.param("coco", coco_detection, marks=need("torchvision", "pycocotools")),
         pytest.param("coco", pillow, marks=need("pycocotools")),
         pytest.param("coco", cv2_default, marks=need("cv2", "pycocotools")),
-        pytest.param("imagefolder", hugging_face, marks=need("datasets")),
-        ("imagefolder", pillow),
-        pytest.param("imagefolder", cv2_default, marks=need("cv2")),
     ],
 )
 def test_brightness_survives_rgb(form, client, exported, test_split):
@@ -120,7 +110,7 @@ def test_the_scale_does_not_depend_on_the_image():
     assert in_8_bits(np.arange(256, dtype=np.uint16)[None], 255).tolist() == [[*range(256)]]
 
 
-@pytest.mark.parametrize("form", [pytest.param("coco", marks=need("pycocotools")), "imagefolder"])
+@pytest.mark.parametrize("form", [pytest.param("coco", marks=need("pycocotools"))])
 def test_the_card_says_what_clients_see(form, exported):
     text = (exported(form) / "README.md").read_text(encoding="utf-8")
     for told in (
@@ -211,10 +201,6 @@ def rois_of_imagej(folder, out):
     return out
 
 
-def instances_of_imagefolder(folder, _out):
-    return folder / "test" / "instances"
-
-
 def masks_of_folders(folder, _out):
     return folder / "masks"
 
@@ -227,7 +213,6 @@ ROUND_TRIPS = [
     ("folders", ilastik_objects, ()),
     ("rois", rois_of_imagej, ("roifile",)),
     ("coco", from_coco, ("pycocotools",)),
-    ("imagefolder", instances_of_imagefolder, ()),
     ("webdataset", from_shards, ("webdataset",)),
     ("parquet", from_parquet, ("datasets", "polars")),
 ]

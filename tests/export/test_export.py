@@ -194,32 +194,6 @@ def read_coco(folder, reader, outline="rle"):
         same(labels, sample["instances"])
 
 
-def read_imagefolder(folder, reader):
-    """Both usual ways: the builder by name, and the folder's own README."""
-    import datasets
-
-    cache = folder.parent / "cache"
-    split = {"all": "train", "val": "validation"}.get(reader.split, reader.split)
-    found = datasets.load_dataset("imagefolder", data_dir=str(folder), cache_dir=str(cache))
-    check_imagefolder(found[split], reader)
-    own = datasets.load_dataset(str(folder), cache_dir=str(cache))
-    assert list(own) == [split]
-    check_imagefolder(own[split], reader)
-
-
-def check_imagefolder(dataset, reader):
-    assert len(dataset) == len(reader)
-    for row, sample in zip(dataset.with_format("numpy"), reader, strict=True):
-        same(row["image"], in_8_bits(sample))
-        same(row["image_16bit"], sample["image"])
-        for key in ("mask", "instances"):
-            same(row[key], sample[key])
-        assert row["name"] == sample["name"]
-        assert row["stiffness_pa"] == sample["stiffness_pa"]
-        assert row["n_nuclei"] == sample["n_nuclei"]
-        assert row["pixel_size_um"] == facts.PIXEL_SIZE_UM
-
-
 def read_webdataset(folder, reader):
     import webdataset
 
@@ -271,13 +245,12 @@ READ = {
     "folders": read_folders,
     "rois": read_rois,
     "coco": read_coco,
-    "imagefolder": read_imagefolder,
     "webdataset": read_webdataset,
     "parquet": read_parquet,
 }
 # pycocotools and webdataset are behind numpy and Python here.
 OLD_LIBRARIES = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-READERS = {"imagefolder": ("datasets",), "parquet": ("polars",)}
+READERS = {"parquet": ("polars",)}
 """Modules that read a format, besides those that write it."""
 EACH = [
     pytest.param(
@@ -286,6 +259,10 @@ EACH = [
     )
     for name, form in FORMATS.items()
 ]
+
+
+def test_every_format_is_read_back():
+    assert READ.keys() == FORMATS.keys()
 
 
 @OLD_LIBRARIES
@@ -398,21 +375,6 @@ def test_several_readers(form, splits, tmp_path):
     assert [row["name"] for row in rows] == [n for reader in short.values() for n in reader.names]
 
 
-@need("datasets")
-def test_imagefolder_splits(splits, tmp_path):
-    import datasets
-
-    folder = export(splits, "imagefolder", tmp_path / "all")
-    for name, cache in (("imagefolder", "a"), (str(folder), "b")):
-        options = {"data_dir": str(folder)} if name == "imagefolder" else {}
-        found = datasets.load_dataset(name, cache_dir=str(tmp_path / cache), **options)
-        assert len(found) == 3
-        for key, dataset in zip(
-            ("train", *(set(found) - {"train", "test"}), "test"), found.values(), strict=True
-        ):
-            assert len(dataset) == len(splits["val" if key == "validation" else key])
-
-
 @need("webdataset")
 @pytest.mark.parametrize(
     ("samples", "sizes"),
@@ -514,9 +476,7 @@ def test_awkward_names(form, awkward, tmp_path):
 
 
 def test_unknown_format(reader, tmp_path):
-    with pytest.raises(
-        ValueError, match=r"Unknown format 'zarr'.*'tiff', 'cellpose', 'folders', 'rois', 'coco'"
-    ):
+    with pytest.raises(ValueError, match=f"Unknown format 'zarr'.*{', '.join(map(repr, FORMATS))}"):
         export(reader, "zarr", tmp_path / "out")
 
 
@@ -548,9 +508,10 @@ def test_names_that_are_no_folders(names, reader, tmp_path):
         export(dict.fromkeys(names, reader), "tiff", tmp_path / "out")
 
 
+@need("datasets")
 def test_two_names_of_one_split(reader, tmp_path):
     with pytest.raises(ValueError, match=r"'validation' cannot name a folder.*same split"):
-        export({"val": reader, "validation": reader}, "imagefolder", tmp_path / "out")
+        export({"val": reader, "validation": reader}, "parquet", tmp_path / "out")
 
 
 def test_nothing_to_export(reader, tmp_path):
@@ -561,16 +522,10 @@ def test_nothing_to_export(reader, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("form", "module"),
-    [
-        ("rois", "roifile"),
-        ("coco", "pycocotools"),
-        ("webdataset", "webdataset"),
-        ("parquet", "datasets"),
-    ],
+    ("form", "module"), [(name, module) for name, f in FORMATS.items() for module in f.needs]
 )
 def test_missing_library(form, module, reader, tmp_path, monkeypatch):
-    extra = {"datasets": "hf"}.get(module, "export")
+    extra = FORMATS[form].extra
     find = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == module else find(name)

@@ -85,6 +85,7 @@ def main(
         typer.echo(ctx.get_help())
 
 
+_CLASSES: Final = {outputs.export: outputs.FormatsBelow}
 for command in (
     *(showcase.demo, data.download, data.verify, study.evaluate, leaks.leaks, outputs.export),
     *(
@@ -98,4 +99,4 @@ for command in (
         data.clean,
     ),
 ):
-    app.command()(command)
+    app.command(cls=_CLASSES.get(command))(command)

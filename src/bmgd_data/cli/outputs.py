@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from typer import Argument, Option
+from typer.core import TyperCommand
 
 from bmgd_data.cli.console import say
 from bmgd_data.cli.options import (
@@ -36,6 +37,21 @@ def _formats() -> list[str]:
     return list(FORMATS)
 
 
+class FormatsBelow(TyperCommand):
+    """Its help ends with the table of formats, which only the help needs to import."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """List the formats."""
+        from bmgd_data.export import FORMATS
+
+        together = " (all in one folder)"
+        with formatter.section("Formats"):
+            formatter.write_dl(
+                [(name, f.about + together * (not f.divided)) for name, f in FORMATS.items()]
+            )
+        super().format_epilog(ctx, formatter)
+
+
 def _new(dest: Path) -> Path:
     if os.path.lexists(dest):
         raise typer.BadParameter(f"{dest} exists already. Name a folder that is not there yet.")
@@ -46,12 +62,7 @@ def _new(dest: Path) -> Path:
 def export(
     form: Annotated[
         str,
-        Argument(
-            metavar="FORMAT",
-            **one_of(_formats),
-            help="tiff (as upstream), cellpose, folders (StarDist and others), rois (ImageJ and "
-            "Fiji), coco, imagefolder (Hugging Face), webdataset or parquet (with Croissant).",
-        ),
+        Argument(metavar="FORMAT", **one_of(_formats), help="One of those below."),
     ],
     dest: Annotated[Path, Argument(metavar="DEST", callback=_new, help="The folder to make.")],
     *,
@@ -61,8 +72,8 @@ def export(
             metavar="SPLIT",
             callback=valid_split,
             autocompletion=split_names,
-            help=f"{said('split')} Default: the first three, each in a folder of its own; for tiff "
-            "and rois, all in one.",
+            help=f"{said('split')} Default: the first three, each in a folder of its own; all in "
+            "one where the format says so.",
         ),
     ] = None,
     data: dict[str, Any],

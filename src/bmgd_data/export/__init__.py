@@ -121,14 +121,6 @@ FORMATS: Final = {
         needs=("pycocotools",),
         note=_PICTURES,
     ),
-    "imagefolder": Format(
-        "Hugging Face imagefolder with metadata",
-        "<split>/images/*.png (8 bits), <split>/images_16bit/*.png (uint16), "
-        "<split>/masks/*.png (1 bit), <split>/instances/*.png (16 bits), <split>/metadata.jsonl",
-        pictures.imagefolder,
-        hugging_face=True,
-        note=f"{_VALIDATION}\n\n{_PICTURES}",
-    ),
     "webdataset": Format(
         "WebDataset shards; .decode() gives numpy arrays",
         "shard-*.tar with <key>.image.npy.gz (uint16), .mask.npy.gz (bool), .instances.npy.gz "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -87,40 +86,12 @@ FOLDERS: Final[Layout] = {
     "mask": "foreground/{stem}.tif",
 }
 PICTURES: Final[Layout] = {"picture": "images/{stem}.png", "image": "images_16bit/{stem}.png"}
-_IMAGEFOLDER: Final[Layout] = {
-    **PICTURES,
-    "mask": "masks/{stem}.png",
-    "instances": "instances/{stem}.png",
-}
-_COLUMNS: Final = {
-    "picture": "file_name",
-    "image": "image_16bit_file_name",
-    "mask": "mask_file_name",
-    "instances": "instances_file_name",
-}
-"""Of Hugging Face's metadata.jsonl, which makes columns of the files."""
 _FOLDERS: Final = {condition.pa: condition.folder for condition in facts.CONDITIONS}
 
 
 def write(part: Part, folder: Path, layout: Layout) -> list[str]:
     """Write every sample as the layout says; return the image file of each, below `folder`."""
     return [write_one(entry, folder, layout)["image"] for entry in part]
-
-
-def imagefolder(part: Part, folder: Path) -> list[str]:
-    """Write 8- and 16-bit images, 16-bit instance masks, 1-bit masks, and ``metadata.jsonl``.
-
-    Returns:
-        The 8-bit image file of each sample, relative to `folder`.
-    """
-    files = []
-    with (folder / "metadata.jsonl").open("w", encoding="utf-8") as metadata:
-        for entry in part:
-            written = write_one(entry, folder, _IMAGEFOLDER)
-            row = {_COLUMNS[key]: file for key, file in written.items()} | entry.record
-            metadata.write(json.dumps(row, ensure_ascii=False) + "\n")
-            files.append(written["picture"])
-    return files
 
 
 def write_one(entry: Entry, folder: Path, layout: Layout) -> dict[str, str]:
