@@ -13,6 +13,7 @@ import bmgd_data
 from bmgd_data import facts
 from bmgd_data._card import dataset_card
 from bmgd_data.cli import app
+from bmgd_data.nuclei import COLUMNS
 
 HERE = Path(__file__).parent
 GENERATED = HERE / "_generated"
@@ -65,7 +66,14 @@ def _write_facts() -> None:
     )
     head = "| encoder | F1 in % | IoU in % | validation loss |\n| --- | --- | --- | --- |"
     citation = f"{facts.CITATION}\n\n```bibtex\n{facts.BIBTEX}```"
-    texts = {"card": card, "baselines": f"{head}\n{rows}", "citation": citation}
+    columns = ["| column | unit | meaning |", "| --- | --- | --- |"]
+    columns += [f"| `{name}` | {c.unit} | {c.meaning} |" for name, c in COLUMNS.items()]
+    texts = {
+        "card": card,
+        "baselines": f"{head}\n{rows}",
+        "citation": citation,
+        "columns": "\n".join(columns),
+    }
     for name, text in texts.items():
         (GENERATED / f"{name}.md").write_text(text + "\n", encoding="utf-8")
 

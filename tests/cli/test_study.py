@@ -8,6 +8,7 @@ import pytest
 from test_cli import bmgd
 
 from bmgd_data import Reader
+from bmgd_data.nuclei import nuclei
 from common import TINY
 
 
@@ -37,10 +38,21 @@ def test_nuclei_of_a_split_with_another_pixel(tiny_root, tmp_path):
 
 def test_nuclei_that_cannot_be_written(tiny_root, tmp_path):
     (folder := tmp_path / "nuclei.csv").mkdir()
-    for out, why in ((folder, "is a folder"), (tmp_path / "a.xlsx", "none of: .csv, .tsv")):
+    for out, why in ((folder, "is a folder"), (tmp_path / "a.xls", "none of: .csv, .tsv")):
         data = ("--source", TINY, "--root", tiny_root)
         shown = bmgd("nuclei", "--out", out, *data, code=2, COLUMNS="300").stderr
         assert why in " ".join(shown.split())
+
+
+def test_nuclei_as_parquet_without_those_at_the_border(tiny_root, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    data = ("--source", TINY, "--root", tiny_root, "--exclude-border")
+    out = tmp_path / "nuclei.parquet"
+    shown = bmgd("nuclei", "--out", out, *data, COLUMNS="300").output
+    reader = Reader("all", source=TINY, root=tiny_root, instances="watershed")
+    cut = nuclei(reader)["touches_border"]
+    assert f"{cut.sum()} nuclei at the border of their image are left out" in shown
+    assert parquet.read_table(out).num_rows == (~cut).sum()
 
 
 def test_report_writes_one_page(tiny_root, tmp_path):

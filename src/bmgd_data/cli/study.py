@@ -29,12 +29,14 @@ class _Reading(StrEnum):
 
 def _table_file(path: Path) -> Path:
     """A callback that refuses, before all is measured, what is no file of a table."""
-    from bmgd_data.nuclei import SEPARATORS
+    from bmgd_data.nuclei import files  # imports numpy
 
     if path.is_dir():
         raise BadParameter(f"{path} is a folder. Name a file, such as {path / 'nuclei.csv'}.")
-    if path.suffix.lower() not in SEPARATORS:
-        raise BadParameter(f"{path} ends in none of: {', '.join(SEPARATORS)}. Name it so.")
+    try:
+        files.ready(path)
+    except ValueError as error:
+        raise BadParameter(str(error)) from error
     writable(path)
     return path
 
@@ -93,13 +95,17 @@ def nuclei(
     out: Annotated[
         Path,
         NewFile(
-            help="The file to write: .csv has commas between the columns, .tsv has tabs.",
+            help="The file to write: .csv (commas), .tsv (tabs), .xlsx (a workbook) or .parquet.",
             callback=_table_file,
         ),
     ] = Path("nuclei.csv"),
     pixel_size: Annotated[
         float, Option(metavar="UM", min=0.001, help="Width and height of a pixel in micrometres.")
     ] = facts.PIXEL_SIZE_UM,
+    exclude_border: Annotated[
+        bool,
+        Option("--exclude-border", help="Leave out nuclei that touch the border of their image."),
+    ] = False,
     data: dict[str, Any],
 ) -> None:
     """Measure every nucleus; write one row for each: area, shape, brightness, neighbours."""
@@ -107,8 +113,10 @@ def nuclei(
 
     from bmgd_data import nuclei as measuring
 
-    table = measuring.nuclei(opened(**data), pixel_size_um=pixel_size)
-    table.to_csv(out)
+    table = measuring.nuclei(
+        opened(**data), pixel_size_um=pixel_size, exclude_border=exclude_border
+    )
+    table.save(out)
     draws = table.bootstrap("area_um2", "group")
     rows = []
     for row in table.summary("area_um2"):

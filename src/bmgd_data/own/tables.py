@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from bmgd_data import nuclei
-from bmgd_data._system import disk
+from bmgd_data.nuclei.files import write_rows
 from bmgd_data.own import _strips
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -93,15 +93,14 @@ def gathered(tables: Iterable[Path], whole: Path) -> tuple[int, bool]:
         with path.open(encoding="utf-8", newline="") as file:
             columns |= dict.fromkeys(next(csv.reader(file)))
     count = 0
-    with (
-        disk.staged_file(whole) as partial,
-        partial.open("w", encoding="utf-8", newline="") as joined,
-    ):
-        writer = csv.DictWriter(joined, columns, restval="")
-        writer.writeheader()
+
+    def rows() -> Iterator[list[str]]:
+        nonlocal count
         for path in there:
             with path.open(encoding="utf-8", newline="") as file:
                 for row in csv.DictReader(file):
-                    writer.writerow(row)
                     count += 1
+                    yield [row.get(column, "") for column in columns]
+
+    write_rows(whole, columns, rows())
     return count, "area_px2" in columns
