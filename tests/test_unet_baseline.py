@@ -547,7 +547,7 @@ def test_a_run_does_not_continue_with_other_data(
     shutil.copytree(run, tmp_path / "run")
     before = (tmp_path / "run" / "last.ckpt").read_bytes()
     other = settings(root=str(tmp_path / "root"), source="")
-    monkeypatch.setattr("train._RUNS_ON", ("root", "source"))
+    monkeypatch.setattr("train.RUNS_ON", ("root", "source"))
     monkeypatch.setenv("BMGD_SOURCE", f"{TINY},seed=9")
     with pytest.raises(SystemExit, match=rf"was started on {TINY} .* now is {TINY},seed=9 "):
         train(other, tmp_path / "run", resume=True)
@@ -642,13 +642,38 @@ def test_a_finished_run_with_another_logger_is_not_refused(
     import table2
 
     done = shutil.copytree(run, tmp_path / "run")
-    result = json.loads((done / "result.json").read_text())
-    asked = settings(**result["settings"])
-    del result["settings"]["logger"]  # as before there was such a setting
-    (done / "result.json").write_text(json.dumps(result))
+    asked = settings(logger="tensorboard", workers=2)
     assert table2.run(asked, done, progress=False)["val"]["images"] > 0
-    with pytest.raises(SystemExit, match="another lr"):
-        table2.run(dataclasses.replace(asked, lr=0.5), done, progress=False)
+    begun = table2.find_begun(done)
+    with pytest.raises(SystemExit, match=r"was started with --lr 0\.001"):
+        table2.require_same(dataclasses.replace(asked, lr=0.5), done, begun)
+
+
+@pytest.mark.slow
+def test_scores_of_an_earlier_epoch_are_not_used(
+    run: Path, settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    """As `evaluate.py` leaves them while training runs."""
+    import table2
+
+    done = shutil.copytree(run, tmp_path / "run")
+    first = table2.run(settings(), done, progress=False)
+    path = done / "scores-test.json"
+    kept = json.loads(path.read_text())
+    kept["scores"]["all"]["pixels"]["pooled"]["f1"] = 0.123
+    path.write_text(json.dumps(kept))
+    assert table2.run(settings(), done, progress=False)["test"]["f1"] == 0.123, "it was read"
+    for stale in ({"checkpoint": "0" * 64}, {"data": "another"}):
+        path.write_text(json.dumps(kept | stale))
+        assert table2.run(settings(), done, progress=False)["test"] == first["test"]
+
+
+def test_scores_of_other_kinds_have_files_of_their_own() -> None:
+    from evaluate import named
+
+    kinds = [("test", None, False), ("test", None, True), ("test", Path("x/mine"), False)]
+    names = [named(split, labels, symmetric=how) for split, labels, how in kinds]
+    assert names == ["test", "test-symmetric", "test-mine"]
 
 
 @pytest.mark.release
@@ -661,10 +686,11 @@ def test_table2_continues_where_it_stopped(
     options = [f"--{key}={value}" for key, value in {**QUICK, "epochs": 1}.items()]
     options += ["--root", str(tiny_root), "--out", str(tmp_path), "--quiet", "--encoders"]
     table2.main([*options, "mobilenet_v2"])
-    made = (tmp_path / "table2" / "mobilenet_v2" / "best.ckpt").stat().st_mtime_ns
+    made = (tmp_path / "mobilenet_v2" / "best.ckpt").stat().st_mtime_ns
     table2.main([*options, "mobilenet_v2", "resnet50"])
-    assert (tmp_path / "table2" / "mobilenet_v2" / "best.ckpt").stat().st_mtime_ns == made
+    assert (tmp_path / "mobilenet_v2" / "best.ckpt").stat().st_mtime_ns == made
     text = (tmp_path / "table2.md").read_text()
+    assert "With one seed, the spread is not known." in text
     assert "| MobileNetV2 | 93.31 |" in text
     assert "| ResNet50 | 93.22 |" in text
     assert "| 4 of 4 |" in text
@@ -672,9 +698,21 @@ def test_table2_continues_where_it_stopped(
         assert picture.height > picture.width / 2  # two rows of four, a title and a legend
     assert "Not BMGD" in text
     assert TINY in text
+    table2.main([*options, "mobilenet_v2", "--seeds", "0", "1"])
+    assert (tmp_path / "mobilenet_v2" / "best.ckpt").stat().st_mtime_ns == made
+    text = (tmp_path / "table2.md").read_text()
+    f1 = [
+        100 * json.loads((tmp_path / name / "scores-test.json").read_text())["scores"]["all"]
+        ["pixels"]["pooled"]["f1"]
+        for name in ("mobilenet_v2", "mobilenet_v2-seed-1")
+    ]  # fmt: skip
+    spread = f"{np.mean(f1):.2f} ± {np.std(f1, ddof=1):.2f}"
+    assert f"| {spread} | {np.mean(f1) - 93.31:+.2f} |" in text
+    assert "Seeds of weights, order and augmentation: 0; 1." in text
+    assert "| mobilenet_v2-seed-1 | 1 | 1 | 1 |" in text
     with pytest.raises(SystemExit, match="crop"):
         table2.main([*options, "mobilenet_v2", "--crop", "64"])
-    result = tmp_path / "table2" / "mobilenet_v2" / "result.json"
+    result = tmp_path / "mobilenet_v2" / "result.json"
     result.write_text(result.read_text().replace("(version ", "(version f"))
     with pytest.raises(SystemExit, match="but the data now is"):
         table2.main([*options, "mobilenet_v2"])
@@ -687,7 +725,20 @@ def test_protocols_name_their_runs(settings: Callable[..., Any], protocol: str, 
     from table2 import variants
 
     made = list(variants(protocol, settings()))
-    assert len({name for name, _ in made}) == len({each for _, each in made}) == count
+    assert len({name for name, _ in made}) == len({each.name for _, each in made}) == count
+
+
+def test_runs_that_differ_in_data_or_seed_have_folders_of_their_own(
+    settings: Callable[..., Any],
+) -> None:
+    named = {
+        "mobilenet_v2": {},
+        "vgg19-seed-2": {"encoder": "vgg19", "seed": 2},
+        "mobilenet_v2-grouped-fold-1-of-5": {"scheme": "grouped", "folds": 5, "fold": 1},
+        "mobilenet_v2-mine-train-40": {"scheme": "a/mine.csv", "train_images": 40},
+        "mobilenet_v2-without-950Pa": {"hold_out": "950 Pa"},
+    }
+    assert [settings(**changes).name for changes in named.values()] == list(named)
 
 
 def test_protocol_table_gives_mean_and_spread() -> None:
@@ -695,11 +746,14 @@ def test_protocol_table_gives_mean_and_spread() -> None:
 
     tests = [
         {"test": {"images": 4, "alike": 3, "f1": f1, "iou": 0.5, "instance_f1": 0.5, "pq": 0.5}}
-        for f1 in (0.8, 0.9)
+        for f1 in (0.8, 0.88, 0.92)
     ]
-    text = protocol_table({"vgg19": dict(zip(("fold-0", "fold-1"), tests, strict=True))})
-    assert "85.00 ± 5.00" in text
-    assert "| fold-1 | 4 | 3 of 4 | 90.00 |" in text
+    by_variant = {"fold-0": tests[:1], "fold-1": tests[1:]}
+    text = protocol_table({"vgg19": by_variant})
+    assert "| fold-0 | 4 | 3 of 4 | 80.00 |" in text
+    assert "| fold-1 | 4 | 3 of 4 | 90.00 ± 2.83 |" in text
+    assert "| 85.00 ± 7.07 |" in text
+    assert "85.00" not in protocol_table({"vgg19": by_variant}, mean=False)
 
 
 def test_paper_table_says_how_many_test_images_have_a_look_alike_in_train() -> None:
@@ -707,7 +761,7 @@ def test_paper_table_says_how_many_test_images_have_a_look_alike_in_train() -> N
 
     scores = {"images": 82, "alike": 80, "f1": 0.9, "iou": 0.8, "instance_f1": 0.7, "pq": 0.6}
     result = {"val": scores, "test": scores, "best": {"val_loss": 0.1}, "parameters": 1}
-    text = paper_table({"vgg19": {**result, "train_seconds": 1, "images_per_second": 1}})
+    text = paper_table({"vgg19": [{**result, "train_seconds": 1, "images_per_second": 1}]})
     head, _, row = text.splitlines()
     cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
     assert cells["test images with a look-alike in train |"] == "80 of 82 |"
@@ -1110,7 +1164,25 @@ def test_table_marks_plainly_which_data_it_is_of(
     from table2 import report
 
     scores = {"images": 4, "alike": None, "f1": 0.9, "iou": 0.8, "instance_f1": 0.7, "pq": 0.6}
-    text = report("folds", {"vgg19": {"fold-0": {"data": data, "device": "CPU", "test": scores}}}, settings())  # fmt: skip
+    result = {
+        "data": data,
+        "device": "CPU",
+        "test": scores,
+        "val": scores,
+        "epochs": 9,
+        "settings": dataclasses.asdict(settings()),
+        "best": {"epoch": 7},
+        "run": "r",
+        "checkpoint": "c",
+        "versions": {"torch": "2"},
+        "digest": "d",
+        "scheme": "random",
+        "groups": "none",
+        "sizes": "40 / 4 / 4",
+    }
+    text = report("folds", {"vgg19": {"fold-0": [result]}})
+    assert "Look-alikes of test images in training were not counted." in text
+    assert "| r | 0 | 7 | 9 | 90.00 | 90.00 | c |" in text
     line = next(line for line in text.splitlines() if line.startswith("Data: "))
     assert line.startswith(f"Data: **{data}**.")
     assert told in line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,15 +44,16 @@ def evaluate(
     Args:
         checkpoint: A file of `train.py`.
         split: "train", "val" or "test", in the protocol of the training.
-        out: Folder for scores-<split>.json, scores-<split>.md and overlay-<split>.png.
+        out: Folder for scores-<split>.json, scores-<split>.md and overlay-<split>.png; <split> is
+            followed by "-symmetric" and the name of `labels` if they are given.
         labels: Folder of better true instance masks than the data's own, as <sample name>.tif.
         symmetric: Average predictions over flips and quarter turns.
         where: Device, "auto" for the GPU if there is one.
         changes: Settings to use instead of those of the training, such as the source.
 
     Returns:
-        The content of the JSON file: `data`, `encoder`, `split`, and `scores` by stiffness and for
-        "all", as in `bmgd_data.metrics.Table`.
+        The content of the JSON file: `data`, `encoder`, `split`, the `checkpoint`'s sha256, and
+        `scores` by stiffness and for "all", as in `bmgd_data.metrics.Table`.
 
     Raises:
         SystemExit: The checkpoint or a label image is missing or does not fit.
@@ -98,16 +100,34 @@ def evaluate(
             *(["Probabilities are means over eight flips and turns."] if symmetric else []),
         ),
     )
-    result = {"data": origin(data), "encoder": settings.encoder, "split": split, **table.to_dict()}
+    result = {
+        "data": origin(data),
+        "encoder": settings.encoder,
+        "split": split,
+        "checkpoint": digest(checkpoint),
+        **table.to_dict(),
+    }
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        (out / f"scores-{split}.json").write_text(
+        name = named(split, labels, symmetric=symmetric)
+        (out / f"scores-{name}.json").write_text(
             json.dumps(result, indent=2) + "\n", encoding="utf-8"
         )
         text = f"# {heading(result)}\n\n{table.to_markdown()}"
-        (out / f"scores-{split}.md").write_text(text, encoding="utf-8")
-        panels(representative(shown), out / f"overlay-{split}.png", heading(result))
+        (out / f"scores-{name}.md").write_text(text, encoding="utf-8")
+        panels(representative(shown), out / f"overlay-{name}.png", heading(result))
     return result
+
+
+def named(split: str, labels: Path | None = None, *, symmetric: bool = False) -> str:
+    """Part of the names of files with scores: only plain ones are named by the split alone."""
+    return split + "-symmetric" * symmetric + (f"-{labels.name}" if labels else "")
+
+
+def digest(checkpoint: Path) -> str:
+    """The file's sha256."""
+    with checkpoint.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def show(checkpoint: Path, name: str, **changes: Any) -> Shown:
@@ -200,7 +220,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     except (BMGDError, ValueError) as error:
         raise SystemExit(str(error)) from error
-    print((out / f"scores-{options.split}.md").read_text(encoding="utf-8"), end="")
+    name = named(options.split, options.labels, symmetric=options.symmetric)
+    print((out / f"scores-{name}.md").read_text(encoding="utf-8"), end="")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib.util
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluate import digest
 from network import Network
 from settings import BEST, THRESHOLD
 
@@ -26,11 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _options(arguments)
     path = checkpoint(options.run).resolve()
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     network = Network(
         path,
-        digest,
+        digest(path),
         options.device,
         options.threshold,
         options.tile,

@@ -30,6 +30,9 @@ LOGGERS: Final = ("csv", "tensorboard", "wandb")
 
 BEST, LAST, RESULT = "best.ckpt", "last.ckpt", "result.json"
 """Files in the folder of a run."""
+RUNS_ON: Final = ("accelerator", "devices", "nodes", "workers", "precision", "root", "logger")
+"""Settings that may differ between parts of a run, and between runs of a table: they say where it
+runs, and not what is trained."""
 THRESHOLD: Final = 0.5
 """As in the paper's table: there IoU = F1 / (2 - F1), which holds only for pooled scores of binary
 masks."""
@@ -104,6 +107,22 @@ class Settings:
         "by Lightning's logger. Install the package of that name.",
     )
     workers: int = _choice(0, "Loader processes per training process; 2 to 4 keep a GPU busy.")
+
+    @property
+    def name(self) -> str:
+        """Name of the run's folder: the encoder, and what differs from the paper's split."""
+        parts = [self.encoder]
+        if self.scheme != "random":
+            parts.append(Path(self.scheme).stem)
+        if self.hold_out:
+            parts.append(f"without-{self.hold_out.replace(' ', '')}")
+        if self.folds:
+            parts.append(f"fold-{self.fold}-of-{self.folds}")
+        if self.train_images:
+            parts.append(f"train-{self.train_images}")
+        if self.seed:
+            parts.append(f"seed-{self.seed}")
+        return "-".join(parts)
 
     def __post_init__(self) -> None:
         """Refuse values that would fail later, or silently train something else.

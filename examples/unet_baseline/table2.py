@@ -1,6 +1,6 @@
 """All encoders of the paper's Table 2, beside the paper: ``python table2.py``. See README.md.
 
-It continues where it stopped: finished runs are not trained again, killed ones resume.
+Runs that are there are used: finished ones are not trained again, killed ones resume.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from evaluate import evaluate, show
+from evaluate import digest, evaluate, show
 from overlay import panels
 from settings import BEST, RESULT, Settings, add_options, from_options
-from train import check_data
+from train import check_data, find_begun, require_same
 
 from bmgd_data import facts
 from bmgd_data.errors import BMGDError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from data import Splits
 
 PAPER: Final = {
     "resnet50": "ResNet50",
@@ -36,15 +38,15 @@ PAPER: Final = {
 }
 PROTOCOLS: Final = ("table2", "hold-out", "folds", "learning-curve")
 _FOLDS: Final = 5
-_MAY_DIFFER: Final = ("root", "logger")
-"""Settings that a finished run may have had otherwise, or not at all."""
 _SHARES: Final = (40, 80, 160, 320)
 _ALIKE: Final = "test images with a look-alike in train"
 _SCORES: Final = ("f1", "iou", "instance_f1", "pq")
+Results = dict[str, dict[str, list[dict[str, Any]]]]
+"""By encoder and variant, what `run` gives for each seed."""
 
 
 def variants(protocol: str, settings: Settings) -> Iterator[tuple[str, Settings]]:
-    """The runs of one encoder in a protocol, each with the name of its folder."""
+    """The runs of one encoder and seed in a protocol, each with its name in the table."""
     if protocol == "table2":
         yield "", settings
     elif protocol == "hold-out":
@@ -67,17 +69,12 @@ def run(settings: Settings, folder: Path, *, progress: bool) -> dict[str, Any]:
     if not (folder / RESULT).is_file():
         _train(settings, folder, progress=progress)
     result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    told, asked = result["settings"], dataclasses.asdict(settings)
-    if changed := [key for key in asked if key not in _MAY_DIFFER and asked[key] != told.get(key)]:
-        raise SystemExit(
-            f"{folder} was trained with another {', '.join(changed)}. Give the same settings, or "
-            "another --out."
-        )
-    check_data(folder, result["data"], origin(splits(settings).train))
+    parts = splits(settings)
+    check_data(folder, result["data"], origin(parts.train))
+    result |= {"run": folder.name, "checkpoint": digest(folder / BEST)} | _told(parts)
     for split in ("val", "test"):
-        if not (path := folder / f"scores-{split}.json").is_file():
-            evaluate(folder / BEST, split, out=folder, root=settings.root)
-        scores = json.loads(path.read_text(encoding="utf-8"))["scores"]["all"]
+        kept = _scores(folder, split, result, settings.root)
+        scores = kept["scores"]["all"]
         pixels, nuclei = scores["pixels"]["pooled"], scores["instances"]["pooled"]
         result[split] = {
             "images": scores["images"],
@@ -88,6 +85,29 @@ def run(settings: Settings, folder: Path, *, progress: bool) -> dict[str, Any]:
             "pq": nuclei["pq"],
         }
     return result
+
+
+def _scores(folder: Path, split: str, result: dict[str, Any], root: str) -> dict[str, Any]:
+    """The scores in a run's folder, if they are of its best epoch and its data; else new ones."""
+    path = folder / f"scores-{split}.json"
+    if path.is_file():
+        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if all(kept.get(key) == result[key] for key in ("checkpoint", "data")):
+            return kept
+    return evaluate(folder / BEST, split, out=folder, root=root)
+
+
+def _told(parts: Splits) -> dict[str, Any]:
+    """What a reader of the table wants to know of the split."""
+    reader = parts.train.reader
+    together = reader.grouped or (reader.fold_number is not None and reader.knows_groups)
+    if together:
+        source = "given ones" if reader.knows_groups else "found in pixels and file names"
+        groups = f"kept whole within one part ({source})"
+    else:
+        groups = "not kept together: slices of one colony may be in several parts"
+    sizes = " / ".join(str(len(part)) for part in parts)
+    return {"digest": reader.digest, "scheme": reader.scheme, "groups": groups, "sizes": sizes}
 
 
 def _train(settings: Settings, folder: Path, *, progress: bool) -> None:
@@ -101,13 +121,13 @@ def _train(settings: Settings, folder: Path, *, progress: bool) -> None:
         raise SystemExit(f"{folder}: training stopped, see above. The same command continues it.")
 
 
-def picture(results: dict[str, dict[str, Any]], settings: Settings, out: Path) -> None:
+def picture(runs: Mapping[str, str], settings: Settings, out: Path) -> None:
     """One test image through every encoder, as in the paper's Fig. 3.
 
     It is the image with the median number of nuclei: the choice does not depend on a network.
 
     Args:
-        results: Results of `run`, by encoder.
+        runs: Name of a run's folder, by encoder.
         settings: Those of any of the runs.
         out: The folder of the runs; table2.png is written there.
     """
@@ -116,16 +136,13 @@ def picture(results: dict[str, dict[str, Any]], settings: Settings, out: Path) -
     test = splits(settings).test
     counts = test.reader.n_nuclei
     name = test.reader.names[counts.argsort(kind="stable")[len(counts) // 2]]
-    rows = [
-        show((out / "table2" / encoder / BEST).resolve(), name, root=settings.root)
-        for encoder in results
-    ]
+    rows = [show((out / run / BEST).resolve(), name, root=settings.root) for run in runs.values()]
     title = f"{name}, test split of {origin(test)}; contrast stretched, threshold 0.5"
-    panels(rows, out / "table2.png", title, [PAPER[encoder] for encoder in results])
+    panels(rows, out / "table2.png", title, [PAPER[encoder] for encoder in runs])
 
 
-def paper_table(results: dict[str, dict[str, Any]]) -> str:
-    """The paper's scores and ours, one row per encoder."""
+def paper_table(results: Mapping[str, Sequence[dict[str, Any]]]) -> str:
+    """The paper's scores and ours, one row per encoder: the seeds' mean and standard deviation."""
     heads = (
         *("encoder", "F1 paper", "val", "test", "difference"),
         *("IoU paper", "val", "test", "difference"),
@@ -134,39 +151,71 @@ def paper_table(results: dict[str, dict[str, Any]]) -> str:
     )
     papers = {each.encoder: each for each in facts.BASELINES}
     rows = []
-    for encoder, result in results.items():
+    for encoder, seeds in results.items():
         paper = papers[PAPER[encoder]]
         cells = [paper.encoder]
         for key, theirs in (("f1", paper.f1), ("iou", paper.iou)):
-            val, test = (100 * result[split][key] for split in ("val", "test"))
-            cells += [f"{theirs:.2f}", f"{val:.2f}", f"{test:.2f}", f"{test - theirs:+.2f}"]
+            val, test = ([100 * each[split][key] for each in seeds] for split in ("val", "test"))
+            difference = f"{statistics.mean(test) - theirs:+.2f}"
+            cells += [f"{theirs:.2f}", _spread(val), _spread(test), difference]
         cells += [
-            *(f"{result['best']['val_loss']:.4f}", f"{paper.val_loss:.4f}"),
-            *(f"{result['parameters'] / 1e6:.1f} M", _duration(result["train_seconds"])),
-            f"{result['images_per_second']:.1f}",
-            *(f"{100 * result['test'][key]:.2f}" for key in ("instance_f1", "pq")),
-            _alike(result["test"]),
+            _spread([each["best"]["val_loss"] for each in seeds], digits=4),
+            f"{paper.val_loss:.4f}",
+            f"{seeds[0]['parameters'] / 1e6:.1f} M",
+            _duration(statistics.mean(each["train_seconds"] for each in seeds)),
+            f"{statistics.mean(each['images_per_second'] for each in seeds):.1f}",
+            *(_spread([100 * e["test"][key] for e in seeds]) for key in ("instance_f1", "pq")),
+            _alike(seeds[0]["test"]),
         ]
         rows.append(cells)
     return _markdown(heads, rows)
 
 
-def protocol_table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """Test scores of each run, by encoder, with mean and standard deviation."""
+def protocol_table(results: Results, *, mean: bool = True) -> str:
+    """Test scores of each run, by encoder, and with `mean` those of all its runs."""
     rows = []
     for encoder, by_variant in results.items():
-        for name, result in by_variant.items():
-            scores = [100 * result["test"][key] for key in _SCORES]
-            test = result["test"]
+        columns = []
+        for name, seeds in by_variant.items():
+            scores = [[100 * each["test"][key] for each in seeds] for key in _SCORES]
+            columns.append([statistics.mean(each) for each in scores])
+            test = seeds[0]["test"]
             sizes = [str(test["images"]), _alike(test)]
-            rows.append([encoder, name, *sizes, *map("{:.2f}".format, scores)])
-        columns = [[100 * each["test"][key] for each in by_variant.values()] for key in _SCORES]
-        spread = [
-            f"{statistics.mean(each):.2f} ± {statistics.pstdev(each):.2f}" for each in columns
-        ]
-        rows.append([encoder, "mean ± standard deviation", "", "", *spread])
+            rows.append([encoder, name, *sizes, *map(_spread, scores)])
+        if mean:
+            spread = [_spread(each) for each in zip(*columns, strict=True)]
+            rows.append([encoder, "all: mean ± standard deviation", "", "", *spread])
     heads = ("encoder", "run", "test images", _ALIKE, "F1", "IoU", "inst. F1", "PQ")
     return _markdown(heads, rows)
+
+
+def _spread(values: Sequence[float], digits: int = 2) -> str:
+    """Mean, and the sample standard deviation (divisor n - 1) of several."""
+    told = f"{statistics.mean(values):.{digits}f}"
+    return f"{told} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else told
+
+
+def runs_table(results: Results) -> str:
+    """Each run: its seed, chosen epoch, scores and checkpoint."""
+    heads = ("run", "seed", "epoch", "of", "val F1", "test F1", "sha256 of best.ckpt")
+    rows = [
+        [
+            each["run"],
+            str(each["settings"]["seed"]),
+            f"{each['best']['epoch']:.0f}",
+            str(each["epochs"]),
+            *(f"{100 * each[split]['f1']:.2f}" for split in ("val", "test")),
+            each["checkpoint"],
+        ]
+        for each in _every(results)
+    ]
+    return _markdown(heads, rows)
+
+
+def _every(results: Results) -> Iterator[dict[str, Any]]:
+    for by_variant in results.values():
+        for seeds in by_variant.values():
+            yield from seeds
 
 
 def _alike(test: dict[str, Any]) -> str:
@@ -183,22 +232,19 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{seconds / 60:.1f} min"
 
 
-def report(protocol: str, results: dict[str, dict[str, dict[str, Any]]], settings: Settings) -> str:
-    """The table, with data and settings above it and its limits below."""
-    every = [result for by_variant in results.values() for result in by_variant.values()]
-    data = ", ".join(sorted({result["data"] for result in every}))
-    devices = ", ".join(sorted({result["device"] for result in every}))
+def report(protocol: str, results: Results) -> str:
+    """The table, with its data above it and its limits and methods below."""
+    every = list(_every(results))
+    data = _all(each["data"] for each in every)
     lines = [
         f"# U-Net baselines: {protocol}",
         "",
         f"Data: **{data}**. {_caution(data)}".rstrip(),
-        f"Encoder weights: {settings.weights}. Hardware: {devices}.",
-        f"Splits and folds: scheme {Path(settings.scheme).name!r}.",
         "Scores in percent, pooled over all pixels (or nuclei) of the split, threshold 0.5.",
-        "The epoch was chosen on validation. The more test images have a look-alike in train, the",
-        "less their scores say about new colonies.",
-        "",
     ]
+    if len({each["settings"]["seed"] for each in every}) > 1:
+        lines.append("± is the standard deviation over seeds (divisor n - 1).")
+    lines.append("")
     if protocol == "table2":
         lines += [
             paper_table({encoder: only[""] for encoder, only in results.items()}),
@@ -208,8 +254,58 @@ def report(protocol: str, results: dict[str, dict[str, dict[str, Any]]], setting
             "\\* Not comparable with ours: the paper does not say which loss it is.",
         ]
     else:
-        lines.append(protocol_table(results))
+        lines.append(protocol_table(results, mean=protocol != "learning-curve"))
+    lines += ["", "## Methods", "", methods(every), "", runs_table(results)]
+    lines.append("Scores of each stiffness are in each run's scores-test.md.")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def methods(every: Sequence[dict[str, Any]]) -> str:
+    """One paragraph that answers what a reviewer asks."""
+    settings = [each["settings"] for each in every]
+
+    def setting(name: str) -> str:
+        return _all(Path(str(s[name])).name if name == "scheme" else s[name] for s in settings)
+
+    alike = [each["test"] for each in every if each["test"]["alike"] is not None]
+    seeds = sorted({each["seed"] for each in settings})
+    versions = sorted({f"{p} {v}" for each in every for p, v in each["versions"].items()})
+    sentences = (
+        (
+            f"Data: {_all(each['data'] for each in every)}, sha256 of all images and masks "
+            f"{_all(each['digest'] for each in every)}."
+        ),
+        (
+            f"Images for training / validation / test: {_all(each['sizes'] for each in every)}, by "
+            f"scheme {_all(each['scheme'] for each in every)}."
+        ),
+        f"Groups: {_all(each['groups'] for each in every)}.",
+        f"Images of test that look like one of training: {_all(map(_alike, alike))}; the more, the "
+        "less the scores say about new colonies."
+        if alike
+        else "Look-alikes of test images in training were not counted.",
+        f"Seeds of weights, order and augmentation: {_all(seeds)}."
+        + (" With one seed, the spread is not known." if len(seeds) == 1 else ""),
+        f"Encoder weights: {setting('weights')}.",
+        (
+            f"AdamW with a peak learning rate of {setting('lr')}, at most {setting('epochs')} "
+            f"epochs, batches of {setting('batch')} per process, crops of {setting('crop')} pixels."
+        ),
+        (
+            "Epoch: that of the highest pooled validation F1, for each run by itself; a run ended "
+            f"with its last epoch, or {setting('patience')} after its best one. Test was scored "
+            "with the weights of that best epoch."
+        ),
+        f"True instances: {setting('instances')}.",
+        f"Hardware: {_all(each['device'] for each in every)}.",
+        f"Versions: {', '.join(versions)}.",
+    )
+    return "\n".join(sentences)
+
+
+def _all(values: Iterable[Any]) -> str:
+    """The distinct values, in their order."""
+    return "; ".join(dict.fromkeys(map(str, values)))
 
 
 def _caution(data: str) -> str:
@@ -230,25 +326,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("runs"), help="Folder of the runs.")
     parser.add_argument("--quiet", action="store_true", help="No progress bars.")
-    add_options(parser, leave_out=("encoder", "hold_out", "fold", "train_images"))
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0], metavar="SEED",
+        help="Train each network with each of these; the table has mean and spread. [0]",
+    )  # fmt: skip
+    add_options(parser, leave_out=("encoder", "hold_out", "fold", "train_images", "seed"))
     options = parser.parse_args(arguments)
-    results: dict[str, dict[str, dict[str, Any]]] = {}
     try:
-        for encoder in options.encoders:
-            base = from_options(options, encoder=encoder)
-            for name, settings in variants(options.protocol, base):
-                folder = (options.out / options.protocol / encoder / name).resolve()
-                print(f"{encoder} {name}".strip(), flush=True)
-                result = run(settings, folder, progress=not options.quiet)
-                results.setdefault(encoder, {})[name] = result
-                text = report(options.protocol, results, base)
-                (options.out / f"{options.protocol}.md").write_text(text, encoding="utf-8")
-        if options.protocol == "table2":
-            picture({encoder: only[""] for encoder, only in results.items()}, base, options.out)
+        _make(options)
     except (BMGDError, ValueError) as error:
         if os.environ.get("BMGD_DEBUG"):
             raise
         raise SystemExit(str(error)) from error
+
+
+def _make(options: argparse.Namespace) -> None:
+    planned = [
+        (encoder, name, settings, (options.out / settings.name).resolve())
+        for encoder in dict.fromkeys(options.encoders)
+        for seed in dict.fromkeys(options.seeds)
+        for name, settings in variants(
+            options.protocol, from_options(options, encoder=encoder, seed=seed)
+        )
+    ]
+    for *_, settings, folder in planned:  # before hours of training
+        if begun := find_begun(folder):
+            require_same(settings, folder, begun)
+    results: Results = {}
+    for encoder, name, settings, folder in planned:
+        print(folder.name, flush=True)
+        result = run(settings, folder, progress=not options.quiet)
+        results.setdefault(encoder, {}).setdefault(name, []).append(result)
+        text = report(options.protocol, results)
+        scheme = "" if settings.scheme == "random" else f"-{Path(settings.scheme).stem}"
+        table = options.out / f"{options.protocol}{scheme}.md"
+        table.write_text(text, encoding="utf-8")
+    if options.protocol == "table2":
+        runs = {encoder: only[""][0]["run"] for encoder, only in results.items()}
+        picture(runs, settings, options.out)
     print(text, end="")
 
 

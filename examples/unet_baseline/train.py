@@ -6,11 +6,13 @@ import argparse
 import dataclasses
 import json
 import os
+import platform
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from settings import BEST, LAST, RESULT, Settings, add_options, from_options
+from settings import BEST, LAST, RESULT, RUNS_ON, Settings, add_options, from_options
 
 from bmgd_data.errors import BMGDError
 
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
     from model import Baseline
 
 # torch and Lightning take seconds to import, so functions import them: --help is quick.
-_RUNS_ON = ("accelerator", "devices", "nodes", "workers", "precision", "root", "weights", "logger")
-"""Settings that may differ in a resumed run."""
+_PACKAGES = (
+    *("bmgd-data", "torch", "torchvision", "lightning", "torchmetrics"),
+    *("segmentation-models-pytorch", "timm"),
+)
 
 
 def train(settings: Settings, out: Path, *, resume: bool = False, progress: bool = True) -> Path:
@@ -45,9 +49,11 @@ def train(settings: Settings, out: Path, *, resume: bool = False, progress: bool
     from data import Share, loader, origin, splits
     from model import fresh
 
-    begun = _begun(out)
+    begun = find_begun(out)
     if begun is not None:
-        _require_same(settings, out, begun, resume=resume)
+        if not resume:
+            raise SystemExit(_refusal(out))
+        require_same(settings, out, begun)
     parts = splits(settings)
     data = origin(parts.train)
     if begun is not None:
@@ -92,7 +98,7 @@ def check_data(out: Path, before: str, now: str) -> None:
         )
 
 
-class _Begun(NamedTuple):
+class Begun(NamedTuple):
     """A run that was begun."""
 
     epoch: int
@@ -102,7 +108,7 @@ class _Begun(NamedTuple):
     data: str
 
 
-def _begun(out: Path) -> _Begun | None:
+def find_begun(out: Path) -> Begun | None:
     """The run in `out`, by its newest checkpoint: killed between two files, it is the best one."""
     import torch
 
@@ -111,23 +117,23 @@ def _begun(out: Path) -> _Begun | None:
         saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         told = saved["hyper_parameters"]
         kept = (told[key] for key in ("settings", "steps", "data"))
-        found.append(_Begun(saved["epoch"], path, *kept))
+        found.append(Begun(saved["epoch"], path, *kept))
     return max(found, key=lambda run: run.epoch, default=None)
 
 
-def _require_same(settings: Settings, out: Path, begun: _Begun, *, resume: bool) -> None:
-    """Stop if the run in `out` is another one, or is not asked for."""
-    if not resume:
-        if (out / RESULT).is_file():
-            raise SystemExit(f"{_finished(out)} Give another --out to train again.")
-        raise SystemExit(
-            f"{out} already has a run. Give --resume to continue it, or another --out."
-        )
+def require_same(settings: Settings, out: Path, begun: Begun) -> None:
+    """Stop if the run in `out` is another one."""
     before, now = begun.settings, dataclasses.asdict(settings)
-    changed = [name for name in now if name not in _RUNS_ON and before.get(name) != now[name]]
+    changed = [name for name in now if name not in RUNS_ON and before.get(name) != now[name]]
     if changed:
-        told = ", ".join(f"--{name.replace('_', '-')} {before.get(name)}" for name in changed)
+        told = " ".join(f"--{name.replace('_', '-')} {before.get(name)!r}" for name in changed)
         raise SystemExit(f"{out} was started with {told}. Give the same values, or another --out.")
+
+
+def _refusal(out: Path) -> str:
+    if (out / RESULT).is_file():
+        return f"{_finished(out)} Give another --out to train again."
+    return f"{out} already has a run. Give --resume to continue it, or another --out."
 
 
 def _finished(out: Path) -> str:
@@ -214,6 +220,7 @@ def _write_result(settings: Settings, out: Path, trainer: Any, module: Baseline)
         "train_seconds": seconds,
         "images_per_second": sum(row["images"] for row in rows) / seconds,
         "device": f"{trainer.world_size} x {device}, {trainer.precision}",
+        "versions": {"Python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
     }
     with replacing(out / RESULT) as part:
         part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -223,12 +230,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser)
-    parser.add_argument("--out", type=Path, help="Folder of the run. [runs/<encoder>]")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="Folder of the run. [runs/ENCODER, followed by scheme, fold, seed and such if given]",
+    )
     parser.add_argument("--resume", action="store_true", help="Continue a killed run.")
     parser.add_argument("--quiet", action="store_true", help="No progress bar.")
     options = parser.parse_args(arguments)
     settings = from_options(options)
-    out = (options.out or Path("runs") / settings.encoder).resolve()
+    out = (options.out or Path("runs") / settings.name).resolve()
     try:
         best = train(settings, out, resume=options.resume, progress=not options.quiet)
     except (BMGDError, ValueError) as error:
