@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -94,6 +95,16 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_done(days, tmp_p
     assert "&lt;b&gt; = 1.tif" in (out / "overview.html").read_text(encoding="utf-8")
     assert run(days[1] / "two.tif", "--out", out, "--channel", 1).exit_code == 0
     assert len(rows(out / "nuclei.csv")) == 4
+
+
+def test_outlines_without_roifile_are_refused_before_anything_is_written(
+    days, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "roifile", None)
+    done = run(*days, "--out", tmp_path / "out", "--rois")
+    assert done.exit_code == 1
+    assert "bmgd-data[export]" in done.output
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_files_of_a_set_are_told(tmp_path):

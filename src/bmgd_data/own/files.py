@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import importlib.util
 import json
 import os
 from collections import Counter
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from bmgd_data._system import disk, progress
+from bmgd_data.errors import MissingDependencyError
 from bmgd_data.own import _writing, tables
 from bmgd_data.own import planes as reading
 from bmgd_data.own._workers import in_order
@@ -132,7 +134,7 @@ def segment_files(
 
     Raises:
         ValueError: There is no image, or `part` is not valid.
-        MissingDependencyError: A scheduler is named, and dask.distributed is not installed.
+        MissingDependencyError: See `Batch.run`.
     """
     share, shares = _shares(part)
     images = find_images(paths)
@@ -250,7 +252,16 @@ class Batch:
             processes: How many images are treated at a time on this machine.
             scheduler: Address of a dask scheduler whose workers treat them, or "local".
             search: Folders that workers need to import the finder.
+
+        Raises:
+            MissingDependencyError: Outlines are asked for without roifile, or a scheduler without
+                dask.distributed.
         """
+        if self.rois and importlib.util.find_spec("roifile") is None:
+            raise MissingDependencyError(
+                "Outlines for ImageJ need roifile, not installed here: pip install "
+                '"bmgd-data[export]". Nothing was written; without rois everything else is.'
+            )
         work = dataclasses.replace(self, out=self.out.resolve())
         with progress.bar("Segmenting", len(jobs)) as bar:
             results = in_order(work, jobs, processes=processes, scheduler=scheduler, search=search)
