@@ -12,7 +12,7 @@ import bmgd_data
 
 PACKAGE = Path(bmgd_data.__file__).parent
 LAYERS = (
-    {"facts", "errors", "_arguments"},
+    {"facts", "errors", "_arguments", "_tables"},
     {"_system"},
     {"splits", "instances", "phantom"},
     {"_store"},

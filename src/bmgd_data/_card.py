@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from bmgd_data import __version__, facts
+from bmgd_data._tables import Grid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from bmgd_data.reader import Reader
 
@@ -57,17 +58,14 @@ def dataset_card(
     """
     readers = readers or {}
     images = sum(map(len, readers.values())) or facts.IMAGES
-    counted = [(f"{c.pa} Pa", c.images, c.nuclei) for c in facts.CONDITIONS]
-    counted.append(("all", facts.IMAGES, facts.NUCLEI))
-    rows = [(name, images, nuclei, f"{nuclei / images:.2f}") for name, images, nuclei in counted]
-    conditions = _table(("stiffness", "images", "nuclei", "nuclei per image"), rows)
+    sizes = [(split, str(size)) for split, size in facts.SPLIT_SIZES.items()]
     parts = (
         _head(images, configs),
         f"# {facts.NAME}, the {facts.LONG_NAME}\n\n{_INTRODUCTION}",
         copy_of(readers) if readers else "",
         f"## Files\n\n{files}" if files else "",
-        f"## Images and nuclei\n\nAs the paper counts them.\n\n{conditions}",
-        f"## Splits\n\n{_table(('split', 'images of the whole set'), facts.SPLIT_SIZES.items())}",
+        f"## Images and nuclei\n\nAs the paper counts them.\n\n{paper().to_markdown()}",
+        f"## Splits\n\n{Grid(('split', '>images of the whole set'), sizes).to_markdown()}",
         f"## Acquisition\n\n{_listed(': '.join(each) for each in facts.ACQUISITION.items())}",
         f"## Intended use\n\n{INTENDED_USE}",
         f"## Licence\n\nOf the data: {facts.DATA_LICENSE}.",
@@ -124,6 +122,39 @@ def provenance(reader: Reader) -> dict[str, Any]:
     }
 
 
+def paper() -> Grid:
+    """Images and nuclei of each stiffness, and of all, as the paper counts them."""
+    rows = [[c.name, *_counted(c.images, c.nuclei)] for c in facts.CONDITIONS]
+    rows.append(["all", *_counted(facts.IMAGES, facts.NUCLEI)])
+    return Grid(("stiffness", ">images", ">nuclei", ">nuclei per image"), rows)
+
+
+def counts(reader: Reader) -> Grid:
+    """Images and nuclei of each stiffness of a Reader, and of all, beside the paper's."""
+    stiffness, nuclei = reader.stiffness_pa, reader.n_nuclei
+    own = reader.conditions
+    parts = [(c.name, nuclei[stiffness == c.pa], c.images, c.nuclei) for c in own]
+    if len(own) > 1:
+        parts.append(("all", nuclei, sum(c.images for c in own), sum(c.nuclei for c in own)))
+    method = reader.instance_method
+    return Grid(
+        (
+            *("stiffness", ">images", f">nuclei by {method}", ">per image"),
+            *(">paper: images", ">paper: nuclei", ">paper: per image"),
+        ),
+        [
+            [name, *_counted(len(ours), int(ours.sum())), *_counted(images, theirs)]
+            for name, ours, images, theirs in parts
+        ],
+        [f"Nuclei: in the masks, told apart by {method}; in the paper, by hand."],
+        "Counts beside the paper's",
+    )
+
+
+def _counted(images: int, nuclei: int) -> list[str]:
+    return [str(images), str(nuclei), f"{nuclei / max(images, 1):.2f}"]
+
+
 def _head(images: int, configs: str) -> str:
     size = next((size for most, size in _SIZES if images < most), "10K<n<100K")
     return f"""\
@@ -170,8 +201,3 @@ def _unverified() -> str:
 
 def _listed(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    rule = ["---"] + ["---:"] * (len(head) - 1)
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (head, rule, *rows))

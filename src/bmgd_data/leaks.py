@@ -8,12 +8,14 @@ scheme. It also scores a baseline that copies the mask of the most similar image
 from __future__ import annotations
 
 import itertools
+from html import escape
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import numpy as np
 
 from bmgd_data import splits
 from bmgd_data._system.progress import bar
+from bmgd_data._tables import Grid
 from bmgd_data.splits import groups
 
 if TYPE_CHECKING:
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["Exposure", "Grouping", "Leaks", "SchemeLeaks", "exposed", "measure"]
 
 _MEDIAN: Final = 2000  # pairs of images that a median likeness is of
+_NOTES: Final = (
+    "Look-alikes: images of the split that look like one of train, of the same stiffness.",
+    "Across stiffnesses: images of val and test that look like one of train, of another stiffness.",
+    'F1 of copying: test score of a "model" that copies the mask of the most similar train image.',
+)
 LARGE: Final = 0.25
 """`Leaks.remarks` names groups with more than this share of a stiffness."""
 
@@ -114,6 +121,74 @@ class Leaks(NamedTuple):
             for each in self.stiffnesses
             if each.sizes and each.sizes[0] > LARGE * each.images
         ]
+
+    def groups_grid(self) -> Grid:
+        """The groups of each stiffness, for people."""
+        return Grid(
+            (
+                *("stiffness", ">images", ">groups", ">largest", "evidence"),
+                *(">likeness inside", ">between"),
+            ),
+            [
+                [
+                    each.stiffness,
+                    *map(str, (each.images, len(each.sizes), max(each.sizes, default=0))),
+                    f"{each.evidence} {each.pattern}".strip(),
+                    *("-" if v is None else f"{v:.2f}" for v in (each.inside, each.between)),
+                ]
+                for each in self.stiffnesses
+            ],
+            ["Likeness: median over pairs of images, 0 to 1. Evidence: what shows the groups."],
+            "Groups of images that show one colony",
+        )
+
+    def kinds_grid(self) -> Grid:
+        """How many pairs there are of each kind, for people."""
+        return Grid(
+            ("stiffness", "kind", ">pairs", ">likeness", "the most alike"),
+            [
+                [
+                    *(pair.stiffness, pair.kind, str(count), f"{pair.likeness:.2f}"),
+                    " and ".join(name.split("/", 1)[-1] for name in (pair.one, pair.other)),
+                ]
+                for count, pair in self.kinds()
+            ],
+            caption="Pairs of images that show the same",
+        )
+
+    def schemes_grid(self) -> Grid:
+        """How many look-alikes each scheme puts on both sides, for people."""
+        return Grid(
+            (
+                *("scheme", ">train", ">val", ">test", ">val look-alikes", ">test look-alikes"),
+                *(">across stiffnesses", ">F1 of copying, %"),
+            ),
+            [
+                [
+                    each.scheme,
+                    *map(str, (each.train, each.val.images, each.test.images)),
+                    *(f"{part.within} of {part.images}" for part in (each.val, each.test)),
+                    str(each.val.across + each.test.across),
+                    "-" if each.copied_f1 is None else f"{100 * each.copied_f1:.1f}",
+                ]
+                for each in self.schemes
+            ],
+            _NOTES,
+            "What each scheme puts on both sides",
+        )
+
+    def grids(self) -> list[Grid]:
+        """All of it, for people."""
+        kinds = [self.kinds_grid()] if self.pairs else []
+        return [self.groups_grid(), *kinds, self.schemes_grid()]
+
+    def __repr__(self) -> str:
+        tables = [grid.to_text() for grid in self.grids()]
+        return "\n\n".join([*tables, *self.remarks()])
+
+    def _repr_html_(self) -> str:
+        remarks = "".join(f"<p>{escape(remark)}</p>" for remark in self.remarks())
+        return "".join(grid.to_html() for grid in self.grids()) + remarks
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and dicts for JSON."""

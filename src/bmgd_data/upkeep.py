@@ -19,6 +19,7 @@ from bmgd_data._pipeline import Wanted
 from bmgd_data._store import acceptance, derived
 from bmgd_data._system import disk, home, locks
 from bmgd_data._system.progress import bar
+from bmgd_data._tables import Grid
 from bmgd_data.errors import BMGDError, DatasetNotFoundError, StorageError
 
 if TYPE_CHECKING:
@@ -169,6 +170,26 @@ class Verification(NamedTuple):
     def ok(self) -> bool:
         """Whether everything is here, unchanged and free of doubts."""
         return not self.errors
+
+    def grid(self) -> Grid:
+        """A line for each stiffness, for people."""
+        return Grid(
+            ("stiffness", ">images", ">components", ">values", "trust", "state"),
+            [
+                [
+                    row.stiffness,
+                    *("-" if n is None else str(n) for n in (row.images, row.components)),
+                    "-" if row.values is None else "{}..{}".format(*row.values),
+                    *(row.trust, row.state),
+                ]
+                for row in self.rows
+            ],
+            ["components: connected regions in the masks; nuclei that touch count as one."],
+            f"{self.source}, kept in {self.root}",
+        )
+
+    def __repr__(self) -> str:
+        return "\n".join([self.grid().caption, self.grid().to_text(), *self.doubts, *self.errors])
 
 
 def verify(

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bmgd_data._system.progress import bar
+from bmgd_data._tables import Grid
 from bmgd_data.cli import console
 from bmgd_data.errors import STEERING, BMGDWarning
 
@@ -45,7 +46,7 @@ def test_any_stream_can_be_printed_to():
     """Such as that of a notebook, which is no file and has no encoding."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
         console.say("µm")
-        console.show(("a", ">b"), [("x", "1")])
+        console.show(Grid(("a", ">b"), [("x", "1")]))
     words = [word for word in out.getvalue().split() if word.isalnum()]
     assert words == ["µm", "a", "b", "x", "1"]
 
@@ -56,9 +57,9 @@ def test_control_characters_in_names_are_escaped(capsys, monkeypatch):
     console.say(f"{name}\nb")
     console.remark(name)
     console.complain(name)
-    console.show(("title", ">title"), [(name, name)])
+    console.show(Grid(("title", ">title"), [(name, name)]))
     monkeypatch.setenv("COLUMNS", "20")
-    console.show(("title", ">title"), [(name, name)])
+    console.show(Grid(("title", ">title"), [(name, name)]))
     with console.tidy_warnings():
         warnings.warn(name, BMGDWarning, stacklevel=1)
         logging.getLogger("bmgd_data").info(name)
@@ -94,7 +95,7 @@ def test_without_streams_nothing_is_printed(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     console.say("a")
-    console.show(("a",), [("b",)])
+    console.show(Grid(("a",), [("b",)]))
     console.remark("b")
 
 
@@ -141,7 +142,7 @@ def test_a_terminal_gets_whole_words_and_whole_commands(monkeypatch):
 def test_a_table_wider_than_the_terminal_repeats_its_first_column(monkeypatch, capsys):
     rows = [("250Pa", "12", "82", "374..2015"), ("950Pa", "10", "7", "375..2168")]
     monkeypatch.setenv("COLUMNS", "28")
-    console.show(("stiffness", ">images", ">nuclei found", ">values"), rows)
+    console.show(Grid(("stiffness", ">images", ">nuclei found", ">values"), rows))
     blocks = [block.split() for block in capsys.readouterr().out.strip().split("\n\n")]
     words = [[word for word in block if word[0].isalnum()] for block in blocks]
     assert words == [
@@ -149,14 +150,14 @@ def test_a_table_wider_than_the_terminal_repeats_its_first_column(monkeypatch, c
         ["stiffness", "values", "250Pa", "374..2015", "950Pa", "375..2168"],
     ]
     monkeypatch.setenv("COLUMNS", "46")  # short cells stay whole where long ones must be broken
-    console.show(("name", ">size", "from"), [("a" * 20, "12.8 kB", "http://host/ (mirror)")])
+    console.show(Grid(("name", ">size", "from"), [("a" * 20, "12.8 kB", "http://host/ (mirror)")]))
     last = capsys.readouterr().out.rstrip().splitlines()
     assert [line.split() for line in last[-2:]] == [
         ["a" * 20, "12.8", "kB", "http://host/"],
         ["(mirror)"],
     ]
     monkeypatch.setenv("COLUMNS", "18")  # no room for two columns side by side
-    console.show(("stiffness", ">images", ">nuclei found", ">values"), rows)
+    console.show(Grid(("stiffness", ">images", ">nuclei found", ">values"), rows))
     assert "stiffness: 950Pa\nimages: 10\n" in capsys.readouterr().out
 
 

@@ -491,4 +491,4 @@ def test_a_table_prints_as_a_table(tiny, masks):
     score = f"{100 * table.part('all').instances.pooled.pq:.2f}"
     assert any(line.startswith("PQ, pooled") and line.endswith(score) for line in lines)
     assert len({len(line) for line in [first, *lines[:20]]}) == 1
-    assert "<td>PQ, pooled</td>" in table._repr_html_()
+    assert '<th scope="row">PQ, pooled</th>' in table._repr_html_()

@@ -94,9 +94,9 @@ def test_it_shows_all_images_whatever_the_split(reader, page):
 
 def test_counts_stand_beside_the_papers(reader, page):
     nuclei = reader.whole.n_nuclei
-    row = f"all 48 819 {nuclei.sum()} 9561 {nuclei.mean():.2f} 11.67"
+    row = f"all 48 {nuclei.sum()} {nuclei.mean():.2f} 819 9561 11.67"
     assert row in " ".join(page.text.split())
-    assert "separated by watershed" in page.text
+    assert "told apart by watershed" in page.text
 
 
 def test_it_says_where_the_data_is_from_and_that_it_is_not_bmgd(page):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from bmgd_data._tables import Grid
+
 _PIPE_WIDTH: Final = 1000
 """Lines in a pipe or file are not wrapped."""
 _GAP: Final = 2
@@ -62,32 +64,26 @@ def as_options(text: str) -> str:
     )
 
 
-def show(
-    titles: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    total: bool = False,
-    styles: Mapping[int, str] | None = None,
-) -> None:
-    """Print a table.
+def show(grid: Grid, *, total: bool = False, styles: Mapping[int, str] | None = None) -> None:
+    """Print a table and its notes.
 
     A table wider than the terminal becomes several tables that repeat the first column; if not even
     two columns fit, each row becomes a list.
 
     Args:
-        titles: Of the columns; a leading ">" aligns a column right, as for numbers.
-        rows: One text a column, each.
+        grid: The table.
         total: Whether the last row sums up the others.
         styles: Styles of rows, by their number.
     """
+    titles, rows = grid.titles, grid.rows
     last = {len(rows) - 1: "bold"} if total else {}
     width = _console(sys.stdout).width
     groups = _fitting(list(zip(titles, *rows, strict=True)), width)
     if max(map(_together, groups)) > width:
         for row in rows:
             say()
-            for title, cell in zip(titles, row, strict=True):
-                say(f"{title.lstrip('>')}: {cell}")
+            for title, cell in zip(grid.heads, row, strict=True):
+                say(f"{title}: {cell}")
     else:
         for group in groups:
             say()
@@ -100,6 +96,8 @@ def show(
                 )
             _print(sys.stdout, table)
     say()
+    for note in grid.notes:
+        say(note)
 
 
 def _narrowest(column: Sequence[str]) -> int:

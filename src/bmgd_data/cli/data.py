@@ -10,7 +10,8 @@ from rich.filesize import decimal as size
 from typer import Option
 
 from bmgd_data._system import home
-from bmgd_data.cli import console, leaks
+from bmgd_data._tables import Grid
+from bmgd_data.cli import console
 from bmgd_data.cli.console import say
 from bmgd_data.cli.options import Root, Source, takes
 from bmgd_data.facts import CONDITIONS
@@ -18,7 +19,7 @@ from bmgd_data.facts import CONDITIONS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bmgd_data.upkeep import Checked, Kept, Verification
+    from bmgd_data.upkeep import Kept, Verification
 
 
 @takes("stiffness", "root", "source", "instances")
@@ -47,7 +48,7 @@ def download(
     finally:
         if ready:  # shown also if a later one fails
             rows = [[row.stiffness, str(row.images), row.key[:16], row.trust] for row in ready]
-            console.show(("stiffness", ">images", "sha256", "trust"), rows)
+            console.show(Grid(("stiffness", ">images", "sha256", "trust"), rows))
     _explain(row.trust for row in ready)
     if all(row.labels_kept for row in ready):
         say(f"Labels by {data['instances']} are kept with the data.")
@@ -85,7 +86,7 @@ def verify(
         for text in found.errors:
             console.complain(text)
         raise typer.Exit(1)
-    leaks.show_schemes(measure(Reader("all", download=False, **data)))
+    console.show(measure(Reader("all", download=False, **data)).schemes_grid())
     in_bytes = size(sum(row.size for row in found.rows))
     say(f"\n{in_bytes} were read again; nothing has changed since they were built.")
 
@@ -96,13 +97,11 @@ def _show_verified(found: Verification) -> None:
         return
     say(f"{found.source}, kept in {found.root}")
     wrong = {n: "bold red" for n, row in enumerate(found.rows) if row.state != "ok"}
-    titles = ("stiffness", ">images", ">components", ">values", "trust", "state")
-    console.show(titles, [_cells(row) for row in found.rows], styles=wrong)
+    console.show(found.grid(), styles=wrong)
     read = [row for row in found.rows if row.images is not None]
     counted = {condition.name: condition.images for condition in CONDITIONS}
     if read and all(row.images == counted[row.stiffness] for row in read):
         say("images: as many as the paper counts.")
-    say("components: connected regions in the masks; nuclei that touch count as one.")
     _explain(row.trust for row in read)
     for row in read:
         if row.provided is not None:
@@ -110,12 +109,6 @@ def _show_verified(found: Verification) -> None:
     notes = [f"  {row.stiffness}: {note}" for row in read for note in row.notes]
     for line in ("", "Notes (harmless):" if notes else "No notes.", *notes):
         say(line)
-
-
-def _cells(row: Checked) -> list[str]:
-    values = "-" if row.values is None else f"{row.values[0]}..{row.values[1]}"
-    counts = ["-" if count is None else str(count) for count in (row.images, row.components)]
-    return [row.stiffness, *counts, values, row.trust, row.state]
 
 
 def _explain(statuses: Iterable[str]) -> None:
@@ -219,4 +212,4 @@ def _list(found: list[Kept]) -> None:
     if locked := len(found) - len(rows):
         rows.append([f"{locked} files", "locks", size(0), ""])
     rows.append(["all", "", size(sum(each.size for each in found)), ""])
-    console.show(("name", "kind", ">size", "from"), rows, total=True)
+    console.show(Grid(("name", "kind", ">size", "from"), rows), total=True)

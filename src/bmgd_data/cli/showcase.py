@@ -11,6 +11,8 @@ from typer import Option
 
 import bmgd_data
 from bmgd_data import facts
+from bmgd_data._card import counts, paper
+from bmgd_data._tables import Grid
 from bmgd_data.cli.console import say, show, writing
 from bmgd_data.cli.options import READER, takes, writable
 
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
 _ENDINGS: Final = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 _BATCH: Final = 8
-_COUNTED: Final = ("stiffness", ">images", ">nuclei by {}", ">per image")
-_PAPER: Final = (">paper: images", ">paper: nuclei", ">paper: per image")
 
 
 def _picture(path: Path) -> Path | None:
@@ -46,11 +46,8 @@ def demo(
     from bmgd_data.reader import Reader
 
     reader, train = Reader("all", **data), Reader("train", **data)
-    method = reader.instance_method
     say(f"{len(reader)} images, from archives to samples ({captions(reader)['note']}).")
-    titles = [title.format(method) for title in _COUNTED + _PAPER]
-    show(titles, counts(reader), total=True)
-    say(f"Nuclei: in the masks, told apart by {method} (--instances); in the paper, by hand.")
+    show(counts(reader), total=len(reader.conditions) > 1)
     say("\nA batch of the train split:")
     for name in ("images", "masks", "instances"):
         array = getattr(train, name)[:_BATCH]
@@ -59,21 +56,6 @@ def demo(
     say(f"\nPicture: {out}\nData: {reader.root}\n\nGo on in Python with\n")
     for line in next_lines(reader, data):
         say(f"  {line}")
-
-
-def counts(reader: Reader) -> list[list[str]]:
-    """A row for each stiffness, with the paper's counts, and a row of totals."""
-    stiffness, nuclei = reader.stiffness_pa, reader.n_nuclei
-    pairs = [(c.name, nuclei[stiffness == c.pa], c.images, c.nuclei) for c in reader.conditions]
-    pairs.append(("all", nuclei, sum(p[2] for p in pairs), sum(p[3] for p in pairs)))
-    return [
-        [name, *_counted(len(ours), int(ours.sum())), *_counted(images, theirs)]
-        for name, ours, images, theirs in pairs
-    ]
-
-
-def _counted(images: int, nuclei: int) -> list[str]:
-    return [str(images), str(nuclei), f"{nuclei / max(images, 1):.2f}"]
 
 
 def draw(reader: Reader, path: Path) -> None:
@@ -125,17 +107,16 @@ def info(
     for title, text in facts.ACQUISITION.items():
         say(f"{title}: {text}")
 
-    rows = [[c.name, c.archive, *_counted(c.images, c.nuclei)] for c in facts.CONDITIONS]
-    rows.append(["all", "", *_counted(facts.IMAGES, facts.NUCLEI)])
-    show(("stiffness", "archive", ">images", ">nuclei", ">nuclei/image"), rows, total=True)
+    say(f"Archives: {', '.join(condition.archive for condition in facts.CONDITIONS)}")
+    show(paper(), total=True)
     sizes = ", ".join(f"{size} {name}" for name, size in facts.SPLIT_SIZES.items())
     say(f"The paper's split: {sizes}; which image is where is not published.\n")
 
     say("The paper's baselines: U-Nets with these encoders, scores in percent.")
-    show(
-        ("encoder", ">F1", ">IoU", ">validation loss"),
-        [[b.encoder, f"{b.f1:.2f}", f"{b.iou:.2f}", f"{b.val_loss:.5f}"] for b in facts.BASELINES],
-    )
+    scores = [
+        [b.encoder, f"{b.f1:.2f}", f"{b.iou:.2f}", f"{b.val_loss:.5f}"] for b in facts.BASELINES
+    ]
+    show(Grid(("encoder", ">F1", ">IoU", ">validation loss"), scores))
     say(
         "Loss, optimiser, schedule, batch size and epochs are not published, nor whether the "
         "scores are of validation or test; so the losses cannot be compared with others.\n"

@@ -11,6 +11,7 @@ from rich.filesize import decimal as size
 from typer import Argument, BadParameter, Exit, Option
 
 from bmgd_data import facts
+from bmgd_data._tables import Grid
 from bmgd_data.cli import console
 from bmgd_data.cli.console import say
 from bmgd_data.cli.options import READER, VIEW, NewFile, opened, takes, writable
@@ -79,10 +80,7 @@ def evaluate(
     evaluator = Evaluator(opened(**data), reading=reading and reading.value)
     evaluator.add_folder(folder)
     if json_file != Path("-"):
-        table = evaluator.table()
-        console.show(*table.cells())
-        for note in table.notes:
-            say(note)
+        console.show(evaluator.table().grid())
     if json_file:
         console.write(json_file, json.dumps(evaluator.to_dict(), indent=1) + "\n")
     if evaluator.doubts:
@@ -133,7 +131,7 @@ def nuclei(
                 chance,
             ]
         )
-    console.show(_COLUMNS, rows)
+    console.show(Grid(_COLUMNS, rows))
     say("By chance: range of the median in 95 % of samples of groups drawn with replacement.")
     for note in table.notes:
         say(note)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from bmgd_data._tables import Grid
 from bmgd_data.metrics.instance import InstanceCounts, InstanceScores, score_instances
 from bmgd_data.metrics.pixel import BATCH_SIZE, PixelCounts, PixelScores, score_pixels
 
@@ -90,47 +90,25 @@ class Table(NamedTuple):
             "notes": list(self.notes),
         }
 
-    def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Titles, and one line per score with one column per part; ratios in percent.
-
-        A title that starts with ">" belongs to a right-aligned column.
-        """
+    def grid(self) -> Grid:
+        """One line per score with one column per part, ratios in percent; and the notes."""
         lines = [
             [label.format(batch_size=self.batch_size), *(show(row) for row in self.rows)]
             for label, show in _LINES
             if any(show(row) for row in self.rows)
         ]
-        return ["score, ratios in %", *(f">{row.part}" for row in self.rows)], lines
+        titles = ["score, ratios in %", *(f">{row.part}" for row in self.rows)]
+        return Grid(titles, lines, self.notes)
 
     def __repr__(self) -> str:
-        """The cells in columns, and the notes below them."""
-        titles, lines = self.cells()
-        heads = [title.lstrip(">") for title in titles]
-        widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
-        rows = [
-            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
-            for line in (heads, *lines)
-        ]
-        return "\n".join([*rows, "", *self.notes]).rstrip()
+        return self.grid().to_text()
 
     def _repr_html_(self) -> str:
-        """The same, as notebooks show it."""
-        titles, lines = self.cells()
-        heads = "".join(f"<th>{escape(title.lstrip('>'))}</th>" for title in titles)
-        rows = "".join(
-            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in lines
-        )
-        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
-        head = f"<thead><tr>{heads}</tr></thead>"
-        return f"<table>{head}<tbody>{rows}</tbody></table><ul>{notes}</ul>"
+        return self.grid().to_html()
 
     def to_markdown(self) -> str:
         """A Markdown table with one column per part, and the notes as a list below it."""
-        titles, lines = self.cells()
-        heads = [title.lstrip(">") for title in titles]
-        rule = ["---:" if title.startswith(">") else "---" for title in titles]
-        table = "\n".join(f"| {' | '.join(line)} |" for line in (heads, rule, *lines))
-        return "\n".join([table, "", *(f"- {note}" for note in self.notes)]).rstrip() + "\n"
+        return self.grid().to_markdown() + "\n"
 
 
 def _plain(value: Any) -> Any:

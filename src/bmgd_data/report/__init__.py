@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from bmgd_data import __version__, _pipeline, facts, leaks, plot
+from bmgd_data._card import counts
 from bmgd_data._origin import trust
 from bmgd_data._system import disk
 from bmgd_data._system.progress import bar
@@ -82,7 +83,7 @@ def _content(reader: Reader) -> dict[str, Any]:
         "doubts": reader.doubts,
         "source": reader.source.label_for_others,
         "trust": _trust(reader),
-        "counts": _counts(reader),
+        "counts": counts(reader),
         "charts": _charts(reader, table),
         "worst": _worst(reader),
         "extremes": _extremes(reader, table),
@@ -101,22 +102,6 @@ def _trust(reader: Reader) -> list[tuple[str, str, str]]:
         key = reader.keys[condition.pa]
         word = origin.status(key)
         rows.append((f"{condition.pa} Pa", key, f"{word}: {trust.MEANING[word]}"))
-    return rows
-
-
-def _counts(reader: Reader) -> list[tuple[str, int, int, int, int, str, str]]:
-    """Images and nuclei by stiffness, and of all; here, and in the paper."""
-    parts = [(f"{condition.pa} Pa", [condition]) for condition in reader.conditions]
-    if len(parts) > 1:
-        parts.append(("all", reader.conditions))
-    rows = []
-    for name, conditions in parts:
-        chosen = np.isin(reader.stiffness_pa, [condition.pa for condition in conditions])
-        ours, count = int(chosen.sum()), int(reader.n_nuclei[chosen].sum())
-        images = sum(condition.images for condition in conditions)
-        theirs = sum(condition.nuclei for condition in conditions)
-        means = (f"{count / max(ours, 1):.2f}", f"{theirs / images:.2f}")
-        rows.append((name, ours, images, count, theirs, *means))
     return rows
 
 
