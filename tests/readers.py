@@ -184,6 +184,7 @@ FORMS: dict[str, Form] = {
     "12 bits in 16": tiff(PLANE, YX, **BLACK),
     "12 bits, packed": tiff(PLANE, YX, bitspersample=12, **BLACK),
     "16 bits, big-endian": tiff(PLANE, YX, byteorder=">", **BLACK),
+    "16 bits, Deflate with predictor": tiff(PLANE, YX, compression="zlib", predictor=True, **BLACK),
     "signed 16 bits of ImageJ": tiff(
         (SIGNED + 32768).astype(np.uint16),
         YX,
@@ -197,6 +198,7 @@ FORMS: dict[str, Form] = {
     "4 slices, by tifffile": tiff(*grey(Z=4)),
     "3 slices, minisblack": tiff(*grey(Z=3), **BLACK),
     "5 slices, by tifffile": tiff(*grey(Z=5)),
+    "5 slices, by tifffile with truncate=True": tiff(*grey(Z=5), truncate=True),
     "ImageJ's TZC": tiff(*grey(T=2, Z=4, C=3), imagej=True, metadata={"axes": "TZCYX"}),
     **{f"OME, {order[:3]}": ordered(order) for order in ("TZC", "TCZ", "ZTC", "ZCT", "CTZ", "CZT")},
     "OME, 3 files": ome_set((0, 1, 2)),
@@ -226,7 +228,7 @@ FORMS: dict[str, Form] = {
     "LSM, TZC with LZW": lsm("lzw", T=2, Z=4, C=3),
 }
 """Of 8 x 9 pixels each, 0.5 um high and 0.25 um wide where a size is given."""
-OF_VALUES = tuple(FORMS)[:12]
+OF_VALUES = tuple(FORMS)[:14]
 """Shown of readers that name neither axes nor sizes."""
 
 # ----------------------------------------------------------------------------------------- the readers

@@ -141,6 +141,23 @@ def test_full_scales_are_those_of_all_planes(tmp_path):
     assert {plane.full_scale for plane in planes.read([tmp_path / "b.tif"])} == {5.0}
 
 
+def test_a_stack_in_one_piece_is_not_read_for_each_plane(tmp_path, monkeypatch):
+    stack = np.arange(5 * 72, dtype=np.uint16).reshape(5, 8, 9)
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, truncate=True)
+    found = planes.read([tmp_path / "a.tif"])
+    whole = tifffile.TiffFile.asarray
+    outs = []
+
+    def noted(file, *arguments, out=None, **options):
+        outs.append(out)
+        return whole(file, *arguments, out=out, **options)
+
+    monkeypatch.setattr(tifffile.TiffFile, "asarray", noted)
+    np.testing.assert_array_equal([plane.read() for plane in found], stack)
+    assert outs == ["memmap"] * 5
+    (tmp_path / "a.tif").unlink()  # nothing holds it open
+
+
 def test_signed_grey_values_of_imagej_are_those_that_it_shows(tmp_path):
     told = "ImageJ=1.53t\ncf=0\nc0=-32768.0\nc1=1.0\n"
     grey = np.array([[300, -5], [2000, 0]])

@@ -69,7 +69,7 @@ class Plane:
             if page is not None and page.shape == self.shape:  # the others need not be read
                 pixels = np.asarray(page.asarray())
             else:
-                pixels = np.asarray(series.asarray().transpose(self.transposed)[self.place])
+                pixels = np.array(_whole(series).transpose(self.transposed)[self.place])
         pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
         if not self.calibration.changes:
             return pixels
@@ -222,12 +222,19 @@ def _of_series(
     return planes
 
 
+def _whole(series: Any) -> NDArray[Any]:
+    """All pixels; not in memory where they lie in the file as they are, as in ImageJ's stacks."""
+    mapped = series.dataoffset is not None and series.keyframe.is_memmappable
+    pixels: NDArray[Any] = series.asarray(out="memmap" if mapped else None)
+    return pixels
+
+
 def _pixels(series: Any) -> Iterator[NDArray[Any]]:
     """All that a series holds, one page at a time where one file has several: little memory."""
     if len(series) > 1 and not series.is_multifile:
         yield from (page.asarray() for page in series if page is not None)
     else:
-        yield series.asarray()
+        yield _whole(series)
 
 
 def _full_scale(parts: Iterable[NDArray[Any]], dtype: Any, shown: Calibration) -> float:
