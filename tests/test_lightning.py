@@ -260,6 +260,12 @@ def test_batch_size_hparams_and_checkpoints(tiny_root: Path, tmp_path: Path) -> 
         )
     with pytest.warns(BMGDWarning, match=told):
         BMGDDataModule.load_from_checkpoint(path, source=TINY, root=tiny_root, fold=0).setup()
+    # A network's own method knows no data, as the page says: a warning would be an error here.
+    lightning.Trainer(**QUIET).validate(
+        Logging.load_from_checkpoint(path),
+        datamodule=BMGDDataModule(source=TINY, root=tiny_root, fold=0),
+        verbose=False,
+    )
     with pytest.warns(BMGDWarning, match="other data: digest .*none of the images that are scored"):
         BMGDDataModule.load_from_checkpoint(
             path, source=TINY, root=tiny_root, stiffness=950
