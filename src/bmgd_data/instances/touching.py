@@ -174,17 +174,18 @@ def _touching(labels: NDArray[np.int32], depth: NDArray[np.float32]) -> dict[int
     """The pieces that touch others, by label."""
     from scipy import ndimage
 
-    pieces: dict[int, _Piece] = {}
-    areas, boxes = np.bincount(labels.ravel()).tolist(), ndimage.find_objects(labels)
-    for pair, contact in _contacts(labels, depth):
-        for label in pair:
-            if label not in pieces:
-                box = boxes[label - 1]
-                inside = labels[box] == label
-                hull = hulls.hull(hulls.corners(inside, box[0].start, box[1].start))
-                peak = float(depth[box][inside].max())
-                pieces[label] = _Piece([label], areas[label], peak, hull, {})
-        one, two = pair
+    contacts = list(_contacts(labels, depth))
+    found = sorted({label for pair, _ in contacts for label in pair})
+    wanted = np.zeros(labels.max(initial=0) + 1, bool)
+    wanted[found] = True
+    areas = np.bincount(labels.ravel())[found].tolist()
+    peaks = ndimage.maximum(depth, labels, found)
+    polygons = hulls.hulls_of(np.where(wanted[labels], labels, 0))
+    pieces = {
+        label: _Piece([label], area, float(peak), polygons[label], {})
+        for label, area, peak in zip(found, areas, peaks, strict=True)
+    }
+    for (one, two), contact in contacts:
         pieces[one].contacts[two] = pieces[two].contacts[one] = contact
     return pieces
 

@@ -77,7 +77,7 @@ def measure(
     major, minor = 4 * np.sqrt(middle + apart), 4 * np.sqrt(np.maximum(middle - apart, 1 / 12))
     crossings, touches_other = _neighbours(labels, len(areas))
     perimeter = np.pi / 8 * (crossings @ [1, 1, 0.5**0.5, 0.5**0.5])[found]
-    hull, feret = _extent(labels, found)
+    hull, feret = _extent(labels)
     grey = image[y, x].astype(np.float64)
     brightness = mean(grey)
     spread = np.sqrt(mean((grey - brightness[place[at]]) ** 2))
@@ -133,15 +133,7 @@ def _neighbours(
     return crossings, touches
 
 
-def _extent(
-    labels: NDArray[np.integer[Any]], found: NDArray[np.intp]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Area of the convex hull and largest diameter of each label, in pixels."""
-    from scipy import ndimage
-
-    boxes = ndimage.find_objects(labels.astype(np.int32, copy=False))
-    values = np.empty((len(found), 2))
-    for row, label in enumerate(found.tolist()):
-        polygon = hulls.hull(hulls.corners(labels[boxes[label - 1]] == label))
-        values[row] = hulls.area(polygon), hulls.diameter(polygon)
-    return values[:, 0], values[:, 1]
+def _extent(labels: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """Area of the convex hull and largest diameter of each label, (2, n), in pixels."""
+    polygons = hulls.hulls_of(labels).values()
+    return np.array([[*map(hulls.area, polygons)], [*map(hulls.diameter, polygons)]], float)
