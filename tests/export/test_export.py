@@ -18,12 +18,14 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
+from scipy import ndimage
 
 from bmgd_data import Reader, facts
 from bmgd_data._card import provenance
 from bmgd_data._system import disk
 from bmgd_data.errors import MissingDependencyError, StorageError
 from bmgd_data.export import FORMATS, export, roi_zip
+from bmgd_data.export.outlines import along_pixels, inside_pixels, is_outer, outlines
 from common import TINY
 from redrawing import redrawn
 
@@ -287,21 +289,81 @@ SHAPES[6:, 10:12] = 4
 SHAPES[0, 9] = SHAPES[3, 9:12] = SHAPES[4, 12] = 300
 
 
+def filled_by_pycocotools(polygon, shape):
+    from pycocotools import mask
+
+    return mask.decode(mask.frPyObjects([polygon.ravel().tolist()], *shape))[..., 0]
+
+
+def filled_by_opencv(polygon, shape):
+    """As supervision fills: it cuts coordinates to whole numbers."""
+    import cv2
+
+    return cv2.fillPoly(np.zeros(shape, np.uint8), [polygon.astype(np.int32)], 1)
+
+
+def filled_by_ultralytics(polygon, shape):
+    """As its loader does: fractions of the image in float32, 1000 points along the line, OpenCV."""
+    size = np.array(shape[::-1], np.float32)
+    line = np.array([[f"{value:.6f}" for value in point] for point in polygon / size], np.float32)
+    line = np.concatenate([line, line[:1]])
+    places = np.linspace(0, len(line) - 1, max(1000, len(line) + 1))
+    x, y = (np.interp(places, np.arange(len(line)), column) for column in line.T)
+    return filled_by_opencv(np.stack([x, y], 1).astype(np.float32) * size, shape)
+
+
+def filled_by_pillow(polygon, shape):
+    """As labelme fills."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("L", shape[::-1])
+    ImageDraw.Draw(picture).polygon([*map(tuple, polygon)], fill=1, outline=1)
+    return np.asarray(picture)
+
+
+def filled_by_skimage(polygon, shape):
+    """By pixel centres, which `bmgd_data.metrics` takes outlines for."""
+    from skimage.draw import polygon as fill
+
+    mask = np.zeros(shape, np.uint8)
+    mask[fill(polygon[:, 1] - 0.5, polygon[:, 0] - 0.5, shape)] = 1
+    return mask
+
+
+BLOBS = np.random.default_rng(0).normal(size=(64, 80))
+BLOBS = ndimage.label(ndimage.gaussian_filter(BLOBS, 1.2) > 0.05, np.ones((3, 3)))[0].astype(
+    np.uint16
+)
+"""Nuclei with holes, with pixels that meet at corners, and of one pixel."""
+FILLINGS = [
+    pytest.param(filled_by_pycocotools, marks=need("pycocotools")),
+    pytest.param(filled_by_opencv, marks=need("cv2")),
+    pytest.param(filled_by_ultralytics, marks=need("cv2")),
+    filled_by_pillow,
+    filled_by_skimage,
+]
+
+
 @OLD_LIBRARIES
-@need("pycocotools")
-def test_polygons_of_unusual_shapes():
-    """A hole is filled; single pixels, borders and corners that touch are kept."""
-    from pycocotools import mask as cocomask
+@pytest.mark.parametrize("labels", [SHAPES, BLOBS, SHAPES[:, ::-1].T], ids=["shapes", "blobs", "T"])
+@pytest.mark.parametrize("fill", FILLINGS)
+def test_programs_fill_polygons_to_the_same_pixels(fill, labels):
+    """One polygon for all of them; holes are filled."""
+    for number, lines in outlines(labels):
+        found = np.zeros(labels.shape, np.uint8)
+        for line in filter(is_outer, lines):
+            polygon = inside_pixels(line)
+            assert len(polygon) >= 4
+            found |= fill(polygon, labels.shape)
+        np.testing.assert_array_equal(found, ndimage.binary_fill_holes(labels == number))
 
-    from bmgd_data.export.coco import _polygons
 
-    labels = np.where(SHAPES > 4, 0, SHAPES)
-    for number, polygons in enumerate(_polygons(labels), 1):
-        filled = cocomask.decode(cocomask.merge(cocomask.frPyObjects(polygons, *labels.shape)))
-        expected = labels == number
-        if number == 1:
-            expected[2, 2] = True
-        np.testing.assert_array_equal(filled, expected)
+@need("cv2")
+def test_opencv_takes_the_pixels_beyond_corners_too():
+    """Why polygons run inside the border."""
+    (_, (line,)), *_ = outlines(np.pad(np.ones((5, 5), np.uint8), 2))
+    assert filled_by_opencv(along_pixels(line), (9, 9)).sum() == 36
+    assert filled_by_opencv(inside_pixels(line), (9, 9)).sum() == 25
 
 
 @need("roifile")

@@ -115,8 +115,8 @@ FORMATS: Final = {
     "coco": Format(
         "COCO JSON beside PNG, as torchvision's CocoDetection and detectors read it",
         "images/*.png (8 bits), images_16bit/*.png (uint16), annotations_rle.json (exact), "
-        "annotations_polygons.json (exact but for holes, which polygons of COCO cannot say: they "
-        "are filled)",
+        "annotations_polygons.json (exact in pycocotools, OpenCV and Pillow but for holes, which "
+        "polygons of COCO cannot say: they are filled)",
         coco.write,
         needs=("pycocotools",),
         note=_PICTURES,

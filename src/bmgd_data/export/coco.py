@@ -9,7 +9,7 @@ import numpy as np
 
 from bmgd_data import facts
 from bmgd_data._card import provenance
-from bmgd_data.export.outlines import is_outer, outlines
+from bmgd_data.export.outlines import inside_pixels, is_outer, outlines
 from bmgd_data.export.pictures import PICTURES, write_one
 
 if TYPE_CHECKING:
@@ -96,11 +96,8 @@ def _runs(labels: NDArray[np.uint16]) -> list[list[int]]:
 
 
 def _polygons(labels: NDArray[np.uint16]) -> list[list[list[float]]]:
-    """Outer lines as x and y in turn, which pycocotools fills to exactly the pixels of the nucleus.
-
-    COCO polygons cannot describe holes, so holes are filled.
-    """
+    """Outer lines as x and y in turn. COCO polygons cannot describe holes, so holes are filled."""
     return [
-        [line[:-1].ravel().tolist() for line in lines if is_outer(line)]
+        [inside_pixels(line).round(1).ravel().tolist() for line in lines if is_outer(line)]
         for _, lines in outlines(labels)
     ]
