@@ -60,6 +60,21 @@ CLIENTS = {
         "CocoDetection('images', 'annotations_rle.json'), wrap_dataset_for_transforms_v2",
         "leave out images without a nucleus, which it cannot train on",
     ),
+    "supervision": Client(
+        "coco",
+        ("supervision", "tifffile"),
+        "DetectionDataset.from_coco('images', 'annotations_rle.json', force_masks=True)",
+        "nothing",
+        scored=True,
+    ),
+    "ultralytics": Client(
+        "yolo",
+        ("ultralytics", "tifffile"),
+        "yolo segment train data=data.yaml model=yolo11n-seg.yaml imgsz=256",
+        "nothing",
+        scored=True,
+    ),
+    "geopandas": Client("geojson", ("geopandas",), "read_file('*.geojson')", "nothing"),
     "nnunet": Client(
         "folders",
         ("nnunetv2",),

@@ -173,6 +173,24 @@ def from_coco(folder, out):
     return out
 
 
+def from_yolo(folder, out):
+    """Polygons filled by OpenCV, as ultralytics fills them."""
+    import cv2
+
+    for file in folder.glob("labels/*.txt"):
+        shape = iio.imread(folder / "images" / f"{file.stem}.png").shape
+        labels = np.zeros(shape, np.uint16)
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            polygon = np.array(line.split()[1:], float).reshape(-1, 2) * shape[::-1]
+            cv2.fillPoly(labels, [polygon.astype(np.int32)], number)
+        iio.imwrite(out / f"{file.stem}.png", labels)
+    return out
+
+
+def collections_of_qupath(folder, _out):
+    return folder / "geojson"
+
+
 def from_shards(folder, out):
     import webdataset
 
@@ -213,6 +231,8 @@ ROUND_TRIPS = [
     ("folders", ilastik_objects, ()),
     ("rois", rois_of_imagej, ("roifile",)),
     ("coco", from_coco, ("pycocotools",)),
+    ("yolo", from_yolo, ("cv2",)),
+    ("geojson", collections_of_qupath, ()),
     ("webdataset", from_shards, ("webdataset",)),
     ("parquet", from_parquet, ("datasets", "polars")),
 ]

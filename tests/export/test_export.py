@@ -20,12 +20,13 @@ import pytest
 import tifffile
 from scipy import ndimage
 
-from bmgd_data import Reader, facts
+from bmgd_data import Reader, facts, nuclei
 from bmgd_data._card import provenance
 from bmgd_data._system import disk
 from bmgd_data.errors import MissingDependencyError, StorageError
-from bmgd_data.export import FORMATS, export, roi_zip
-from bmgd_data.export.outlines import along_pixels, inside_pixels, is_outer, outlines
+from bmgd_data.export import FORMATS, export, geojson, roi_zip, yolo
+from bmgd_data.export.outlines import along_pixels, inside_pixels, is_outer, outlines, pieces
+from bmgd_data.metrics import files
 from common import TINY
 from redrawing import redrawn
 
@@ -141,9 +142,9 @@ def read_folders(folder, reader):
 def read_rois(folder, reader):
     """ROIs by roifile, the table by csv; tests/clients has ImageJ itself."""
     with (folder / "nuclei.csv").open(encoding="utf-8", newline="") as file:
-        nuclei = list(csv.DictReader(file))
-    areas = {(row["name"], int(row["label"])): float(row["area_um2"]) for row in nuclei}
-    assert len(areas) == len(nuclei) == reader.n_nuclei.sum()
+        rows = list(csv.DictReader(file))
+    areas = {(row["name"], int(row["label"])): float(row["area_um2"]) for row in rows}
+    assert len(areas) == len(rows) == reader.n_nuclei.sum()
     for row, sample in zip(index(folder), reader, strict=True):
         same(tifffile.imread(folder / row["file"]), sample["image"])
         rois = folder / "rois" / f"{Path(row['file']).stem}.zip"
@@ -181,10 +182,10 @@ def read_coco(folder, reader, outline="rle"):
             same(np.asarray(picture), in_8_bits(sample))
         with Image.open(folder / "images_16bit" / image["file_name"]) as picture:
             same(np.asarray(picture), sample["image"])
-        nuclei = coco.loadAnns(coco.getAnnIds(number))
-        assert len(nuclei) == sample["n_nuclei"]
+        objects = coco.loadAnns(coco.getAnnIds(number))
+        assert len(objects) == sample["n_nuclei"]
         labels = np.zeros_like(sample["instances"])
-        for label, nucleus in enumerate(nuclei, 1):
+        for label, nucleus in enumerate(objects, 1):
             where = coco.annToMask(nucleus) > 0
             labels[where] = label
             assert nucleus["area"] == where.sum()
@@ -194,6 +195,55 @@ def read_coco(folder, reader, outline="rle"):
                 *(np.ptp(columns) + 1, np.ptp(rows) + 1),
             ]
         same(labels, sample["instances"])
+
+
+def read_yolo(folder, reader):
+    """As ultralytics does; tests/clients has ultralytics itself."""
+    from PIL import Image
+
+    description = (folder / "data.yaml").read_text(encoding="utf-8")
+    assert description == "train: images\nnames:\n  0: nucleus\n"
+    assert len(list((folder / "labels").iterdir())) == len(reader)
+    for row, sample in zip(index(folder), reader, strict=True):
+        with Image.open(folder / row["file"]) as picture:
+            same(np.asarray(picture), in_8_bits(sample))
+        text = folder / row["file"].replace("images/", "labels/").replace(".png", ".txt")
+        labels = np.zeros_like(sample["instances"])
+        for number, line in enumerate(text.read_text(encoding="ascii").splitlines(), 1):
+            kind, *shares = line.split()
+            assert kind == "0"
+            polygon = np.array(shares, float).reshape(-1, 2) * labels.shape[::-1]
+            labels[filled_by_ultralytics(polygon, labels.shape) > 0] = number
+        same(labels, sample["instances"])
+
+
+def read_geojson(folder, reader):
+    """By the package's own reader of predictions, and by shapely where it is installed."""
+    for row, sample in zip(index(folder), reader, strict=True):
+        same(tifffile.imread(folder / row["file"]), sample["image"])
+        path = folder / row["file"].replace("images/", "geojson/").replace(".tif", ".geojson")
+        labels = sample["instances"]
+        same(files.read(path, labels.shape).astype(labels.dtype), labels)
+        found = json.loads(path.read_text(encoding="utf-8"))["features"]
+        measured = nuclei.measure(sample["image"], labels)
+        assert [feature["properties"]["name"] for feature in found] == [
+            str(number) for number in measured["label"]
+        ]
+        for key, name in (("area_um2", "Area µm^2"), ("mean_raw", "BMGD: mean_raw")):
+            values = [feature["properties"]["measurements"][name] for feature in found]
+            np.testing.assert_array_equal(values, measured[key])
+        assert len({feature["id"] for feature in found}) == sample["n_nuclei"]
+        for feature, area in zip(found, np.bincount(labels.ravel())[1:], strict=True):
+            require_valid(feature["geometry"], area)
+
+
+def require_valid(geometry, area):
+    if importlib.util.find_spec("shapely"):
+        import shapely.geometry
+
+        shape = shapely.geometry.shape(geometry)
+        assert shape.is_valid, shapely.is_valid_reason(shape)
+        assert shape.area == area
 
 
 def read_webdataset(folder, reader):
@@ -247,12 +297,14 @@ READ = {
     "folders": read_folders,
     "rois": read_rois,
     "coco": read_coco,
+    "yolo": read_yolo,
+    "geojson": read_geojson,
     "webdataset": read_webdataset,
     "parquet": read_parquet,
 }
 # pycocotools and webdataset are behind numpy and Python here.
 OLD_LIBRARIES = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-READERS = {"parquet": ("polars",)}
+READERS = {"parquet": ("polars",), "yolo": ("cv2",)}
 """Modules that read a format, besides those that write it."""
 EACH = [
     pytest.param(
@@ -296,7 +348,7 @@ def filled_by_pycocotools(polygon, shape):
 
 
 def filled_by_opencv(polygon, shape):
-    """As supervision fills: it cuts coordinates to whole numbers."""
+    """As most programs that use it do: coordinates are cut to whole numbers."""
     import cv2
 
     return cv2.fillPoly(np.zeros(shape, np.uint8), [polygon.astype(np.int32)], 1)
@@ -348,7 +400,7 @@ FILLINGS = [
 @pytest.mark.parametrize("labels", [SHAPES, BLOBS, SHAPES[:, ::-1].T], ids=["shapes", "blobs", "T"])
 @pytest.mark.parametrize("fill", FILLINGS)
 def test_programs_fill_polygons_to_the_same_pixels(fill, labels):
-    """One polygon for all of them; holes are filled."""
+    """One polygon for all of them, each with its own filling; holes are filled."""
     for number, lines in outlines(labels):
         found = np.zeros(labels.shape, np.uint8)
         for line in filter(is_outer, lines):
@@ -356,6 +408,37 @@ def test_programs_fill_polygons_to_the_same_pixels(fill, labels):
             assert len(polygon) >= 4
             found |= fill(polygon, labels.shape)
         np.testing.assert_array_equal(found, ndimage.binary_fill_holes(labels == number))
+
+
+@need("cv2")
+def test_pieces_of_one_nucleus_are_joined_by_lines_in_yolo():
+    """And by no area: label 300 of the shapes has three pieces."""
+    (_, lines), *_ = outlines(np.where(SHAPES == 300, SHAPES, 0))
+    joined = yolo._joined([inside_pixels(line) for line in lines])
+    filled = filled_by_opencv(joined, SHAPES.shape) > 0
+    assert filled[SHAPES == 300].all()
+    assert np.count_nonzero(filled) <= np.count_nonzero(SHAPES == 300) + 2 * 4
+    one = [np.array([[1.2, 1.2], [1.8, 1.2], [1.8, 1.8]])]
+    assert yolo._joined(one) is not one
+    np.testing.assert_array_equal(yolo._joined(one), one[0])
+
+
+@pytest.mark.parametrize("labels", [SHAPES, BLOBS, SHAPES[:, ::-1].T], ids=["shapes", "blobs", "T"])
+def test_geojson_is_valid_and_holds_every_pixel(labels, tmp_path):
+    geometries = [geojson._geometry(found) for _, found in pieces(labels)]
+    path = tmp_path / "a.geojson"
+    path.write_text(json.dumps([{"geometry": geometry} for geometry in geometries]))
+    numbers = np.unique(labels)
+    np.testing.assert_array_equal(numbers[files.read(path, labels.shape)], labels)
+    for geometry, number in zip(geometries, numbers[1:], strict=True):
+        require_valid(geometry, np.count_nonzero(labels == number))
+        several = geometry["type"] == "MultiPolygon"
+        for rings in geometry["coordinates"] if several else [geometry["coordinates"]]:
+            outer = [is_outer(np.array(ring)) for ring in rings]
+            assert outer == [True] + [False] * (len(rings) - 1)
+            for ring in rings:
+                assert ring[0] == ring[-1]
+                assert len({*map(tuple, ring)}) == len(ring) - 1  # it meets no corner twice
 
 
 @need("cv2")

@@ -19,7 +19,7 @@ from bmgd_data._card import copy_of, dataset_card
 from bmgd_data._system import disk, progress
 from bmgd_data._system.file_names import as_upstream, file_names, safe_file_name
 from bmgd_data.errors import MissingDependencyError, StorageError
-from bmgd_data.export import coco, parquet, pictures, rois, shards
+from bmgd_data.export import coco, geojson, parquet, pictures, rois, shards, yolo
 from bmgd_data.export.canonical import write_canonical
 from bmgd_data.export.pictures import Part
 from bmgd_data.export.rois import roi_zip
@@ -65,10 +65,12 @@ class Format(NamedTuple):
     """What else users should know."""
 
 
-_PICTURES: Final = """\
+_SCALED: Final = """\
 The pictures in `images/` have 8 bits, on the same scale for all of them: grey is
 raw value x 255 / full scale, rounded. So brightness stays comparable, and grey / 255 is the float
-image of `BMGD`. Programs that convert images to RGB read these: Pillow's `convert("RGB")`,
+image of `BMGD`."""
+_PICTURES: Final = f"""\
+{_SCALED} Programs that convert images to RGB read these: Pillow's `convert("RGB")`,
 `cv2.imread`, torchvision's CocoDetection, ultralytics, the processors of vision transformers. They
 turn 16 bits white (Pillow) or black (OpenCV).
 
@@ -77,6 +79,20 @@ The raw values are in `images_16bit/` under the same names: read them with
 _ROIS: Final = """\
 A ROI runs along the sides of the pixels of its nucleus, so that ImageJ's Measure gives the areas of
 nuclei.csv. Nuclei with holes are composite ROIs. An image without nuclei has no zip."""
+_YOLO: Final = f"""\
+{_SCALED}
+
+Lost are the other grey values, holes, which polygons cannot say and which are filled, and the gaps
+between several pieces of one nucleus, which a line joins. Nuclei do not overlap. An image without
+nuclei has an empty text file. Polygons run a fifth of a pixel inside the border, so that OpenCV
+fills them to exactly the pixels of the nucleus; boxes made of them are smaller by as much on each
+side."""
+_GEOJSON: Final = """\
+Polygons run along the sides of pixels, in pixels from the upper left corner, holes left out; they
+are valid in the sense of the Open Geospatial Consortium. The nuclei are of the objectType
+"detection" and of the class Nucleus. "Area µm^2" is what QuPath measures under this name;
+measurements whose names begin with "BMGD:" are columns of nuclei.csv as `bmgd_data.nuclei` defines
+them. An image without nuclei has an empty collection."""
 _VALIDATION: Final = """\
 The folder of the split 'val' is 'validation', as Hugging Face calls it; index.csv says 'val'."""
 _SHARDS: Final = """\
@@ -120,6 +136,22 @@ FORMATS: Final = {
         coco.write,
         needs=("pycocotools",),
         note=_PICTURES,
+    ),
+    "yolo": Format(
+        "YOLO segmentation, as ultralytics trains on it: data=data.yaml",
+        "<split>/images/*.png (8 bits), <split>/labels/*.txt (a polygon of each nucleus, in shares "
+        "of width and height), data.yaml",
+        yolo.write,
+        describe=yolo.describe,
+        note=_YOLO,
+    ),
+    "geojson": Format(
+        "GeoJSON for QuPath: images, and nuclei as detections with measurements",
+        "images/*.tif (uint16), geojson/*.geojson (a FeatureCollection for each image; each "
+        "feature is named by the label of its nucleus)",
+        geojson.write,
+        divided=False,
+        note=_GEOJSON,
     ),
     "webdataset": Format(
         "WebDataset shards; .decode() gives numpy arrays",

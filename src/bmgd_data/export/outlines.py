@@ -13,15 +13,20 @@ if TYPE_CHECKING:
 
     Line = NDArray[np.float64]
     """(points, 2): x and y in pixels from the image's upper left corner."""
+    Ring = NDArray[np.int32]
+    """(points, 2): corners of pixels, x and y; the last point is the first one."""
 
 
-def outlines(labels: NDArray[np.integer[Any]]) -> Iterator[tuple[int, list[Line]]]:
+def outlines(
+    labels: NDArray[np.integer[Any]], *, corners_connect: bool = True
+) -> Iterator[tuple[int, list[Line]]]:
     """Outline each label by lines through the middles of the pixel sides at its border.
 
-    A label has one line per piece and one per hole. Pixels that meet at a corner are one piece.
+    A label has one line per piece and one per hole.
 
     Args:
         labels: (H, W), 0 is background; numbers may be left out.
+        corners_connect: Whether pixels that meet at a corner are one piece.
 
     Yields:
         Each label and its lines. The last point of a line is its first one.
@@ -35,7 +40,8 @@ def outlines(labels: NDArray[np.integer[Any]]) -> Iterator[tuple[int, list[Line]
             padded = np.pad(labels[box] == label, 1).astype(float)
             # Less the padding, plus half a pixel: contours count from the first pixel's centre.
             corner = np.array([columns.start, rows.start]) - 0.5
-            lines = find_contours(padded, 0.5, fully_connected="high")
+            connected = "high" if corners_connect else "low"
+            lines = find_contours(padded, 0.5, fully_connected=connected)
             yield label, [line[:, ::-1] + corner for line in lines]
 
 
@@ -43,7 +49,7 @@ _INSET: Final = 0.2
 """How far inside its pixels a polygon runs. pycocotools counts in fifths of a pixel."""
 
 
-def is_outer(line: Line) -> bool:
+def is_outer(line: Line | Ring) -> bool:
     """Whether the line surrounds a piece, and not a hole: it runs clockwise on the screen."""
     x, y = line.T
     return bool(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]) > 0)  # shoelace formula
@@ -59,13 +65,14 @@ def along_pixels(line: Line) -> NDArray[np.int32]:
 
 
 def inside_pixels(line: Line) -> NDArray[np.float64]:
-    """Turn a line of `outlines` into a polygon that every way of filling takes for the same pixels.
+    """Turn a line of `outlines` into a polygon that is filled to the same pixels in two ways.
 
-    Programs fill polygons in two ways. pycocotools, hotcoco and scikit-image take the pixels whose
-    centres are inside. OpenCV (supervision, ultralytics) and Pillow (labelme) cut the coordinates
-    to whole numbers, which name pixels, and take those on the line as well: between pixel corners
-    they fill a row and a column too many. This polygon runs a fifth of a pixel inside the border,
-    so that each of its points is in a pixel of the nucleus and no pixel's centre is left out.
+    pycocotools, hotcoco and scikit-image take the pixels whose centres are inside. Pillow
+    (labelme) and those who fill with OpenCV (ultralytics) cut the coordinates to whole numbers,
+    which name pixels, and take those on the line as well: between pixel corners they fill a row
+    and a column too many. This polygon runs a fifth of a pixel inside the border, so that each of
+    its points is in a pixel of the nucleus and no pixel's centre is left out. No polygon suits
+    these and programs that round coordinates, too (supervision).
 
     Returns:
         (points, 2): x and y in pixels from the image's upper left corner; four points or more.
@@ -80,3 +87,44 @@ def inside_pixels(line: Line) -> NDArray[np.float64]:
     first = inward + np.where(pinched[:, None], -onward, onward)
     points = np.stack([corners + _INSET * first, corners - _INSET * first], axis=1)
     return points.reshape(-1, 2)[np.stack([np.ones_like(pinched), pinched], 1).ravel()]
+
+
+def pieces(labels: NDArray[np.integer[Any]]) -> Iterator[tuple[int, list[list[Ring]]]]:
+    """Outline each label by rings along pixel corners, as valid polygons have them.
+
+    No ring meets itself: pixels that meet at a corner alone are two pieces, and a hole that meets
+    the outside at a corner is a hole.
+
+    Args:
+        labels: (H, W), 0 is background; numbers may be left out.
+
+    Yields:
+        Each label and its pieces, each of which has one outer ring and one for each hole. Outer
+        rings run clockwise on the screen, which GeoJSON calls counterclockwise; holes the other
+        way round.
+    """
+    from scipy.ndimage import find_objects, label
+
+    for number, box in enumerate(find_objects(labels.astype(np.int32, copy=False)), 1):
+        if box is not None:
+            parts, _ = label(labels[box] == number)  # of pixels that share a side
+            corner = np.array([box[1].start, box[0].start], np.int32)
+            yield (
+                number,
+                [
+                    [ring + corner for line in lines for ring in _rings(along_pixels(line))]
+                    for _, lines in outlines(parts, corners_connect=False)
+                ],
+            )
+
+
+def _rings(corners: NDArray[np.int32]) -> Iterator[Ring]:
+    """Cut a line at corners that it meets twice into rings that meet no corner twice."""
+    path: dict[tuple[int, int], int] = {}
+    for point in map(tuple, np.concatenate([corners, corners[:1]]).tolist()):
+        if point in path:
+            ring = list(path)[path[point] :]
+            yield np.array([*ring, point], np.int32)
+            for left in ring:
+                del path[left]
+        path[point] = len(path)
