@@ -113,7 +113,8 @@ def crop(image, mask):
 def test_right_pairs_raise_no_doubt(slices, change):
     changed = RIGHT[change](slices)
     found = changed.judge()
-    assert found == agreement.Verdict()
+    assert found.doubts == found.refusals == found.inverted == []
+    assert len(found.notes) == (change == "30 % marked")
     upside_down = changed.masks(lambda m, _: ~m).judge()
     assert upside_down.doubts == upside_down.refusals == []
     assert upside_down.inverted == list(range(len(changed))), "whatever the images look like"
@@ -227,6 +228,41 @@ def test_a_single_foreign_mask_is_named(slices, discs):
     found = slices.masks(lambda m, row: foreign if row == 17 else m).judge()
     assert codes(found.doubts) == ["stray"]
     assert "Look at 17" in found.doubts[0]
+
+
+def part(mask, seed, share):
+    """The mask with this share of its nuclei, at least one."""
+    labels, count = ndimage.label(mask, ROUND)
+    chosen = np.random.default_rng(seed).permutation(count)[: max(1, round(share * count))] + 1
+    return np.isin(labels, chosen)
+
+
+@pytest.mark.parametrize("few", [2, 8, 15])
+def test_masks_that_leave_out_most_nuclei_are_named(slices, few):
+    found = slices.masks(lambda m, row: part(m, row, 0.2) if row < few else m).judge()
+    assert codes(found.doubts) == ["unmarked"]
+    assert "Look at 0, 1" in found.doubts[0]
+    named = int(found.doubts[0].split()[1])
+    assert few / 2 <= named <= few, "none of the complete ones"
+
+
+def test_masks_that_mark_some_nuclei_throughout_pass_with_a_note(slices):
+    found = slices.masks(lambda m, row: part(m, row, 0.2)).judge()
+    assert (found.doubts, found.refusals) == ([], [])
+    (note,) = found.notes
+    assert note.endswith("as most do here: not every nucleus is marked")
+
+
+def test_dim_nuclei_may_be_left_out(slices):
+    def change(pair, row):
+        image, mask = pair
+        bright = part(mask, row, 0.2)
+        dim = ndimage.binary_dilation(mask & ~bright, iterations=3) & ~bright
+        low = np.percentile(image, 10)
+        return np.where(dim, low + 0.5 * (image - low), image).clip(0).astype(np.uint16), bright
+
+    dimmed = Pairs(change(each, row) if row < 8 else each for row, each in enumerate(slices))
+    assert dimmed.judge().doubts == []
 
 
 @pytest.mark.parametrize(("count", "kind"), [(1, "doubts"), (2, "doubts"), (5, "refusals")])

@@ -33,7 +33,8 @@ def test_a_right_mask_fits_better_than_its_turns_and_an_inverted_one_the_same_wa
         assert right.own > 0.5
         for found, name in zip(right.inverted(), wrong._fields, strict=True):
             units = 1 if name == "marked" else 1e-4
-            np.testing.assert_allclose(found, getattr(wrong, name), atol=units)
+            if name != "left_out":  # unknown: what is marked now was not looked at
+                np.testing.assert_allclose(found, getattr(wrong, name), atol=units)
         flipped = look(image, np.ascontiguousarray(mask[::-1]))
         assert flipped.turned == pytest.approx(right.own, abs=1e-5)
 

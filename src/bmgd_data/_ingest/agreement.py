@@ -37,6 +37,11 @@ _GAIN: Final = 0.02  # of the correlation, by which exchanged masks fit clearly 
 _ROUNDS: Final = 32
 _SHIFT_PX: Final = 2.0  # right masks were at most 1.5 px off
 _HALF: Final = 0.5
+_MOSTLY: Final = 0.5
+"""Unmarked share of what looks like nuclei. Of 816 masks of a real data set and 819 generated ones,
+none reached it; of those with at least five nuclei, 91 % and 89 % did once four of five were
+removed."""
+_COMPLETE: Final = 0.4  # share of complete masks, below which leaving out is the rule
 
 
 @dataclass
@@ -86,6 +91,7 @@ def judge(
     _judge_outlines(case, verdict)
     _judge_shift(case, verdict)
     _judge_pairing(case, verdict)
+    _judge_completeness(case, verdict)
     return verdict
 
 
@@ -266,6 +272,20 @@ def _judge_pairing(case: _Case, verdict: Verdict) -> None:
             f"stray: {len(strays)} masks do not fit their images, unlike the others. "
             f"{case.look_at(strays)}"
         )
+
+
+def _judge_completeness(case: _Case, verdict: Verdict) -> None:
+    """Doubt masks that leave out most nuclei, unless all do: then it was meant so."""
+    known = [row for row in case.aligned.tolist() if not np.isnan(case.pairs[row].left_out)]
+    partial = [row for row in known if case.pairs[row].left_out >= _MOSTLY]
+    complete = [row for row in known if case.pairs[row].left_out < _MOSTLY / 2]
+    if not partial:
+        return
+    what = f"{len(partial)} masks leave out most of what is as bright as the nuclei they mark"
+    if len(complete) >= _COMPLETE * len(known):
+        verdict.doubts.append(f"unmarked: {what}, unlike the others. {case.look_at(partial)}")
+    else:
+        verdict.notes.append(f"{what}, as most do here: not every nucleus is marked")
 
 
 def _strays(case: _Case, known: set[int]) -> list[int]:

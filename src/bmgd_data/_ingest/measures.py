@@ -21,6 +21,8 @@ _BLOCKS: Final = 64
 
 _LOCAL: Final = 17  # blocks: the mean that is subtracted is over a quarter of the image's side
 _ONE: Final = np.float32(32767)  # the value for 1 in compact arrays
+_SEVERAL: Final = 3  # unmarked regions; one or two may be debris
+_REGION: Final = 4  # blocks; smaller ones may be specks
 
 
 class Pair(NamedTuple):
@@ -41,6 +43,8 @@ class Pair(NamedTuple):
     """Mean grey value of unmarked pixels."""
     share: float
     """Marked pixels, as a share of all."""
+    left_out: float
+    """How much of what is as bright as the marked nuclei is unmarked, see `left_out`."""
     bright: Compact
     """Local brightness of about 64 x 64 blocks; mean 0, length 1, in units of 1/32767."""
     marked: Compact
@@ -54,6 +58,7 @@ class Pair(NamedTuple):
             inside=self.outside,
             outside=self.inside,
             share=1 - self.share,
+            left_out=float("nan"),  # what is marked now was not looked at
             marked=-self.marked,
         )
 
@@ -77,7 +82,8 @@ def look(image: NDArray[np.integer[Any]], mask: Mask, counts: NDArray[np.intp]) 
     ranks = ((grey.cumsum() - grey / 2) / image.size).astype(np.float32)
     bright = _block_sums(ranks.take(image), block)
     bright = _unit(bright - ndimage.uniform_filter(bright, _LOCAL, mode="nearest"))
-    mask_blocks = _unit(_block_sums(mask.view(np.uint8), block))
+    marked_sums = _block_sums(mask.view(np.uint8), block)
+    mask_blocks = _unit(marked_sums)
     values = np.arange(len(grey), dtype=float)
     return Pair(
         auc=_ratio(wins + ties / 2, marked * unmarked),
@@ -87,6 +93,7 @@ def look(image: NDArray[np.integer[Any]], mask: Mask, counts: NDArray[np.intp]) 
         inside=_ratio(inside @ values, marked),
         outside=_ratio(outside @ values, unmarked),
         share=float(marked / image.size),
+        left_out=left_out(_block_sums(image, block), marked_sums / np.float32(block**2)),
         bright=(bright * _ONE).astype(np.int16),
         marked=(mask_blocks * _ONE).astype(np.int16),
     )
@@ -102,6 +109,49 @@ def stacked(compact: Sequence[Compact]) -> Floats:
 def block_side(shape: tuple[int, ...]) -> int:
     """Pixels along a side of the blocks at which images of this (H, W) are compared."""
     return max(1, min(shape) // _BLOCKS)
+
+
+def left_out(bright: Floats, marked: Floats) -> float:
+    """How much of what looks like the marked nuclei is unmarked, as a share of its area.
+
+    The limit is half way from the median of unmarked blocks to that of marked ones. Regions above
+    it, away from the mask, count if they have 2 x 2 blocks, and one as bright as the marked median.
+
+    Args:
+        bright: (H, W) brightness of blocks, in any unit.
+        marked: (H, W) the marked share of each block.
+
+    Returns:
+        0 if fewer than three regions count; NaN if no block is wholly marked, or none is unmarked.
+    """
+    from scipy import ndimage
+
+    inside, near = marked == 1, _grown(marked > 0)
+    if not inside.any() or near.all():
+        return float("nan")
+    level = np.median(bright[inside])
+    high = ~near & (bright > (level + np.median(bright[~near])) / 2)
+    if not (high & (bright > level)).any():
+        return 0.0
+    regions, count = ndimage.label(high)
+    solid = high[1:, 1:] & high[1:, :-1] & high[:-1, 1:] & high[:-1, :-1]
+    numbers = range(1, count + 1)
+    sizes = np.bincount(regions.ravel())[1:]
+    counted = (
+        (sizes >= _REGION)
+        & (ndimage.maximum(bright, regions, numbers) > level)
+        & (ndimage.maximum(solid, regions[:-1, :-1], numbers) > 0)
+    )
+    area = float(sizes[counted].sum())
+    return area / (area + float(marked.sum())) if counted.sum() >= _SEVERAL else 0.0
+
+
+def _grown(mask: Mask) -> Mask:
+    """The mask and all neighbours of its pixels, also those across corners."""
+    padded = np.pad(mask, 1)
+    rows = padded[:-2] | padded[1:-1] | padded[2:]
+    grown: Mask = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+    return grown
 
 
 def edge_contrast(image: Image, mask: Mask) -> float:
