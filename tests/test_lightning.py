@@ -375,6 +375,99 @@ def test_two_processes_share_the_train_split(tmp_path: Path) -> None:
     assert sorted(halves[0] | halves[1]) == read(tmp_path / "root", "train")
 
 
+SCORED = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+from pathlib import Path
+import lightning.pytorch as lightning
+import torch
+from torchmetrics.classification import BinaryF1Score
+from test_lightning import Net, QUIET
+from bmgd_data.lightning import BMGDDataModule
+
+
+class Scoring(Net):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Sequential(torch.nn.BatchNorm2d(1), self.layer)
+        self.f1 = BinaryF1Score()
+
+    def validation_step(self, batch, index):
+        self._loss(batch, "val")
+        self._score(batch)
+
+    def test_step(self, batch, index):
+        self._loss(batch, "test")
+        self._score(batch)
+
+    def _score(self, batch):
+        self.f1.update(batch["image"][:, 0] > 0.2, batch["mask"])
+        self.log("f1", self.f1)
+
+
+source, root, out, devices = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
+net = Scoring()
+data = BMGDDataModule(source=source, root=root, batch_size=1)
+strategy = "ddp" if devices > 1 else "auto"
+trainer = lightning.Trainer(max_epochs=2, devices=devices, strategy=strategy, **QUIET)
+trainer.fit(net, datamodule=data)
+told = {"val": net.seen["val"][: len(net.seen["val"]) // 2], "val_f1": float(trainer.callback_metrics["f1"])}
+told["batches"] = trainer.num_val_batches
+net.seen["test"] = []
+told["test_f1"] = trainer.test(net, datamodule=data, verbose=False)[0]["f1"]
+told["test"] = net.seen["test"]
+told["predicted"] = sum(trainer.predict(net, datamodule=data), [])
+(out / f"{devices}-{net.global_rank}.json").write_text(json.dumps(told))
+"""
+
+
+@pytest.mark.slow
+def test_three_processes_score_each_image_once(tiny_root: Path, tmp_path: Path) -> None:
+    """As one process does, though four images are no multiple of three processes."""
+    pytest.importorskip("torchmetrics")
+    script = tmp_path / "score.py"
+    script.write_text(SCORED)
+    for devices in (1, 3):
+        done = subprocess.run(
+            [sys.executable, script, TINY, tiny_root, tmp_path, str(devices)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+            env=_with_tests_on_path(),
+        )
+        assert done.returncode == 0, done.stderr
+    (one,) = (json.loads(path.read_text()) for path in tmp_path.glob("1-*.json"))
+    ranks = [json.loads((tmp_path / f"3-{rank}.json").read_text()) for rank in range(3)]
+    for key, split in (("val", "val"), ("test", "test"), ("predicted", "test")):
+        assert sorted(name for rank in ranks for name in rank[key]) == read(tiny_root, split)
+    for key in ("val_f1", "test_f1"):
+        assert [rank[key] for rank in ranks] == pytest.approx([one[key]] * 3, abs=1e-6)
+    assert [rank["batches"] for rank in ranks] == [[1]] * 3
+
+
+@pytest.mark.parametrize(("count", "ranks", "size"), [(50, 3, 8), (4, 3, 1), (6, 3, 1), (7, 2, 1)])
+def test_shares_are_whole_and_have_equally_many_batches(count: int, ranks: int, size: int) -> None:
+    from bmgd_data.lightning import _shared
+
+    shares = []
+    for rank in range(ranks):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            sampler, used = _shared(range(count), "val", size, num_replicas=ranks, rank=rank)
+        assert bool(told) == (rank == 0 and count % ranks > 0)
+        shares.append([*torch.utils.data.BatchSampler(sampler, used, drop_last=False)])
+    assert sorted(row for share in shares for batch in share for row in batch) == [*range(count)]
+    assert len({len(share) for share in shares}) == 1
+
+
+def test_fewer_images_than_processes_are_refused() -> None:
+    from bmgd_data.lightning import _shared
+
+    with pytest.raises(ValueError, match="2 images for 3 processes"):
+        _shared(range(2), "val", 1, num_replicas=3, rank=0)
+
+
 def _with_tests_on_path() -> dict[str, str]:
     paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}

@@ -7,7 +7,9 @@ import csv
 import dataclasses
 import importlib
 import importlib.util
+import itertools
 import json
+import math
 import os
 import re
 import shutil
@@ -216,6 +218,15 @@ def test_processes_share_the_samples_out() -> None:
     drawn = [list(share) for share in shares]
     assert [len(each) for each in drawn] == [len(share) for share in shares] == [5, 5]
     assert len({ticket - 44 for each in drawn for ticket in each} & set(range(11))) == 10
+
+
+def test_shares_to_score_have_equally_many_batches() -> None:
+    from data import even_size
+
+    for size, least in itertools.product(range(1, 20), range(1, 60)):
+        even = even_size(size, least)
+        assert math.ceil(least / even) == math.ceil((least + 1) / even)
+        assert abs(even - size) <= 4
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -176,6 +177,16 @@ class Tickets(Sampler[int]):
         return iter([first + index for index in order[self.mine]])
 
 
+def even_size(size: int, least: int) -> int:
+    """The batch size nearest below or above that makes equally many batches of every share.
+
+    Shares to score have `least` images or one more. Before each batch, DistributedDataParallel
+    sends the buffers of batch norm around, so that all processes need equally many.
+    """
+    sizes = itertools.chain(range(size, 1, -1), itertools.count(size + 1))
+    return next(each for each in sizes if least % each)
+
+
 def loader(
     data: BMGD, settings: Settings, share: Share = _ALONE, *, train: bool = False
 ) -> DataLoader[Sample]:
@@ -184,16 +195,19 @@ def loader(
     Raises:
         SystemExit: There are no samples.
     """
-    if not len(data):
+    if len(data) < share.world:
         raise SystemExit(
-            "A split has no images to train or score on. Choose another --scheme, --folds or "
-            "--hold-out."
+            f"A split has {len(data)} images to train or score on, for {share.world} processes. "
+            "Choose another --scheme, --folds or --hold-out, or fewer --devices."
         )
     prepared = Prepared(data, settings.crop if train else 0, settings.seed)
     sampler = Tickets(len(prepared), share, seed=settings.seed, shuffle=train)
+    size = settings.batch
+    if not train and share.world > 1:
+        size = even_size(size, len(prepared) // share.world)
     return DataLoader(
         prepared,
-        batch_size=settings.batch,
+        batch_size=size,
         sampler=sampler,
         # Batch norm needs several images: an incomplete last batch is dropped, unless it is the
         # only one.

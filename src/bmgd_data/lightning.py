@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import itertools
 import sys
 import warnings
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Sequence
 
-    from torch.utils.data import DataLoader, Subset
+    from torch.utils.data import DataLoader, DistributedSampler, Subset
 
     from bmgd_data.facts import Stiffness
     from bmgd_data.splits import AnyScheme
@@ -49,6 +50,9 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
     """BMGD for a Lightning Trainer.
 
     Batches are what ``bmgd_data.torch.collate`` makes. Prediction runs over the test split.
+
+    In several processes, validation, test and prediction give each image to one of them, once. All
+    have equally many batches, which may be a little smaller or larger than `batch_size` for that.
 
     Args:
         {stiffness}
@@ -257,9 +261,14 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
         import torch
         from torch.utils.data import DataLoader
 
+        data, size, sampler = self._require_images(split), self.batch_size, None
+        shares = self.trainer.distributed_sampler_kwargs if self.trainer else None
+        if shares and len(data) and split != "train":
+            sampler, size = _shared(data, split, size, **shares)
         return DataLoader(
-            self._require_images(split),
-            batch_size=self.batch_size,
+            data,
+            batch_size=size,
+            sampler=sampler,
             shuffle=shuffle,
             num_workers=self.num_workers,
             collate_fn=_collate,
@@ -281,6 +290,44 @@ class BMGDDataModule(_Base):  # type: ignore[misc]
                 raise ValueError(told)
             warnings.warn(told, BMGDWarning, stacklevel=4)
         return data
+
+
+def _shared(
+    data: Subset[Sample], split: str, size: int, *, num_replicas: int, rank: int
+) -> tuple[DistributedSampler[Sample], int]:
+    """Make a sampler that gives each image to one process, once, and the size of batches.
+
+    Lightning would pad the shares to equal lengths, and leaves a DistributedSampler as it is. With
+    unequally many batches, batch norm's buffers, which DistributedDataParallel sends around before
+    each batch, would meet other messages. Shares differ by one image at most, and have equally many
+    batches if no share ends with a whole one that others lack.
+    """
+    from torch.utils.data import DistributedSampler
+
+    least, over = divmod(len(data), num_replicas)
+    if not least:
+        raise ValueError(
+            f"The {split} split has {len(data)} images for {num_replicas} processes, so that some "
+            "would have none. Use fewer processes."
+        )
+    sampler: DistributedSampler[Sample] = DistributedSampler(
+        data, num_replicas, rank, shuffle=False
+    )
+    sampler.total_size = len(data)
+    sampler.num_samples = len(range(rank, len(data), num_replicas))
+    if over:
+        sizes = itertools.chain(range(size, 1, -1), itertools.count(size + 1))
+        size = next(each for each in sizes if least % each)
+        if rank == 0:
+            warnings.warn(
+                f"{num_replicas} processes score the {len(data)} images of {split}, each once. "
+                "Log torchmetrics objects, or sums of counts: a mean that self.log(..., sync_dist="
+                "True) makes is too large then, since Lightning cuts the number of images per "
+                f"process, {len(data) / num_replicas:.2f}, to {least}.",
+                BMGDWarning,
+                stacklevel=4,
+            )
+    return sampler, size
 
 
 def _hash(name: str) -> str:
