@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import csv
 import math
+import runpy
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.spatial.distance import pdist
 from skimage.measure import perimeter_crofton, regionprops
 
 from bmgd_data import Reader
 from bmgd_data.export import write_canonical
-from bmgd_data.nuclei import Table, measure, nuclei
+from bmgd_data.nuclei import Table, expanded_level, measure, nuclei
 from common import TINY
 
 FINE = {"pixel_size_um": 1.0}
@@ -331,6 +334,55 @@ def test_equal_seeds_draw_the_same_and_others_do_not():
     table = made([[1.0, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]])
     draws = [table.bootstrap("area_um2", "image", seed=seed)[250].tolist() for seed in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]
+
+
+def test_the_level_is_that_of_the_r_package():
+    """What resample 0.6 gives: z(level) * sqrt((n - 1) / n) is t(0.025) of n - 1 degrees."""
+    for units in (7, 10, 20, 100):
+        level = expanded_level(units)
+        shrunk = stats.norm.ppf(level) * math.sqrt((units - 1) / units)
+        assert shrunk == pytest.approx(stats.t.ppf(0.025, units - 1))
+    assert expanded_level(10**9) == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize(("images", "has_interval"), [(8, False), (10, True)])
+def test_below_five_groups_there_is_no_interval(images, has_interval):
+    table = made([[1.0, 2, 3]] * images)
+    assert (250 in table.intervals()) == has_interval
+
+
+def test_with_five_or_six_groups_it_spans_their_medians():
+    assert made([[n, n + 2.0] for n in range(10)]).intervals()[250] == (1.5, 9.5)
+
+
+@pytest.mark.parametrize("groups", [7, 40])
+def test_from_seven_groups_on_its_quantiles_are_further_out(groups):
+    rng = np.random.default_rng(0)
+    table = made([list(rng.normal(centre, 1, 9)) for centre in rng.normal(9, 2, 2 * groups)])
+    drawn, level = table.bootstrap(draws=5000)[250], expanded_level(groups)
+    ends = table.intervals()[250]
+    assert ends == pytest.approx(tuple(np.quantile(drawn, [level, 1 - level])))
+    assert np.ptp(ends) > np.ptp(np.quantile(drawn, [0.025, 0.975]))
+
+
+def test_the_simulation_of_the_docs_draws_as_the_table_does():
+    script = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "intervals.py"))
+    rng = np.random.default_rng(0)
+    table = made([list(rng.normal(9, 1, rng.integers(1, 9))) for _ in range(14)])
+    again = np.random.default_rng([0, 250])
+    times = [np.bincount(again.integers(7, size=7), minlength=7) for _ in range(5000)]
+    order = np.argsort(table["area_um2"])
+    values, group = table["area_um2"][order], table["group"][order]
+    drawn = script["medians"](values, group, np.array(times))
+    assert drawn.tolist() == table.bootstrap(draws=5000)[250].tolist()
+    ours, *_ = script["intervals"](values, group, np.array(times))
+    assert tuple(ours) == table.intervals()[250]
+
+
+def test_intervals_of_nuclei_are_far_too_narrow():
+    rng = np.random.default_rng(1)
+    table = made([list(rng.normal(c, 0.1, 20)) for c in rng.normal(10, 2, 15) for _ in "ab"])
+    assert np.ptp(table.intervals(unit="nucleus")[250]) < np.ptp(table.intervals()[250])
 
 
 def test_draws_of_a_stiffness_do_not_depend_on_others():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bmgd_data import Reader, plot
-from bmgd_data.nuclei import nuclei
+from bmgd_data.nuclei import Table, nuclei
 from common import TINY
 
 pyplot = pytest.importorskip("matplotlib.pyplot")
@@ -51,20 +51,21 @@ def test_nuclei_per_image_stand_beside_the_papers_mean(reader):
     assert "nuclei by watershed" in ax.get_legend().get_texts()[0].get_text()
 
 
-def test_intervals_are_those_of_the_bootstrap(table):
+def test_intervals_are_those_of_the_table_and_only_groups_have_95_percent(table):
+    images = np.unique(table["name"], return_inverse=True)[1]
+    group = np.where(table["stiffness_pa"] == 1800, images, table["stiffness_pa"])
+    table = Table({**table.columns, "group": group}, "watershed", 0.25)
     ax = plot.intervals(table)
     bars = [tuple(path[:, 0]) for bar in ax.collections for path in bar.get_segments()]
-    groups = {row.stiffness_pa: row.groups for row in table.summary("area_um2")}
-    expected = [
-        tuple(np.quantile(medians, [0.025, 0.975]))
-        for unit in ("nucleus", "image", "group")
-        for pa, medians in table.bootstrap("area_um2", unit).items()
-        if unit != "group" or groups[pa] >= 5
-    ]
-    np.testing.assert_allclose(bars, expected)
-    few = {f"{count} of 5 groups needed" for count in groups.values() if count < 5}
-    assert few
-    assert {text.get_text() for text in ax.texts} - {"groups"} == {"nuclei", "images", *few}
+    units = ("nucleus", "image", "group")
+    np.testing.assert_allclose(
+        bars, [ends for unit in units for ends in table.intervals("area_um2", unit).values()]
+    )
+    words = [text.get_text() for text in ax.texts]
+    assert sum("95 %" in each for each in words) == 1
+    assert words.count("no interval: fewer than 5 groups") == 3
+    assert words.count("images: too narrow") == words.count("nuclei: too narrow") == 4
+    assert "95" not in ax.get_xlabel()
 
 
 def test_grey_values_are_shares_of_all_pixels(reader):

@@ -18,7 +18,7 @@ from bmgd_data.cli.options import READER, VIEW, NewFile, opened, takes, writable
 
 _COLUMNS: Final = (
     *("stiffness", ">groups", ">images", ">nuclei"),
-    *(">median area, um2", ">quartiles", ">95 % by chance"),
+    *(">median area, um2", ">quartiles", ">95 % interval"),
 )
 
 
@@ -107,32 +107,29 @@ def nuclei(
     data: dict[str, Any],
 ) -> None:
     """Measure every nucleus; write one row for each: area, shape, brightness, neighbours."""
-    from numpy import quantile
-
     from bmgd_data import nuclei as measuring
 
     table = measuring.nuclei(
         opened(**data), pixel_size_um=pixel_size, exclude_border=exclude_border
     )
     table.save(out)
-    draws = table.bootstrap("area_um2", "group")
+    ends = table.intervals("area_um2")
     rows = []
     for row in table.summary("area_um2"):
-        chance = "too few groups"
-        if row.groups >= table.FEW_GROUPS:
-            low, high = quantile(draws[row.stiffness_pa], [0.025, 0.975])
-            chance = f"{low:.1f} to {high:.1f}"
+        interval = "too few groups"
+        if row.stiffness_pa in ends:
+            interval = "{:.1f} to {:.1f}".format(*ends[row.stiffness_pa])
         rows.append(
             [
                 f"{row.stiffness_pa} Pa",
                 *map(str, (row.groups, row.images, row.nuclei)),
                 f"{row.median:.1f}",
                 f"{row.lower_quartile:.1f} to {row.upper_quartile:.1f}",
-                chance,
+                interval,
             ]
         )
     console.show(Grid(_COLUMNS, rows))
-    say("By chance: range of the median in 95 % of samples of groups drawn with replacement.")
+    say("95 % interval: of the median, from groups drawn with replacement.")
     for note in table.notes:
         say(note)
     say(f"\nWritten to {out}: {len(table)} rows, {len(table.columns)} columns.")

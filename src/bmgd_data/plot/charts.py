@@ -38,6 +38,12 @@ _LABELS: Final = {
     "mean_raw": "mean grey value",
     "feret_um": "largest diameter, µm",
 }
+_UNITS: Final = {
+    "nucleus": "nuclei: too narrow",
+    "image": "images: too narrow",
+    "group": "groups: 95 %",
+}
+"""What is drawn again, and what its bar is."""
 
 
 def area_ecdf(table: Table, column: str = "area_um2", *, ax: Axes | None = None) -> Axes:
@@ -88,10 +94,11 @@ def nuclei_per_image(reader: Reader, *, ax: Axes | None = None) -> Axes:
 
 
 def intervals(table: Table, column: str = "area_um2", *, ax: Axes | None = None) -> Axes:
-    """Draw how far chance moves a median: intervals over nuclei, images and groups.
+    """Draw how far chance moves a median: a 95 % interval over groups, and two that are none.
 
-    Only groups are independent of one another; intervals over nuclei and images are too narrow.
-    Fewer than five groups have no interval, and a note instead.
+    Only groups are independent of one another. The same computed over nuclei and images is too
+    narrow; it is drawn thin, to show by how much. Fewer than five groups have no interval, and a
+    note instead.
 
     Args:
         table: What ``nuclei.nuclei`` gives.
@@ -99,28 +106,26 @@ def intervals(table: Table, column: str = "area_um2", *, ax: Axes | None = None)
         ax: Axes to draw on, which are returned; None makes new ones.
     """
     ax = _axes(ax)
-    found = np.unique(table["stiffness_pa"]).tolist()
-    groups = {row.stiffness_pa: row.groups for row in table.summary(column)}
-    units = {"nucleus": "nuclei", "image": "images", "group": "groups"}
-    for row, (unit, name) in enumerate(units.items()):
-        for pa, medians in table.bootstrap(column, unit).items():
-            if np.isnan(medians).all():
+    rows = table.summary(column)
+    for row, (unit, words) in enumerate(_UNITS.items()):
+        ends = table.intervals(column, unit)
+        for number, each in enumerate(rows):
+            if not each.nuclei:
                 continue
-            low, middle, high = np.quantile(medians, [0.025, 0.5, 0.975])
-            place = found.index(pa) + (row - 1) * 0.22
-            if few := unit == "group" and groups[pa] < table.FEW_GROUPS:
-                high = middle
+            place, colour = number + (row - 1) * 0.22, COLOURS[each.stiffness_pa]
+            low, high = ends.get(each.stiffness_pa, (each.median, each.median))
+            if each.stiffness_pa in ends:
+                ax.hlines(place, low, high, lw=4 if unit == "group" else 1.5, color=colour)
+                ax.plot(each.median, place, "o", ms=4, color=colour)
+                said = words
             else:
-                wide = 4 if unit == "group" else 1.5
-                ax.hlines(place, low, high, lw=wide, color=COLOURS[pa])
-                ax.plot(middle, place, "o", ms=4, color=COLOURS[pa])
+                said = f"no interval: fewer than {table.FEW_GROUPS} {words.partition(':')[0]}"
             end = (high, place)
-            said = f"{groups[pa]} of {table.FEW_GROUPS} groups needed" if few else name
             ax.annotate(said, end, (5, 0), textcoords="offset points", va="center", size=8)
-    ax.set_yticks(range(len(found)), [f"{pa} Pa" for pa in found])
+    ax.set_yticks(range(len(rows)), [f"{each.stiffness_pa} Pa" for each in rows])
     ax.invert_yaxis()
-    ax.margins(x=0.15)
-    ax.set(xlabel=f"median {_LABELS.get(column, column)}; 95 % of 1000 bootstrap samples")
+    ax.margins(x=0.25)
+    ax.set(xlabel=f"median {_LABELS.get(column, column)}")
     return ax
 
 

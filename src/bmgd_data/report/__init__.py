@@ -116,7 +116,10 @@ def _charts(reader: Reader, table: Table) -> dict[str, dict[str, str]]:
     summary = table.summary("area_um2")
     medians = "; ".join(f"{row.stiffness_pa} Pa {row.median:.1f}" for row in summary)
     dots = "Every image is a dot; the table above has the means."
-    drawn = "95 % of 1000 samples, of nuclei, images or groups drawn with replacement."
+    drawn = (
+        "95 % intervals, from groups drawn with replacement, and how narrow the same would be "
+        "if images or nuclei were independent."
+    )
     areas = f"Medians in square micrometres: {medians}."
     scales = f"Full scale: {full}."
     return {
