@@ -7,7 +7,7 @@ PEER_VENV := build/peer/venv
 PYTEST  = $(VENV)/bin/python -m pytest
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow test-wheel test-lowest release-check findings faults coverage mutants check format docs bench dist clean
+.PHONY: demo test test-slow test-wheel test-lowest release-check tables findings faults coverage mutants check format docs bench dist clean
 
 demo: $(DEMO)/.ready  ## the main job on generated data, with the light core only
 	BMGD_HOME=build/demo $(DEMO)/bin/bmgd demo --out bmgd-demo.png
@@ -34,6 +34,10 @@ release-check: dist  ## the longest tests, the programs that read our exports, t
 	$(PYTEST) -m release
 	nice $(VENV)/bin/python tests/clients/run.py $(CLIENTS)
 	nice $(VENV)/bin/python tests/pages.py $(PAGES)
+	$(MAKE) tables
+
+tables: build/readers/.ready  ## the docs' tables of what other readers make of files
+	build/readers/bin/python -m pytest tests/test_readers.py
 
 findings:  ## what other programs do on valid input; see findings/README.md
 	for script in findings/*.sh; do echo "$$script"; bash "$$script" || exit 1; done
@@ -88,6 +92,12 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python $(PIP_INSTALL) --upgrade "pip>=25.1"  # the first that knows groups
 	$(VENV)/bin/python $(PIP_INSTALL) --editable ".[all]" --group dev
+	touch $@
+
+build/readers/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv build/readers
+	build/readers/bin/python $(PIP_INSTALL) --upgrade "pip>=25.1"
+	build/readers/bin/python $(PIP_INSTALL) --editable . --group readers
 	touch $@
 
 $(LOWEST)/.ready: pyproject.toml constraints.txt tests/lowest.py

@@ -169,6 +169,31 @@ def accelerate_ranks(*, even: bool) -> str:
     return tally(map(flat, made))
 
 
+def accelerate_gathered(*, text: bool) -> str:
+    """What gather_for_metrics gives to each of three processes."""
+    from accelerate import Accelerator, debug_launcher
+    from accelerate.state import AcceleratorState
+    from torch.utils.data import DataLoader
+
+    with tempfile.TemporaryDirectory() as folder:
+
+        def each() -> None:
+            AcceleratorState._reset_state(reset_partial_state=True)  # of rows above
+            accelerator = Accelerator(cpu=True)
+            assert accelerator.num_processes == RANKS
+            gather, seen = accelerator.gather_for_metrics, []
+            for batch in accelerator.prepare(DataLoader(range(COUNT), BATCH)):
+                told = {"name": [str(int(sample)) for sample in batch], "x": batch}
+                made = gather(told) if text else gather(batch).tolist()
+                seen += made if isinstance(made, list) else ["a dict"]
+            if accelerator.is_main_process:
+                Path(folder, "seen").write_text(" ".join(map(str, seen)))
+
+        debug_launcher(each, num_processes=RANKS)
+        seen = Path(folder, "seen").read_text().split()
+    return f"a list of {', '.join(dict.fromkeys(seen))}" if text else tally([seen])
+
+
 def stateful(workers: int) -> str:
     import torch
     from torchdata.stateful_dataloader import StatefulDataLoader
@@ -343,6 +368,11 @@ ROWS: list[tuple[str, str, str, Callable[[], str]]] = [
     ("lightning", "Trainer.predict", "3 ranks", partial(lightning_ranks, "predict")),
     ("accelerate", "prepare", "3 ranks", partial(accelerate_ranks, even=True)),
     ("accelerate", "prepare, even_batches=False", "3 ranks", partial(accelerate_ranks, even=False)),
+    ("accelerate", "gather_for_metrics", "3 ranks", partial(accelerate_gathered, text=False)),
+    (
+        *("accelerate", "gather_for_metrics of a dict with text", "3 ranks"),
+        partial(accelerate_gathered, text=True),
+    ),
     ("torchdata", "StatefulDataLoader", "resumed after 3 batches", partial(stateful, 0)),
     ("torchdata", "StatefulDataLoader", "the same, 2 workers", partial(stateful, 2)),
     ("grain", "DataLoader", "batches", partial(grain_workers, 0)),
