@@ -76,10 +76,10 @@ CLIENTS = {
     ),
     "geopandas": Client("geojson", ("geopandas",), "read_file('*.geojson')", "nothing"),
     "nnunet": Client(
-        "folders",
+        "nnunet",
         ("nnunetv2",),
-        "nnUNetv2_plan_and_preprocess -d 1 --verify_dataset_integrity",
-        "copy images as *_0000.tif, foreground as 0/1; NaturalImage2DIO in dataset.json",
+        "nnUNetv2_plan_and_preprocess -d 1 --verify_dataset_integrity; nnUNetv2_train 1 2d 0",
+        "copy splits_final.json to the preprocessed data",
         scored=True,
     ),
     "napari": Client(

@@ -246,6 +246,31 @@ def require_valid(geometry, area):
         assert shape.area == area
 
 
+def read_nnunet(folder, reader):
+    """By scikit-image, as its NaturalImage2DIO reads; tests/clients has nnU-Net itself."""
+    from skimage.io import imread
+
+    raw = folder / "Dataset001_BMGD"
+    cases = {split: [] for split in ("train", "val", "test")}
+    for row, sample in zip(index(folder), reader, strict=True):
+        image = folder / row["file"]
+        end = "Ts" if row["split"] == "test" else "Tr"
+        assert image.parent == raw / f"images{end}"
+        same(imread(image), sample["image"])
+        case = image.name.removesuffix("_0000.png")
+        same(imread(raw / f"labels{end}" / f"{case}.png"), sample["mask"].astype(np.uint8))
+        cases[row["split"]].append(case)
+    known = json.loads((raw / "dataset.json").read_text(encoding="utf-8"))
+    assert known["numTraining"] == len(list((raw / "imagesTr").iterdir()))
+    assert known["numTraining"] == len(list((raw / "labelsTr").iterdir()))
+    test = cases.pop("test")
+    if all(cases.values()):
+        assert json.loads((raw / "splits_final.json").read_text(encoding="utf-8")) == [cases]
+    else:
+        assert not (raw / "splits_final.json").exists()
+    assert len(test) == len(list(raw.glob("imagesTs/*"))) == len(list(raw.glob("labelsTs/*")))
+
+
 def read_webdataset(folder, reader):
     import webdataset
 
@@ -299,6 +324,7 @@ READ = {
     "coco": read_coco,
     "yolo": read_yolo,
     "geojson": read_geojson,
+    "nnunet": read_nnunet,
     "webdataset": read_webdataset,
     "parquet": read_parquet,
 }
@@ -518,6 +544,16 @@ def test_several_readers(form, splits, tmp_path):
     assert (val in (folder / "README.md").read_text(encoding="utf-8")) or val == "val"
     assert [row["split"] for row in rows] == ["train"] * 3 + ["val"] * 3 + ["test"] * 3
     assert [row["name"] for row in rows] == [n for reader in short.values() for n in reader.names]
+
+
+def test_nnunet_takes_the_fold(reader, tmp_path):
+    """Test images of the fold are those of imagesTs, and the split is its split."""
+    fold = reader.fold(1, 3)
+    folder = export(fold, "nnunet", tmp_path / "out")
+    read_nnunet(folder, fold)
+    (split,) = json.loads((folder / "Dataset001_BMGD" / "splits_final.json").read_text())
+    assert len(split["val"]) == fold.splits.count("val") > 0
+    assert len(list(folder.glob("*/imagesTs/*.png"))) == fold.splits.count("test") > 0
 
 
 @need("webdataset")

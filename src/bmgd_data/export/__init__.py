@@ -19,7 +19,7 @@ from bmgd_data._card import copy_of, dataset_card
 from bmgd_data._system import disk, progress
 from bmgd_data._system.file_names import as_upstream, file_names, safe_file_name
 from bmgd_data.errors import MissingDependencyError, StorageError
-from bmgd_data.export import coco, geojson, parquet, pictures, rois, shards, yolo
+from bmgd_data.export import coco, geojson, nnunet, parquet, pictures, rois, shards, yolo
 from bmgd_data.export.canonical import write_canonical
 from bmgd_data.export.pictures import Part
 from bmgd_data.export.rois import roi_zip
@@ -93,6 +93,10 @@ are valid in the sense of the Open Geospatial Consortium. The nuclei are of the 
 "detection" and of the class Nucleus. "Area µm^2" is what QuPath measures under this name;
 measurements whose names begin with "BMGD:" are columns of nuclei.csv as `bmgd_data.nuclei` defines
 them. An image without nuclei has an empty collection."""
+_NNUNET: Final = """\
+Training and validation images are in imagesTr, test images in imagesTs. nnU-Net draws five folds of
+imagesTr by itself unless splits_final.json lies beside its preprocessed data: copy it there, and
+train fold 0. Masks are of two classes: nuclei that touch are one region."""
 _VALIDATION: Final = """\
 The folder of the split 'val' is 'validation', as Hugging Face calls it; index.csv says 'val'."""
 _SHARDS: Final = """\
@@ -152,6 +156,14 @@ FORMATS: Final = {
         geojson.write,
         divided=False,
         note=_GEOJSON,
+    ),
+    "nnunet": Format(
+        "nnU-Net's raw data: nnUNet_raw=DEST, data set 1",
+        "Dataset001_BMGD/imagesTr and imagesTs/*_0000.png (uint16), labelsTr and labelsTs/*.png "
+        "(uint8: 0 and 1), dataset.json, splits_final.json",
+        nnunet.write,
+        divided=False,
+        note=_NNUNET,
     ),
     "webdataset": Format(
         "WebDataset shards; .decode() gives numpy arrays",

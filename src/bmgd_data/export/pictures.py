@@ -67,11 +67,11 @@ class Part:
 
 
 Layout = dict[str, str]
-"""Path by key of the sample, or "picture"; the suffix chooses the encoder.
+"""Path by key of the sample, "picture" or "classes"; the suffix chooses the encoder.
 
-A picture is the image in 8 bits (`in_8_bits`). ``{stem}`` is the file name without suffix,
-``{condition}`` upstream's name of the stiffness, ``{below}`` what follows the first slash of the
-stem.
+A picture is the image in 8 bits (`in_8_bits`), classes are the mask as 0 and 1. ``{stem}`` is the
+file name without suffix, ``{condition}`` upstream's name of the stiffness, ``{below}`` what follows
+the first slash of the stem.
 """
 
 UPSTREAM: Final[Layout] = {
@@ -101,6 +101,7 @@ def write_one(entry: Entry, folder: Path, layout: Layout) -> dict[str, str]:
     arrays: dict[str, Any] = dict(entry.sample)
     if "picture" in layout:
         arrays["picture"] = in_8_bits(arrays["image"], entry.white)
+    arrays["classes"] = entry.sample["mask"].view(np.uint8)
     told = entry.record | {"licence": facts.DATA_LICENSE, "cite": facts.CITATION}
     info = "\n".join(f"{key}: {value}" for key, value in told.items())
     files = {}
