@@ -69,6 +69,17 @@ def test_everything_is_synced_before_the_rename(tmp_path, monkeypatch):
     assert synced[-1] == tmp_path
 
 
+def test_a_file_that_cannot_be_synced_fails_the_whole_folder(tmp_path, monkeypatch):
+    def broken(path):
+        if path.name == "b":
+            raise OSError(errno.EIO, "broken", str(path))
+
+    monkeypatch.setattr(disk, "fsync", broken)
+    with pytest.raises(OSError, match="broken"), disk.staged(tmp_path / "final") as folder:
+        (folder / "b").write_text("b")
+    assert names(tmp_path) == []
+
+
 def test_a_staged_file_replaces_the_old_one_or_leaves_it(tmp_path):
     final = tmp_path / "deep" / "a.txt"
     with disk.staged_file(final) as partial:
