@@ -546,6 +546,20 @@ def test_several_readers(form, splits, tmp_path):
     assert [row["name"] for row in rows] == [n for reader in short.values() for n in reader.names]
 
 
+def test_data_yaml_names_the_splits_that_are_there(splits, reader, tmp_path):
+    named = {"train": splits["train"], "validation": splits["val"], "colony": splits["test"]}
+    for readers, lines in (
+        (named, ["train: train/images", "val: validation/images"]),  # it knows no other splits
+        (splits["test"], ["test: images"]),
+        (reader, ["train: images"]),
+    ):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        yolo.describe(readers if isinstance(readers, dict) else {"": readers}, folder)
+        text = (folder / "data.yaml").read_text(encoding="utf-8")
+        assert text.splitlines() == [*lines, "names:", "  0: nucleus"]
+
+
 def test_nnunet_takes_the_fold(reader, tmp_path):
     """Test images of the fold are those of imagesTs, and the split is its split."""
     fold = reader.fold(1, 3)
