@@ -330,9 +330,11 @@ class Reader(Sequence[Sample]):
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in _DERIVED}
+        kept = {name: value for name, value in self.__dict__.items() if name not in _DERIVED}
+        return kept | {"_computed": derived.computed_of(self._paths, self.instance_method)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        derived.restore(state.pop("_computed"))
         self.__dict__.update(state)
         self._division.stores = list(map(Store, self._paths))
         self._open(self._division.stores)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pickle
 import shutil
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,9 @@ from bmgd_data._store.store import Store
 from bmgd_data._system import locks
 from bmgd_data.errors import BMGDWarning, CorruptArchiveError, StorageError
 from bmgd_data.facts import parse_stiffness
+from bmgd_data.reader import Reader
 from bmgd_data.splits import groups
+from common import TINY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,10 +87,7 @@ def _own(count: int) -> groups.Groups:
 def test_on_a_read_only_root_they_are_computed_in_memory_with_one_warning(
     opened, tmp_path, monkeypatch
 ):
-    def refused(root: Path, name: str) -> None:
-        raise StorageError(f"Cannot write to {root}")
-
-    monkeypatch.setattr(locks, "lock", refused)
+    monkeypatch.setattr(locks, "lock", _refused)
     with pytest.warns(BMGDWarning, match=r"groups are computed in memory") as caught:
         assert derived.grouped(opened, tmp_path).numbers.tolist() == TRUTH
     assert len(caught) == 1
@@ -96,6 +96,28 @@ def test_on_a_read_only_root_they_are_computed_in_memory_with_one_warning(
         found = derived.labelled(opened, "watershed", tmp_path)
     assert not opened.has("watershed")
     assert not found.labels.flags.writeable
+
+
+def test_what_cannot_be_kept_is_computed_once_and_given_to_workers(tmp_path, monkeypatch):
+    Reader("train", 950, source=TINY, root=tmp_path)
+    monkeypatch.setattr(locks, "lock", _refused)
+    with pytest.warns(BMGDWarning, match="`bmgd download --instances watershed --root ") as told:
+        reader = Reader("train", 950, source=TINY, root=tmp_path, instances="watershed")
+    assert len(told) == 1
+    monkeypatch.setitem(instances.DERIVED, "watershed", None)  # no more computing
+    again = Reader("train", 950, source=TINY, root=tmp_path, instances="watershed")
+    pickled = pickle.dumps(reader)
+    derived._COMPUTED.clear()  # as in a worker that was spawned
+    worker = pickle.loads(pickled)  # noqa: S301 - made above
+    for other in (again, worker):
+        np.testing.assert_array_equal(other.instances, reader.instances)
+        with pytest.raises(ValueError, match="read-only"):
+            other[0]["instances"][0, 0] = 1
+    assert "_computed" not in worker.__dict__
+
+
+def _refused(root: Path, name: str) -> None:
+    raise StorageError(f"Cannot write to {root}")
 
 
 def test_changed_groups_are_reported(opened, tmp_path):

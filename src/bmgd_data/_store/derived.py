@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import warnings
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from bmgd_data.errors import BMGDWarning, DatasetNotFoundError, StorageError
 from bmgd_data.splits import groups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from bmgd_data._store.store import Store
@@ -28,11 +29,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_COMPUTED: Final[dict[Path, Any]] = {}
+"""What could not be kept, by the folder that would have it. A folder's name has the data's key."""
+
 
 def labelled(opened: Store, method: str, root: Path) -> Instances:
     """Instance masks of a store; missing ones are computed and kept for the next time.
 
-    On a read-only root they are computed in memory, with a warning.
+    On a read-only root they are computed in memory, once in this process, with a warning.
 
     Raises:
         DatasetNotFoundError: "provided", where the archive has none.
@@ -64,7 +68,7 @@ def labelled(opened: Store, method: str, root: Path) -> Instances:
     return _kept(
         opened,
         store.folder_of(method),
-        f"instances={method!r}",
+        (f"instances={method!r}", f"bmgd download --instances {method}"),
         root,
         read=lambda: opened.instances(method),
         compute=compute,
@@ -75,13 +79,13 @@ def labelled(opened: Store, method: str, root: Path) -> Instances:
 def grouped(opened: Store, root: Path) -> Groups:
     """Which images of a store show one colony; computed at the first call and kept.
 
-    On a read-only root they are computed in memory, with a warning.
+    On a read-only root they are computed in memory, once in this process, with a warning.
     """
     folder = f"{store.GROUPS}{groups.VERSION}"
     return _kept(
         opened,
         folder,
-        "groups",
+        ("groups", "bmgd leaks"),
         root,
         read=lambda: groups.Groups.from_plain(opened.sealed(folder)),
         compute=lambda progress: groups.find(opened.index.names, opened.images, progress),
@@ -92,15 +96,18 @@ def grouped(opened: Store, root: Path) -> Groups:
 def _kept(
     opened: Store,
     folder: str,
-    what: str,
+    named: tuple[str, str],
     root: Path,
     *,
     read: Callable[[], T],
     compute: Callable[[Progress], T],
     write: Callable[[Path, T], object],
 ) -> T:
-    """Read a folder of the store; where it is missing, compute its content and put it there."""
-    path = opened.path / folder
+    """Read a folder of the store; where it is missing, compute its content and put it there.
+
+    `named` is what it holds, and the command that makes it.
+    """
+    path, (what, command) = opened.path / folder, named
 
     def computed() -> T:
         with bar(f"{what} of {opened.condition.name}", len(opened)) as progress:
@@ -121,10 +128,30 @@ def _kept(
             return read()
     except StorageError:
         # The text names the root only, so that Python shows it once for all conditions.
-        warnings.warn(
-            f"{root} is full or cannot be written: {what} are computed in memory, each time "
-            "again. They are kept once the owner of that folder reads them.",
-            BMGDWarning,
-            stacklevel=3,
-        )
-        return computed()
+        if path not in _COMPUTED:
+            warnings.warn(
+                f"{root} is full or cannot be written: {what} are computed in memory, again in "
+                "each program. They are kept once somebody who may write there runs "
+                f"`{command} --root {shlex.quote(str(root))}`, with the same --source if one is "
+                "given.",
+                BMGDWarning,
+                stacklevel=3,
+            )
+            _COMPUTED[path] = computed()
+        found = _COMPUTED[path]
+        return cast("T", found)
+
+
+def computed_of(paths: Sequence[Path], method: str) -> dict[Path, Any]:
+    """What was computed in memory for these stores, by its folder, to be given to workers."""
+    folders = (store.folder_of(method), f"{store.GROUPS}{groups.VERSION}")
+    wanted = [path / folder for path in paths for folder in folders]
+    return {path: _COMPUTED[path] for path in wanted if path in _COMPUTED}
+
+
+def restore(computed: dict[Path, Any]) -> None:
+    """Take over what another process computed."""
+    for found in computed.values():
+        if isinstance(found, Instances):
+            found.labels.flags.writeable = False  # a pickle does not keep this
+    _COMPUTED.update(computed)
