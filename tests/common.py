@@ -50,4 +50,4 @@ def reads_fax() -> bool:
 
 def look(image: np.ndarray, mask: np.ndarray) -> measures.Pair:
     """Measure an image and its mask."""
-    return measures.look(image, mask, np.bincount(image.ravel()))
+    return measures.measure_pair(image, mask, np.bincount(image.ravel()))

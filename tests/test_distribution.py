@@ -219,7 +219,7 @@ def test_readme_and_classifiers_tell_of_the_same_pythons():
 
 def test_security_states_the_limits_that_hold():
     from bmgd_data._container import members, sevenzip_header
-    from bmgd_data._ingest import checks, raster
+    from bmgd_data._ingest import raster, rows
 
     text = " ".join((ROOT / "SECURITY.md").read_text(encoding="utf-8").split())
     for limit in (
@@ -229,7 +229,7 @@ def test_security_states_the_limits_that_hold():
         f"{sevenzip_header.MAX_DICTIONARY_BYTES >> 30} GB of dictionary",
         f"{members.MAX_LISTING_BYTES >> 20} MB of header",
         f"{raster.MAX_VALUES:,} values (pixels times channels)",
-        f"{checks.MAX_BYTES >> 30} GB of arrays",
+        f"{rows.MAX_BYTES >> 30} GB of arrays",
     ):
         assert limit in text, limit
 

@@ -22,7 +22,7 @@ import pytest
 
 import roots
 from bmgd_data import Reader, _pipeline, facts
-from bmgd_data._ingest import checks
+from bmgd_data._ingest import writer
 from bmgd_data._origin import fetch, sources
 from bmgd_data._store import store
 from bmgd_data._system import disk, home, locks
@@ -536,7 +536,7 @@ def test_a_local_source_that_may_not_be_read(shared, umask):
 @pytest.mark.parametrize("when", ["while decoding", "after the download"])
 def test_a_root_that_is_removed_while_building_says_so(answer, packed, expected, monkeypatch, when):
     owner, name = {
-        "while decoding": (checks.Intake, "faults"),
+        "while decoding": (writer.StoreWriter, "faults"),
         "after the download": (fetch, "download"),
     }[when]
     real = getattr(owner, name)

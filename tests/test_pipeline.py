@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -646,6 +647,23 @@ def test_how_often_a_local_source_is_looked_at(kind, request, monkeypatch):
     calls.clear()
     read(source)
     assert calls == dict.fromkeys(looks, 1), "a known store costs one look"
+
+
+@pytest.mark.parametrize("kept", [0.5, 1.0])
+def test_messages_name_the_archive_within_a_zip_and_not_its_copy(tmp_path, kept):
+    """Cut in half, it is damaged; whole, it holds an image that is none."""
+    blob = io.BytesIO()
+    with zipfile.ZipFile(blob, "w") as inner:
+        for folder in ("image", "mask"):
+            inner.writestr(f"950 Pa/{folder}/a.tif", b"no picture")
+    path = tmp_path / "data.zip"
+    with zipfile.ZipFile(path, "w") as outer:
+        outer.writestr("in/950 Pa.zip", blob.getvalue()[: round(kept * blob.tell())])
+    with pytest.raises(CorruptArchiveError) as raised:
+        _pipeline.open_store(place(path))
+    text = str(raised.value)
+    assert text.startswith(f"Unpack {path} first; within it: in/950 Pa.zip ")
+    assert str(home.root()) not in text
 
 
 @pytest.mark.parametrize("inside", ["Breast-main/950 Pa.7z", "Breast-main/950 Pa/"])

@@ -133,7 +133,7 @@ class Reader(Sequence[Sample]):
         self.source = sources.resolve(source, self.root)
         wanted = [_pipeline.Wanted(self.root, self.source, c) for c in self.conditions]
         stores = [_pipeline.open_store(each, download=download) for each in wanted]
-        acceptance.tell(stores, _pipeline.verify_command(wanted))
+        acceptance.warn_of_doubts(stores, _pipeline.verify_command(wanted))
         self._paths = [store.path for store in stores]
         self._division = Division(stores, resolved, self.root)
         self._open(stores)

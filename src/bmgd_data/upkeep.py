@@ -111,7 +111,7 @@ def download(
                 if each is not None:
                     each(row)
     finally:
-        acceptance.tell(stores, _pipeline.verify_command(all_wanted))
+        acceptance.warn_of_doubts(stores, _pipeline.verify_command(all_wanted))
     return ready
 
 

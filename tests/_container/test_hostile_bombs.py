@@ -20,7 +20,7 @@ import pytest
 import hostile
 from bmgd_data._container import members
 from bmgd_data._container.sevenzip import SevenZip
-from bmgd_data._ingest import build, checks
+from bmgd_data._ingest import build, rows
 from bmgd_data.errors import CorruptArchiveError, StorageError
 
 in_proc = pytest.mark.skipif(sys.platform != "linux", reason="reads VmHWM in /proc")
@@ -216,11 +216,11 @@ def test_large_files_do_not_pile_up():
 
 def test_arrays_are_bounded(monkeypatch):
     """A few kB of compressed images may hold more pixels than any disk."""
-    monkeypatch.setattr(checks, "MAX_BYTES", 2 * 7 * 256 - 1)
+    monkeypatch.setattr(rows, "MAX_BYTES", 2 * 7 * 256 - 1)
     outcome = hostile.tried(hostile.archives()["LZMA2 solid"])
     assert isinstance(outcome, StorageError)
     assert "2 images of 16 x 16 pixels would take 0 GB, where at most 0 GB" in str(outcome)
-    monkeypatch.setattr(checks, "MAX_BYTES", 2 * 7 * 256)
+    monkeypatch.setattr(rows, "MAX_BYTES", 2 * 7 * 256)
     assert len(hostile.tried(hostile.archives()["LZMA2 solid"])) == 2
 
 

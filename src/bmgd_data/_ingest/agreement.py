@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from bmgd_data._ingest import measures
-from bmgd_data._ingest.findings import Findings, some
+from bmgd_data._ingest.remarks import Remarks, some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -45,7 +45,7 @@ _COMPLETE: Final = 0.4  # share of complete masks, below which leaving out is th
 
 
 @dataclass
-class Verdict(Findings):
+class Verdict(Remarks):
     """What the pairs of one stiffness show together."""
 
     inverted: list[int] = field(default_factory=list)
@@ -61,7 +61,7 @@ def judge(
     """Judge the pairs of one stiffness together; uniform masks and images are not judged.
 
     Args:
-        pairs: The figures of each, by `measures.look`.
+        pairs: The figures of each, by `measures.measure_pair`.
         names: Their names.
         read: Returns image and mask of a row; called for few rows, unless much is wrong.
         fixed: Rows whose masks have several values and a background, and cannot be inverted.
@@ -137,7 +137,7 @@ def _say_mismatch(case: _Case, verdict: Verdict) -> None:
     count = len(case.judged)
     auc = float(np.median([case.pairs[row].untied for row in case.judged.tolist()]))
     fits_somewhat = abs(auc - _HALF) >= _FITS
-    verdict.say(
+    verdict.add(
         f"mismatch: only {case.share:.0%} of {count} masks fit their images better than when "
         f"flipped or turned (right ones: {_WEAK:.0%} or more; wrong ones: 59% or less); median AUC "
         f"{auc:.2f}. The masks seem to belong to other images, or to be flipped, turned or moved. "
@@ -200,7 +200,7 @@ def _judge_outlines(case: _Case, verdict: Verdict) -> None:
     filled = float(np.median([measures.inner_share(mask) for mask in masks]))
     if filled >= 0.33 or np.median([measures.enclosed(mask) for mask in masks]) < 0.3:  # noqa: PLR2004
         return
-    verdict.say(
+    verdict.add(
         f"outlines: only {filled:.0%} of marked pixels have marked ones around them: the masks "
         f"seem to be outlines, not areas. {case.look_at(case.sample())}",
         refuse=filled < 0.15 and len(case.judged) > 2,  # noqa: PLR2004
@@ -214,7 +214,7 @@ def _judge_shift(case: _Case, verdict: Verdict) -> None:
     block = measures.block_side(case.read(int(rows[0]))[0].shape)
     down, right = (offset * block for offset in shift([case.pairs[row] for row in rows]))
     if np.hypot(down, right) >= _SHIFT_PX:
-        verdict.say(
+        verdict.add(
             f"shifted: the masks fit best when moved by {-down:.1f} pixels down and {-right:.1f} "
             f"to the right; right ones are within 1.5. {case.look_at(case.sample())}",
             refuse=len(case.judged) >= _FEW,
@@ -257,7 +257,7 @@ def _judge_pairing(case: _Case, verdict: Verdict) -> None:
     swapped: list[list[int]] = []
     if count >= _FEW and kept < _HALF:
         off_by_one = f"{step:.0%} fit the mask that is the same number of places away better. "
-        verdict.say(
+        verdict.add(
             f"pairing: only {kept:.0%} of {count} images fit their own mask best; right ones: 99%. "
             f"{off_by_one if step >= _HALF else ''}{case.look_at(case.sample())}",
             refuse=count >= 25 and kept < 0.1 and step >= _HALF,  # noqa: PLR2004

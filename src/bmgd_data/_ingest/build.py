@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from bmgd_data import __version__
 from bmgd_data._ingest import pairing
-from bmgd_data._ingest.checks import Intake
+from bmgd_data._ingest.conclusion import conclude
+from bmgd_data._ingest.writer import StoreWriter
 from bmgd_data._store import store
 from bmgd_data._system import disk
 from bmgd_data.errors import CorruptArchiveError
@@ -64,8 +65,8 @@ def build(
     plan = pairing.pair_up((member.path for member in files.members), condition)
     if plan.damage:
         raise _damage(files, condition, plan.damage)
-    with disk.staged(final) as folder, Intake(plan, condition, folder) as intake:
-        with _in_background(intake.take) as hand_over:
+    with disk.staged(final) as folder, StoreWriter(plan, folder) as writer:
+        with _in_background(writer.take) as hand_over:
 
             def sink(path: str, data: bytes) -> None:
                 hand_over(path, data)
@@ -75,9 +76,9 @@ def build(
             files.stream(sink)
         if check is not None:
             check()
-        if faults := intake.faults():
+        if faults := writer.faults():
             raise _damage(files, condition, _grouped(faults), len(faults))
-        counts = intake.finish()
+        counts, described = conclude(writer, condition)
         arrays = [store.IMAGES, store.MASKS, *(f"{method}/{store.LABELS}" for method in counts)]
         with ThreadPoolExecutor() as pool:
             digests = dict(
@@ -91,7 +92,7 @@ def build(
             key=key,
             digests=digests,
             versions={"bmgd-data": __version__, **{name: version(name) for name in _BUILT_WITH}},
-            **intake.summary(),
+            **described,
         )
         store.write_index(folder, asdict(index))
 

@@ -63,7 +63,7 @@ class Pair(NamedTuple):
         )
 
 
-def look(image: NDArray[np.integer[Any]], mask: Mask, counts: NDArray[np.intp]) -> Pair:
+def measure_pair(image: NDArray[np.integer[Any]], mask: Mask, counts: NDArray[np.intp]) -> Pair:
     """Compare an image, (H, W) whole numbers from 0 on (intp is fastest), with its mask, (H, W).
 
     `counts` is ``np.bincount(image.ravel())``. Correlations and AUC depend on the order of grey

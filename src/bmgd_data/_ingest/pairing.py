@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from bmgd_data import facts
 from bmgd_data._container.folder import is_junk
 from bmgd_data._ingest import roles
-from bmgd_data._ingest.findings import Findings, some
+from bmgd_data._ingest.remarks import Remarks, some
 from bmgd_data._ingest.roles import File
 from bmgd_data.errors import printable
 
@@ -50,7 +50,7 @@ class Pair(NamedTuple):
 
 
 @dataclass
-class Plan(Findings):
+class Plan(Remarks):
     """The pairs of a condition, and what is unusual about its paths."""
 
     pairs: dict[str, Pair] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from bmgd_data._ingest.findings import some
+from bmgd_data._ingest.remarks import some
 from bmgd_data.instances import components
 from bmgd_data.instances.labels import TRUE_PIECES, Regions, regions
 

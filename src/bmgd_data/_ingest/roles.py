@@ -9,12 +9,12 @@ from os.path import commonprefix
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from bmgd_data._ingest.findings import some
+from bmgd_data._ingest.remarks import some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bmgd_data._ingest.findings import Findings
+    from bmgd_data._ingest.remarks import Remarks
 
 IMAGE, MASK, LABELS = "image", "mask", "labels"
 OTHER: Final = ""
@@ -56,7 +56,7 @@ class File(NamedTuple):
         return "/".join((*self.series, self.stem))
 
 
-def sort(files: list[PurePosixPath], findings: Findings) -> dict[str, list[File]]:
+def sort(files: list[PurePosixPath], findings: Remarks) -> dict[str, list[File]]:
     """All image files of a condition by role; the findings take what is unusual."""
     top = _shared(path.parts[:-1] for path in files)  # folders above all files say nothing
     placed: _Placed = defaultdict(list)

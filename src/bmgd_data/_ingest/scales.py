@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from bmgd_data import facts
-from bmgd_data._ingest.findings import Findings, some
+from bmgd_data._ingest.remarks import Remarks, some
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ class Grey(NamedTuple):
 
 
 @dataclass
-class Scale(Findings):
+class Scale(Remarks):
     """What is decided for all images of a stiffness."""
 
     full: int = 0

@@ -66,6 +66,7 @@ class Local(Origin):
             elif self._nested:
                 place = stack.enter_context(disk.scratch(self.wanted.archive))
                 unpacked = place / Path(self._inside).name
+                stack.enter_context(_named(unpacked, self.shown, self._inside))
                 with unpacked.open("wb") as file:
                     zips.unpack(self.shown, self._inside, file.write)
                 files = _container.open_archive(unpacked)
@@ -109,3 +110,13 @@ class Local(Origin):
             return content.hexdigest()
         key = folder.sha256(self.shown)
         return disk.sha256_of([key, self._inside]) if self._inside else key
+
+
+@contextlib.contextmanager
+def _named(copy: Path, outer: Path, inside: str) -> Iterator[None]:
+    """Errors name the archive within the .zip instead of its copy, which goes away."""
+    try:
+        yield
+    except CorruptArchiveError as error:
+        text = str(error).replace(str(copy), inside)
+        raise type(error)(f"Unpack {outer} first; within it: {text}") from error.__cause__

@@ -91,7 +91,7 @@ def require(store: Store, command: str) -> None:
         )
 
 
-def tell(stores: Sequence[Store], command: str = "bmgd verify") -> None:
+def warn_of_doubts(stores: Sequence[Store], command: str = "bmgd verify") -> None:
     """Warn of doubts, once per process; `command` shows them all."""
     if _is_helper():
         return

@@ -27,7 +27,7 @@ _CROSSING: Final = 0.05  # largest share of links between two series
 _LONGEST: Final = 80  # slices; a colony of 60 um has 60, so a longer series is a running number
 
 
-class Told(NamedTuple):
+class NameSeries(NamedTuple):
     """What file names say about colonies."""
 
     kind: str
@@ -49,7 +49,7 @@ class _Field(NamedTuple):
     runs: list[list[int]]  # images of each series
 
 
-def read_names(names: Sequence[str], linked: Linked | None = None) -> Told:
+def read_names(names: Sequence[str], linked: Linked | None = None) -> NameSeries:
     """Read series of slices from file names.
 
     Args:
@@ -89,7 +89,7 @@ def read_names(names: Sequence[str], linked: Linked | None = None) -> Told:
     if kind == "series" and crossing > _CROSSING:
         kind = "contradicted"
     shown = " or ".join(patterns[:2]) + f" and {len(patterns) - 2} more" * (len(patterns) > 2)  # noqa: PLR2004
-    return Told(kind, series, shown, supported / max(known, 1), crossing)
+    return NameSeries(kind, series, shown, supported / max(known, 1), crossing)
 
 
 def _slice_field(

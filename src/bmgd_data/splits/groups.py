@@ -19,7 +19,7 @@ import numpy as np
 from bmgd_data._system import graphs
 from bmgd_data.splits import _copies, _overlaps
 from bmgd_data.splits._likeness import Pairs, alike, describe, likeness, likeness_of, nearest
-from bmgd_data.splits._series import Told, read_names
+from bmgd_data.splits._series import NameSeries, read_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS",
     "Groups",
+    "NameSeries",
     "Pairs",
-    "Told",
     "across",
     "alike",
     "describe",

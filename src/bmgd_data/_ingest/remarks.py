@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Findings:
+class Remarks:
     """Lines about one condition; doubts and refusals begin with a short code and a colon."""
 
     notes: list[str] = field(default_factory=list)
@@ -20,10 +20,10 @@ class Findings:
     refusals: list[str] = field(default_factory=list)
     """The samples seem wrong: they are served only after a user accepts them."""
 
-    def say(self, line: str, *, refuse: bool) -> None:
+    def add(self, line: str, *, refuse: bool) -> None:
         (self.refusals if refuse else self.doubts).append(line)
 
-    def include(self, other: Findings) -> None:
+    def include(self, other: Remarks) -> None:
         self.notes += other.notes
         self.doubts += other.doubts
         self.refusals += other.refusals
