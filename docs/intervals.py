@@ -1,6 +1,6 @@
 """Print how often 95 % intervals of a median hold the true one; the table of nuclei.md.
 
-    python docs/intervals.py              about ten minutes
+    python docs/intervals.py              about a quarter of an hour
     python docs/intervals.py --runs 100
 
 Areas are lognormal, with a standard deviation of 0.5 of their logarithms: the groups' share of that
