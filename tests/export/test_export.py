@@ -438,12 +438,13 @@ def test_programs_fill_polygons_to_the_same_pixels(fill, labels):
 
 @need("cv2")
 def test_pieces_of_one_nucleus_are_joined_by_lines_in_yolo():
-    """And by no area: label 300 of the shapes has three pieces."""
-    (_, lines), *_ = outlines(np.where(SHAPES == 300, SHAPES, 0))
-    joined = yolo._joined([inside_pixels(line) for line in lines])
-    filled = filled_by_opencv(joined, SHAPES.shape) > 0
-    assert filled[SHAPES == 300].all()
-    assert np.count_nonzero(filled) <= np.count_nonzero(SHAPES == 300) + 2 * 4
+    """And by no area between them."""
+    labels = np.zeros((20, 20), np.uint16)
+    labels[1:4, 1:4] = labels[1:4, 16:19] = labels[16:19, 1:4] = 1
+    ((_, lines),) = outlines(labels)
+    filled = filled_by_opencv(yolo._joined([inside_pixels(line) for line in lines]), labels.shape)
+    assert filled[labels == 1].all()
+    assert np.count_nonzero(filled) <= 3 * 9 + 2 * 20
     one = [np.array([[1.2, 1.2], [1.8, 1.2], [1.8, 1.8]])]
     assert yolo._joined(one) is not one
     np.testing.assert_array_equal(yolo._joined(one), one[0])

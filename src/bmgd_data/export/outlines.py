@@ -17,16 +17,13 @@ if TYPE_CHECKING:
     """(points, 2): corners of pixels, x and y; the last point is the first one."""
 
 
-def outlines(
-    labels: NDArray[np.integer[Any]], *, corners_connect: bool = True
-) -> Iterator[tuple[int, list[Line]]]:
+def outlines(labels: NDArray[np.integer[Any]]) -> Iterator[tuple[int, list[Line]]]:
     """Outline each label by lines through the middles of the pixel sides at its border.
 
-    A label has one line per piece and one per hole.
+    A label has one line per piece and one per hole. Pixels that meet at a corner are one piece.
 
     Args:
         labels: (H, W), 0 is background; numbers may be left out.
-        corners_connect: Whether pixels that meet at a corner are one piece.
 
     Yields:
         Each label and its lines. The last point of a line is its first one.
@@ -40,8 +37,7 @@ def outlines(
             padded = np.pad(labels[box] == label, 1).astype(float)
             # Less the padding, plus half a pixel: contours count from the first pixel's centre.
             corner = np.array([columns.start, rows.start]) - 0.5
-            connected = "high" if corners_connect else "low"
-            lines = find_contours(padded, 0.5, fully_connected=connected)
+            lines = find_contours(padded, 0.5, fully_connected="high")
             yield label, [line[:, ::-1] + corner for line in lines]
 
 
@@ -113,7 +109,7 @@ def pieces(labels: NDArray[np.integer[Any]]) -> Iterator[tuple[int, list[list[Ri
                 number,
                 [
                     [ring + corner for line in lines for ring in _rings(along_pixels(line))]
-                    for _, lines in outlines(parts, corners_connect=False)
+                    for _, lines in outlines(parts)
                 ],
             )
 
