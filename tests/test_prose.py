@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import inspect
 import os
@@ -225,3 +226,21 @@ def test_arguments_page_lists_each_argument_with_its_default():
         default = parameter.default
         said = f'"{default}"' if isinstance(default, str) else str(default)
         assert listed[name].startswith(said), name
+
+
+def test_what_contributing_names_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    places = [ROOT, ROOT / "src" / "bmgd_data", ROOT / "tests"]
+
+    def found(name: str) -> Path | None:
+        return next((each / name for each in places if (each / name).exists()), None)
+
+    missing = {name for name in re.findall(r"`(\w[\w/.]+/[\w.]+\.\w+)`", text) if not found(name)}
+    for name, path in re.findall(r"`([\w.]+)`\s+(?:in|of)\s+`([\w/.]+\.py)`", text):
+        where = found(path)
+        if where is None or name.rpartition(".")[2] not in where.read_text(encoding="utf-8"):
+            missing.add(f"{name} in {path}")
+    for module, name in re.findall(r"`(facts|export)\.(\w+)`", text):
+        if not hasattr(importlib.import_module(f"bmgd_data.{module}"), name):
+            missing.add(f"{module}.{name}")
+    assert not missing
