@@ -176,7 +176,7 @@ def test_negative_and_numpy_indices(data: BMGD) -> None:
     with pytest.raises(IndexError):
         data[len(data)]
     with pytest.raises(TypeError):
-        data[0:2]
+        data[1.5]
 
 
 def test_getitems_gives_a_list_of_samples(data: BMGD) -> None:
@@ -702,3 +702,15 @@ def test_collate_refuses_a_sample_whose_pictures_differ_in_size(tiny_root, key):
     samples = [{**data[0]}, left_behind]
     del samples[0][key]
     assert key not in collate(samples)
+
+
+def test_samples_are_chosen_as_those_of_a_reader(tiny_root):
+    data = BMGD("train", source=TINY, root=tiny_root, transforms=lambda sample: sample["name"])
+    assert data.names == data.reader.names
+    assert data[data.names[3]] == data.names[3]
+    for several in (slice(0, 3), [0, 1, 2], data.names[:3], np.arange(len(data)) < 3):
+        chosen = data[several]
+        assert type(chosen) is BMGD
+        assert list(chosen) == data.names[:3]
+    with pytest.raises(KeyError, match="names look like"):
+        data["1200Pa/none"]

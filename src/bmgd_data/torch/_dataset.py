@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import operator
 import warnings
 from collections import UserList
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, overload
 
 import numpy as np
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from bmgd_data.facts import Stiffness
+    from bmgd_data.reader import Several
     from bmgd_data.splits import AnyScheme
 
 _KINDS: Final[dict[str, type[torch.Tensor]]] = {}
@@ -63,6 +63,9 @@ writable, tv_tensors if torchvision is installed; `stiffness_pa`, `n_nuclei`, `n
 @documented
 class BMGD(Dataset[Sample]):
     """BMGD as a torch data set.
+
+    ``data[3]`` and ``data["1200Pa/001"]`` give a sample; a slice, a list of positions or names, and
+    an (N,) bool array give a BMGD of these samples, as those of a Reader do.
 
     Args:
         {split}
@@ -132,8 +135,20 @@ class BMGD(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.reader)
 
-    def __getitem__(self, index: int) -> Sample:
-        sample: Sample = {**self.reader[operator.index(index)]}
+    @property
+    def names(self) -> list[str]:
+        """The N sample names."""
+        return self.reader.names
+
+    @overload
+    def __getitem__(self, index: int | str) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice | Several) -> BMGD: ...
+    def __getitem__(self, index: Any) -> Sample | BMGD:
+        chosen = self.reader[index]
+        if isinstance(chosen, Reader):
+            return type(self).of(chosen, self.transforms)
+        sample: Sample = {**chosen}
         for key, (dtype, channel) in _FORMS.items():
             array = np.empty((*channel, *sample[key].shape), dtype)
             self._fill(array, key, sample)
