@@ -37,7 +37,7 @@ release-check: dist  ## the longest tests, the programs that read our exports, t
 	$(MAKE) tables
 
 tables: build/readers/.ready  ## the docs' tables of what other readers make of files
-	build/readers/bin/python -m pytest tests/test_readers.py
+	build/readers/bin/python -m pytest tests/test_image_readers.py
 
 findings:  ## what other programs do on valid input; see findings/README.md
 	for script in findings/*.sh; do echo "$$script"; bash "$$script" || exit 1; done

@@ -120,8 +120,8 @@ def test_card():
     assert card.data.size_categories == ["n<1K"]
     for told in (
         *(
-            "| 250 Pa | 453 | 5426 | 11.98 |",
-            "| 1800 Pa | 198 | 2144 | 10.83 |",
+            "| 250Pa | 453 | 5426 | 11.98 |",
+            "| 1800Pa | 198 | 2144 | 10.83 |",
             "| all | 819 | 9561",
         ),
         *("Zeiss LSM 710", "405 nm", facts.DATA_LICENSE, facts.BIBTEX, facts.PAPER_URL),

@@ -456,3 +456,21 @@ def test_standin_nuclei_are_split_where_they_touch_and_seldom_elsewhere(
         print(f"\nwatershed, val and test: F1 {score:.4f}, {cut} of {lone} lone nuclei split")
     assert score >= 0.965
     assert cut <= 0.008 * lone
+
+
+@pytest.mark.parametrize(
+    ("split", "says"),
+    [("./data", "root= for where data is kept"), (["train", "val"], "One at a time")],
+)
+def test_first_guesses_of_a_split_lead_on(split, says):
+    with pytest.raises(ValueError, match=f"Unknown split .*{says}"):
+        Reader(split, source="phantom")
+
+
+@pytest.mark.parametrize("name", ["mean", "max", "astype"])
+def test_methods_of_arrays_lead_to_a_copy(few, name):
+    reader = few()
+    with pytest.raises(AttributeError, match=rf"np\.asarray\(reader\.images\)\.{name}"):
+        getattr(reader.images, name)
+    assert np.mean(reader.images) == np.asarray(reader.images).mean()
+    assert not hasattr(reader.images, "no_such_thing")

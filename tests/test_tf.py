@@ -358,3 +358,15 @@ def test_tensorflows_global_seed_does_not_matter_where_a_seed_is_given(reader):
     assert made(1, 7) == made(2, 7)
     assert made(1, None) == made(1, None)
     assert all(one != other for one, other in zip(made(1, None), made(2, None), strict=True))
+
+
+def test_pairs_are_those_of_the_dicts(reader):
+    pairs = to_tf(reader, 2, as_supervised=True)
+    for (image, mask), whole in zip(pairs, to_tf(reader, 2), strict=True):
+        np.testing.assert_array_equal(image, whole["image"])
+        np.testing.assert_array_equal(mask, whole["mask"])
+
+
+def test_a_split_is_no_reader():
+    with pytest.raises(TypeError, match=r"takes a Reader, and not 'train'.*Reader\('train'"):
+        to_tf("train")

@@ -19,11 +19,11 @@ except (ImportError, OSError) as error:  # OSError: a library of TensorFlow is m
     raise errors.missing("bmgd_data.tf", "tensorflow", "tf", error) from error
 
 from bmgd_data.augment.tensorflow import numbered_passes, protocol
+from bmgd_data.reader import Reader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bmgd_data.reader import Reader
 
 __all__ = ["protocol", "to_tf"]
 
@@ -40,6 +40,7 @@ def to_tf(
     seed: int | None = None,
     in_memory: bool | None = None,
     drop_remainder: bool = False,
+    as_supervised: bool = False,
 ) -> tf.data.Dataset:
     """Serve a Reader as a tf.data.Dataset.
 
@@ -63,8 +64,10 @@ def to_tf(
         in_memory: True holds all pictures in memory, False copies them from the memory-mapped files
             when they are needed; None holds them if they are below 1 GiB.
         drop_remainder: Leave out a last batch of fewer samples; all shapes are then known.
+        as_supervised: Give (image, mask) pairs instead of dicts, as ``tfds.load`` does.
 
     Raises:
+        TypeError: `reader` is no Reader.
         StorageError: The store's files cannot be mapped.
         ValueError: `batch_size` is below 1; or the images of the stiffnesses differ in size, and
             batches or `in_memory` are asked for.
@@ -77,6 +80,11 @@ def to_tf(
         >>> batch["image"].shape
         TensorShape([4, 256, 256, 1])
     """
+    if not isinstance(reader, Reader):
+        raise TypeError(
+            f"to_tf takes a Reader, and not {reader!r}. Make one: "
+            "to_tf(bmgd_data.Reader('train', source=...))."
+        )
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size={batch_size!r} must be at least 1, or None for no batches.")
     others: dict[str, Any] = {
@@ -98,9 +106,10 @@ def to_tf(
         else:
             find = functools.partial(_one if batch_size is None else _several, parts, places)
 
-    def load(rows: tf.Tensor) -> dict[str, tf.Tensor]:
+    def load(rows: tf.Tensor) -> Any:
         rest = {key: tf.gather(column, rows) for key, column in columns.items()}
-        return find(rows)._asdict() | rest
+        pictures = find(rows)
+        return pictures[:2] if as_supervised else pictures._asdict() | rest
 
     order = _shuffled(len(reader), seed) if shuffle else tf.data.Dataset.range(len(reader))
     if batch_size is not None:

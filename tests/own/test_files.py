@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from bmgd_data import nuclei, own
 from bmgd_data.cli import app
 from bmgd_data.own import _strips, _workers, tables
-from readers import FORMS
+from image_readers import FORMS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ import pytest
 import tifffile
 
 from bmgd_data.own import planes
+from image_readers import FORMS
 from lsm import write_lsm
-from readers import FORMS
 
 
 def test_planes_of_an_lsm_file_have_their_sizes(tmp_path):

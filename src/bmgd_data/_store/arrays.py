@@ -119,6 +119,14 @@ class LazyArray(np.lib.mixins.NDArrayOperatorsMixin):
         stacked = self._gather(self._rows)
         return stacked if dtype is None else stacked.astype(dtype, copy=False)
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"A LazyArray has no attribute {name!r}.")
+        raise AttributeError(
+            f"A LazyArray has no {name!r}, since it holds no pixels itself. Copy them into an "
+            f"array first: np.asarray(reader.images).{name}, here with the name of yours."
+        )
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if any(isinstance(out, LazyArray) for out in kwargs.get("out", ())):
             return NotImplemented  # the files are read-only

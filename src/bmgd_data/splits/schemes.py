@@ -8,8 +8,9 @@ same membership as fetching all four.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     import os
@@ -51,10 +52,20 @@ def parse_split(split: str) -> str:
     Raises:
         ValueError: Any other name.
     """
-    name = ALSO.get(split, split) if isinstance(split, str) else split  # type: ignore[redundant-expr]
+    given: Any = split  # whatever users guess
+    name: str = ALSO.get(given, given) if isinstance(given, str) else given
     if name not in (*SPLITS, "all"):
+        hint = ""
+        if not isinstance(given, str):
+            hint = " One at a time: read 'all' and index it, or join two data sets."
+        elif re.search(r"[./\\~]", split):
+            hint = (
+                " A folder is given by its keyword: root= for where data is kept, source= for "
+                "archives or unpacked folders."
+            )
         raise ValueError(
             f"Unknown split {split!r}. Valid: 'train', 'val' (or 'validation'), 'test', 'all'."
+            f"{hint}"
         )
     return name
 

@@ -1,6 +1,6 @@
 """What programs and libraries read of microscope files; prints tables of docs/own-images.md and docs/surprises.md.
 
-    python tests/readers.py
+    python tests/image_readers.py
 
 It shows the readers that this environment has. bioio needs bioio-tifffile and bioio-ome-tiff; ImageJ needs
 JPype1, Java and Debian's libij-java, or its ij.jar elsewhere, named by IJ_JAR. test_readers.py compares the pages.

@@ -1,4 +1,4 @@
-"""What other programs read of files is what the pages say; readers.py prints the tables."""
+"""What other programs read of files is what the pages say; image_readers.py prints the tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from readers import FORMS, OF_VALUES, READERS, headed, joined, table
+from image_readers import FORMS, OF_VALUES, READERS, headed, joined, table
 
 DOCS = Path(__file__).parents[1] / "docs"
 
