@@ -12,6 +12,7 @@ import sys
 import tarfile
 import warnings
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -413,11 +414,14 @@ BLOBS = ndimage.label(ndimage.gaussian_filter(BLOBS, 1.2) > 0.05, np.ones((3, 3)
     np.uint16
 )
 """Nuclei with holes, with pixels that meet at corners, and of one pixel."""
+OLD_PILLOW = pytest.mark.skipif(
+    int(version("pillow").split(".")[0]) < 13, reason="older ones fill a pixel more or less"
+)
 FILLINGS = [
     pytest.param(filled_by_pycocotools, marks=need("pycocotools")),
     pytest.param(filled_by_opencv, marks=need("cv2")),
     pytest.param(filled_by_ultralytics, marks=need("cv2")),
-    filled_by_pillow,
+    pytest.param(filled_by_pillow, marks=OLD_PILLOW),
     filled_by_skimage,
 ]
 
